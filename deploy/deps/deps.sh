@@ -1,0 +1,338 @@
+#!/bin/sh
+# deps.sh [build|run|test|all]... [--check] [--yes] - what this project needs from the machine.
+# deps.sh prefix                                   - print where the libraries built here are
+#
+# Installs missing packages by their apt names (Debian 12 and 13; Ubuntu 24.04 best effort), saying
+# which and why, asking once when there is a terminal. Where the distribution's libssh2, libvncserver
+# or libvterm is too old, debian12-libs.sh builds newer ones into a private prefix; the system's own
+# stay as they are. With everything there it is done in a blink and touches nothing.
+#
+#   build   compile everything            run    also run it, with make run's demo target
+#   test    make test, lint, fuzz, cover  all    the three (default)
+#   --check only tell: status 1 and a list when something is missing
+#   --yes   do not ask
+#
+# stdout: the prefix, or an empty line when the distribution's own libraries are new enough: put
+# PREFIX/lib/pkgconfig into PKG_CONFIG_PATH and PREFIX/lib into the rpath. All else goes to stderr.
+# REFRESH=1 asks the archive for security updates of what was built (see debian12-libs.sh).
+set -eu
+export LC_ALL=C
+here=$(cd "$(dirname "$0")" && pwd -P)
+
+# group | packages | already there when (a function below, or - for dpkg alone) | why
+rows='
+build | gcc libc6-dev           | -       | the C compiler
+build | make                    | -       | the build
+build | pkg-config              | -       | finds the libraries
+build | libssl-dev              | -       | TLS, signatures, SigV4
+build | libcurl4-openssl-dev    | -       | HTTP to Keycloak, Kubernetes, S3, OpenSearch
+build | libjwt-dev              | -       | ID tokens
+build | libjansson-dev          | -       | JSON
+build | libyaml-dev             | -       | connections in a folder of YAML
+build | libexpat1-dev           | -       | XML answers of S3
+build | libwebsockets-dev       | -       | the server behind guac-proxy
+build | libwebsockets-evlib-uv  | -       | its libuv event loop
+build | libuv1-dev              | -       | its libuv event loop
+build | libseccomp-dev          | -       | the sandbox
+build | libfreetype-dev         | -       | terminal glyphs
+build | libfontconfig-dev       | -       | finds the terminal fonts
+build | libpixman-1-dev         | -       | damage regions and compositing
+build | libjpeg-dev             | -       | JPEG
+build | libwebp-dev             | -       | WebP
+build | libpng-dev              | -       | PNG
+build | libdeflate-dev          | -       | PNG, fast
+build | zlib1g-dev              | -       | compression
+build | libzstd-dev             | -       | recording chunks
+build | check                   | -       | unit tests
+build | ca-certificates         | -       | TLS to package registries (npm ci)
+build | nodejs npm              | node18  | bundles the web page (node 18 or newer)
+
+run   | openssh-server          | -       | the demo target: a private sshd with its own keys
+run   | openssh-client          | -       | ssh-keygen for its throw-away keys
+run   | fonts-dejavu-core       | -       | the terminal font
+run   | fonts-droid-fallback    | cjkfont | Chinese, Japanese, Korean in the terminal
+run   | tzdata                  | -       | time zones
+run   | openssl                 | -       | keys and certificates
+run   | vim htop                | -       | something to show in the demo shell
+
+test  | clang libclang-rt-dev   | -       | fuzzers
+test  | clang-format clang-tidy | -       | make lint
+test  | cppcheck                | -       | make lint
+test  | shellcheck              | -       | make lint
+test  | gcovr                   | -       | make cover
+test  | chromium                | browser | browser tests
+test  | curl jq zstd            | -       | integration tests, reading recordings off-line
+test  | python3 python3-venv    | -       | integration tests; SeaweedFS comes as a Python package
+test  | default-jre-headless    | java17  | Keycloak (Java 17 or newer)
+test  | maven                   | maven   | fetches Keycloak
+test  | expect tmux             | -       | terminal tests
+test  | sudo                    | -       | masking tests: sudo at a prompt
+test  | procps strace           | -       | process and sandbox tests
+'
+
+# needed only while a library has to be built
+builder='
+libs  | cmake dpkg-dev patch xz-utils | - | building newer libraries
+libs  | debian-archive-keyring  | -       | verifies their sources
+libs  | libgnutls28-dev libgcrypt20-dev libsasl2-dev liblzo2-dev | - | libvncclient: TLS, SASL, LZO
+'
+
+# source package | oldest version that will do | development package | pkg-config name | for
+libs='libssh2 1.11.0 libssh2-1-dev libssh2 SSH: RSA keys of today, certificates, strict key exchange
+libvncserver 0.9.15 libvncserver-dev libvncclient VNC: UTF-8 clipboard, resize
+libvterm 0.3.3 libvterm-dev vterm the terminal: reflow, OSC 52, 24-bit colour'
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "deps: $*"; exit 1; }
+
+# ---- is it there? ------------------------------------------------------------------------------
+
+node18() {
+    v=$(node --version 2>/dev/null) && command -v npm >/dev/null || return 1
+    v=${v#v}
+    [ "${v%%.*}" -ge 18 ]
+}
+java17() { # by its release file: starting a JVM takes longer than all the rest
+    if [ -n "${JAVA_HOME:-}" ]; then j=$JAVA_HOME/bin/java
+    else j=$(command -v java) && j=$(readlink -f "$j") || return 1; fi
+    v=$(sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "${j%/bin/java}/release" 2>/dev/null)
+    [ "${v:-0}" -ge 17 ]
+}
+maven() { command -v mvn >/dev/null; }
+browser() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null; }
+cjkfont() { # any of the usual ones will do
+    installed fonts-droid-fallback || installed fonts-noto-cjk || installed fonts-wqy-zenhei
+}
+
+have= # " name name ... " of the installed packages among those we care about
+installed() { case "$have" in *" $1 "*) ;; *) return 1 ;; esac; }
+look() {
+    # shellcheck disable=SC2046 # a list of words
+    have=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' fonts-noto-cjk fonts-wqy-zenhei \
+        $(printf '%s\n%s\n' "$rows" "$builder" | cut -s -d'|' -f2) 2>/dev/null |
+        sed -n 's/^installed //p' | tr '\n' ' ')"
+}
+
+# Whether the distribution's library $1 is installed and at least $2, by pkg-config; a
+# PKG_CONFIG_PATH that already points at our own prefix must not answer for it.
+own() { PKG_CONFIG_PATH='' pkg-config --atleast-version="$2" "$1" 2>/dev/null; }
+
+# ---- the prefix --------------------------------------------------------------------------------
+
+prefix_path() {
+    cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+    [ -n "$cache" ] || die "neither HOME nor XDG_CACHE_HOME is set: no place for the libraries"
+    # A changed recipe, release or machine is another prefix.
+    hash=$(cat "$here/debian12-libs.sh" /etc/os-release - <<M | sha256sum | cut -c1-12
+$(uname -m)
+M
+)
+    printf '%s/guac-deps/%s\n' "$cache" "$hash"
+}
+
+# Sets $prefix: the path when one of the libraries must come from there, else empty.
+find_prefix() {
+    prefix=
+    while read -r _ min _ pc _; do
+        own "$pc" "$min" || { prefix=$(prefix_path); return 0; }
+    done <<L
+$libs
+L
+}
+
+# ---- what is missing: sets $packages, $builds and $report -----------------------------------------
+
+add() { # package, why
+    case " $packages " in *" $1 "*) return ;; esac
+    packages="$packages${packages:+ }$1"
+    report="$report$(printf '  %-24s %s' "$1" "$2")
+"
+}
+
+plan_rows() { # table, groups
+    while IFS='|' read -r group names unless why; do
+        group=${group%%[ ]*}
+        case " $2 " in *" ${group:-none} "*) ;; *) continue ;; esac
+        set -f
+        # shellcheck disable=SC2086 # words
+        set -- "$1" "$2" $unless
+        unless=$3
+        [ "$unless" = - ] || ! "$unless" || continue
+        for p in $names; do installed "$p" || add "$p" "${why# }"; done
+    done <<R
+$1
+R
+    set +f
+}
+
+plan() {
+    packages='' builds='' report=''
+    look
+    plan_rows "$rows" "$groups"
+    case " $groups " in *" build "*) ;; *) return 0 ;; esac
+    while read -r name min dev pc why; do
+        own "$pc" "$min" && continue
+        [ ! -e "$(prefix_path)/.stamps/$name" ] || [ -n "${REFRESH:-}" ] || continue
+        candidate=$(apt-cache policy "$dev" 2>/dev/null | sed -n 's/^  Candidate: //p')
+        if dpkg --compare-versions "${candidate#*:}" ge "$min" 2>/dev/null; then
+            add "$dev" "$why"
+        else
+            builds="$builds${builds:+ }$name"
+            report="$report$(printf '  %-24s %s' "$name >= $min" \
+                "$why (built here: $distro has ${candidate:-an older one})")
+"
+        fi
+    done <<L
+$libs
+L
+    [ -z "$builds" ] || plan_rows "$builder" libs
+}
+
+# ---- getting it --------------------------------------------------------------------------------
+
+# Runs stdin as root with the given arguments; what it prints goes to $log.
+as_root() {
+    # shellcheck disable=SC2024 # the log is the caller's own
+    if [ "$(id -u)" = 0 ]; then sh -s -- "$@" >>"$log" 2>&1
+    else sudo sh -s -- "$@" >>"$log" 2>&1; fi
+}
+
+apt_update() {
+    as_root <<'ROOT' || say "deps: apt-get update had errors (see $log); going on with what it has"
+set -eu
+mkdir -p /run/lock && exec 9>/run/lock/guac-deps.lock && flock 9
+apt-get -q -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 update
+ROOT
+}
+
+# Services must not start because a test wants their program: a policy-rc.d for the time of the
+# installation, and what systemd enabled is disabled again (an sshd for all the world above all).
+apt_install() {
+    # shellcheck disable=SC2086 # a list of words
+    as_root $packages <<'ROOT'
+set -eu
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
+mkdir -p /run/lock && exec 9>/run/lock/guac-deps.lock && flock 9
+fresh=
+for p; do
+    [ "$p" != openssh-server ] || fresh=1
+done
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    trap 'exit 130' INT TERM HUP
+    printf '#!/bin/sh\n# by guac deps.sh, for a moment\nexit 101\n' >$policy
+    chmod 755 $policy
+fi
+apt-get -q -y -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 \
+    install --no-install-recommends "$@"
+if [ -n "$fresh" ] && [ -d /run/systemd/system ]; then
+    systemctl disable --now ssh.service ssh.socket 2>&1 || :
+    echo 'openssh-server: installed, not enabled'
+fi
+ROOT
+}
+
+# Takes what the archive does not know out of $packages and names it in $absent.
+sift() {
+    absent='' known=''
+    for p in $packages; do
+        if apt-cache show --no-all-versions "$p" >/dev/null 2>&1; then known="$known $p"
+        else absent="$absent $p"; fi
+    done
+    packages=${known# }
+}
+
+build_libs() {
+    [ -n "${DEBIAN_MIRROR:-}" ] || [ "$distro_id" = debian ] || {
+        say "deps: $distro has no $builds that is new enough, and sources are taken from a Debian" \
+            "mirror: say which by DEBIAN_MIRROR=URI (and install debian-archive-keyring)"
+        return 1
+    }
+    say "deps: building $builds into $(prefix_path) (half a minute)"
+    JOBS=$(nproc) ONLY=$builds "$here/debian12-libs.sh" "$(prefix_path)" >&2 || return 1
+    rm -rf "$(prefix_path)/.cache"
+}
+
+# ---- main --------------------------------------------------------------------------------------
+
+command -v dpkg-query >/dev/null || die "this is no Debian or Ubuntu: install by hand what the" \
+    "table in $0 lists, and set PKG_CONFIG_PATH"
+os() { sed -n "s/^$1=\"\{0,1\}\([^\"]*\).*/\1/p" /etc/os-release; }
+distro_id=$(os ID)
+distro="$(os NAME) $(os VERSION_ID)"
+
+groups='' only_tell='' yes='' verb=install
+for a; do
+    case $a in
+    build | run | test) groups="$groups $a" ;;
+    all) groups="build run test" ;;
+    prefix) verb=prefix ;;
+    --check) only_tell=1 ;;
+    --yes | -y) yes=1 ;;
+    -h | --help) sed -n '2,/^set /{s/^# \{0,1\}//;/^set /d;p}' "$0"; exit 0 ;;
+    *) die "unknown: $a (build, run, test, all, prefix, --check, --yes)" ;;
+    esac
+done
+: "${groups:=build run test}"
+
+find_prefix
+if [ "$verb" = prefix ]; then
+    echo "$prefix"
+    exit 0
+fi
+
+plan
+if [ -z "$packages$builds" ]; then
+    echo "$prefix"
+    exit 0
+fi
+
+groups=${groups# }
+say "Missing on this machine ($distro) for: $groups"
+printf '%s' "$report" >&2
+if [ -n "$only_tell" ]; then
+    say "Get all of it: $0 $groups"
+    exit 1
+fi
+if [ -z "$yes" ] && [ -t 0 ] && [ -t 2 ]; then
+    printf 'Install this now? [Y/n] ' >&2
+    read -r answer || answer=n
+    case $answer in '' | [yY]*) ;; *) die "nothing done" ;; esac
+fi
+if [ "$(id -u)" != 0 ] && [ -n "$packages" ]; then
+    command -v sudo >/dev/null ||
+        die "not root and no sudo: have root run: apt-get install --no-install-recommends $packages"
+    if [ -t 0 ]; then sudo -v; else sudo -n -v 2>/dev/null; fi ||
+        die "sudo says no: have root run: apt-get install --no-install-recommends $packages"
+fi
+
+log=$(mktemp "${TMPDIR:-/tmp}/guac-deps.XXXXXX")
+absent=
+if [ -n "$packages" ]; then
+    apt_update
+    plan # the lists may have been empty or old
+    sift
+    if [ -n "$packages" ]; then
+        # shellcheck disable=SC2086
+        set -- $packages
+        say "deps: installing $# package(s) by apt-get"
+        apt_install || {
+            tail -n 25 "$log" >&2
+            die "apt-get failed; its whole output is in $log"
+        }
+    fi
+fi
+failed=
+[ -z "$builds" ] || build_libs || failed=1
+find_prefix
+plan
+if [ -n "$packages$builds" ]; then
+    say "Still missing:"
+    printf '%s' "$report" >&2
+    [ -z "$absent" ] || say "$distro has no package$absent: get it in another way"
+    die "not complete; apt's output is in $log"
+fi
+[ -z "$failed" ] || die "not complete"
+rm -f "$log"
+echo "$prefix"
