@@ -1,0 +1,228 @@
+# The only build file. `make help` explains the verbs.
+#   VARIANT=release|asan|tsan|fuzz   B=build folder   V=1 shows the commands   WERROR= for packagers
+
+VARIANT ?= release
+B       ?= build/$(VARIANT)
+V       ?=
+WERROR  ?= -Werror
+PREFIX  ?= /usr/local
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
+
+CC      := gcc
+PKG_CONFIG ?= pkg-config
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+# Libraries newer than the distribution's, built by `make deps` into a private prefix.
+DEPS    := $(shell deploy/deps/deps.sh prefix 2>/dev/null)
+ifneq ($(DEPS),)
+export PKG_CONFIG_PATH := $(DEPS)/lib/pkgconfig
+RPATH   := -Wl,-rpath,$(DEPS)/lib
+endif
+pkg      = $(shell $(PKG_CONFIG) --$(1) $(2) 2>/dev/null)
+
+WARN    := -Wall -Wextra -Wshadow -Wvla -Wundef -Wformat=2 -Wcast-qual -Wwrite-strings \
+           -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wno-sign-conversion $(WERROR)
+HARDEN  := -fstack-protector-strong -fstack-clash-protection -fcf-protection \
+           -ftrivial-auto-var-init=zero
+CFLAGS  ?= -O2 -g
+STD     := -std=gnu17 -D_GNU_SOURCE -I. -DGUAC_VERSION='"$(VERSION)"' -pthread -fPIC
+LINK    := -pthread -Wl,-z,relro,-z,now -Wl,--as-needed
+
+ifeq ($(VARIANT),release)
+STD     += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -Wimplicit-fallthrough=5
+else ifeq ($(VARIANT),asan)
+CFLAGS  := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+STD     += -DGUAC_SANITIZER=1
+else ifeq ($(VARIANT),tsan)
+CFLAGS  := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+STD     += -DGUAC_SANITIZER=1
+else ifeq ($(VARIANT),fuzz)
+CC      := clang
+CFLAGS  := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+           -fno-sanitize-recover=undefined
+STD     += -DGUAC_SANITIZER=1
+HARDEN  :=
+else
+$(error VARIANT is release, asan, tsan or fuzz)
+endif
+
+# ---- the house: folder -> objects, packages ---------------------------------------------------
+objs     = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(sort $(wildcard $(1)/*.c))))
+
+BASE_PKG      := jansson libseccomp libcrypto
+HTTP_PKG      := libcurl
+DISPLAY_PKG   := libpng libjpeg libwebp libdeflate pixman-1
+TERM_PKG      := vterm freetype2 fontconfig libdeflate
+SESSION_PKG   := libssl
+SSH_PKG       := libssh2
+RECORDING_PKG := libzstd libcrypto jansson
+CRD_PKG       := yaml-0.1 jansson
+AUTHD_PKG     := libjwt libcrypto jansson
+PROXY_PKG     := libwebsockets libuv openssl
+
+BASE_O      := $(filter-out %/http.o,$(call objs,guacd/base))
+HTTP_O      := $(filter %/http.o,$(call objs,guacd/base))
+PROTO_O     := $(call objs,guacd/proto)
+DISPLAY_O   := $(call objs,guacd/display)
+TERM_O      := $(call objs,guacd/term)
+SESSION_O   := $(call objs,guacd/session)
+RECORDING_O := $(call objs,recording)
+CRD_O       := $(call objs,crd)
+
+BACKENDS := $(notdir $(patsubst %/,%,$(dir $(wildcard guacd/backends/*/backend.c))))
+BACKEND_SO := $(BACKENDS:%=$(B)/backends/%.so)
+
+PROGRAMS := $(if $(wildcard guacd/daemon/main.c),guacd) \
+            $(if $(wildcard guacd/session/main.c),guacd-session) \
+            $(if $(wildcard proxy/proxy/main.c),guac-proxy) \
+            $(if $(wildcard proxy/authd/main.c),guac-authd) \
+            $(if $(wildcard recording/recorder/main.c),guac-recorder) \
+            $(if $(wildcard recording/evidence/main.c),guac-evidence)
+BINARIES := $(PROGRAMS:%=$(B)/%)
+WEB      := $(if $(wildcard web-client/package.json),$(B)/web/.done)
+
+.PHONY: all deps run test unit it e2e fuzz bench lint cover install dist image soak clean help \
+        programs web corpus fuzzers format
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+
+all: programs web  ## everything, into build/release
+programs: $(BINARIES) $(BACKEND_SO)
+web: $(WEB)
+
+ifneq ($(shell command -v $(PKG_CONFIG) 2>/dev/null),)
+PKG_CFLAGS := $(call pkg,cflags,$(sort $(BASE_PKG) $(HTTP_PKG) $(DISPLAY_PKG) $(TERM_PKG) \
+    $(SESSION_PKG) $(SSH_PKG) $(RECORDING_PKG) $(CRD_PKG) $(AUTHD_PKG) $(PROXY_PKG)))
+endif
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(STD) $(WARN) $(HARDEN) $(CFLAGS) $(VISIBILITY) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+
+# What a backend carries is hidden but for its one const struct; guacd-session exports to backends.
+$(B)/guacd/backends/%.o $(TERM_O): VISIBILITY := -fvisibility=hidden
+
+libs_of = $(call pkg,libs,$(1)) $(RPATH)
+
+$(B)/guacd: $(B)/guacd/daemon/main.o $(call objs,guacd/daemon) $(PROTO_O) $(BASE_O)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ $(call libs_of,$(BASE_PKG))
+
+# Backends find session, display, proto and base in the program that loads them.
+$(B)/guacd-session: $(B)/guacd/session/main.o $(SESSION_O) $(DISPLAY_O) $(PROTO_O) $(BASE_O)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -pie -rdynamic $(LINK) -o $@ $^ \
+	    $(call libs_of,$(SESSION_PKG) $(DISPLAY_PKG) $(BASE_PKG)) -ldl -lm
+
+$(B)/backends/demo.so: EXTRA :=
+$(B)/backends/ssh.so: EXTRA = $(call libs_of,$(SSH_PKG) $(TERM_PKG)) -lm
+$(B)/backends/ssh.so: $(TERM_O)
+
+.SECONDEXPANSION:
+$(B)/backends/%.so: $$(call objs,guacd/backends/$$*)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -shared $(LINK) -o $@ $^ $(EXTRA)
+
+$(B)/guac-recorder: $(B)/recording/recorder/main.o $(call objs,recording/recorder) $(RECORDING_O) \
+    $(PROTO_O) $(HTTP_O) $(BASE_O)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ \
+	    $(call libs_of,$(RECORDING_PKG) $(HTTP_PKG) $(BASE_PKG))
+
+$(B)/guac-evidence: $(B)/recording/evidence/main.o $(call objs,recording/evidence) $(RECORDING_O) \
+    $(PROTO_O) $(HTTP_O) $(BASE_O)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ \
+	    $(call libs_of,$(RECORDING_PKG) $(HTTP_PKG) $(BASE_PKG))
+
+$(B)/guac-authd: $(B)/proxy/authd/main.o $(call objs,proxy/authd) $(CRD_O) $(RECORDING_O) \
+    $(PROTO_O) $(HTTP_O) $(BASE_O)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ \
+	    $(call libs_of,$(AUTHD_PKG) $(CRD_PKG) $(RECORDING_PKG) $(HTTP_PKG) $(BASE_PKG)) -lm
+
+$(B)/guac-proxy: $(B)/proxy/proxy/main.o $(call objs,proxy/proxy) $(PROTO_O) $(BASE_O)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ $(call libs_of,$(PROXY_PKG) $(BASE_PKG))
+
+# ---- web-client: hashed, pre-compressed files ---------------------------------------------------
+WEB_SRC := $(shell find web-client -type f -not -path '*/node_modules/*' 2>/dev/null)
+$(B)/web/.done: $(WEB_SRC)
+	$(call say,WEB,$(@D))
+	$(Q)web-client/build.sh $(abspath $(@D))
+	@touch $@
+
+# ---- tests --------------------------------------------------------------------------------------
+UNIT_SRC  := $(sort $(wildcard tests/unit/*/*.c))
+UNIT_BIN  := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
+UNIT_LIBS = $(call libs_of,check $(BASE_PKG) $(HTTP_PKG) $(DISPLAY_PKG) $(TERM_PKG) $(SESSION_PKG) \
+            $(RECORDING_PKG) $(CRD_PKG) $(AUTHD_PKG)) -lm -ldl
+
+# A test of tests/unit/<module>/ links that module, and what the module may include (the layers).
+AUTHD_O   := $(call objs,proxy/authd)
+PROXY_O   := $(call objs,proxy/proxy)
+RECORDER_O := $(call objs,recording/recorder)
+EVIDENCE_O := $(call objs,recording/evidence)
+UNIT_base      := $(BASE_O) $(HTTP_O)
+UNIT_proto     := $(PROTO_O) $(BASE_O)
+UNIT_display   := $(DISPLAY_O) $(UNIT_proto)
+UNIT_term      := $(TERM_O) $(UNIT_display)
+UNIT_session   := $(SESSION_O) $(UNIT_display)
+UNIT_ssh       := $(call objs,guacd/backends/ssh) $(TERM_O) $(UNIT_session)
+UNIT_recording := $(RECORDING_O) $(RECORDER_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
+UNIT_evidence  := $(RECORDING_O) $(EVIDENCE_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
+UNIT_crd       := $(CRD_O) $(PROTO_O) $(BASE_O)
+UNIT_authd     := $(AUTHD_O) $(CRD_O) $(RECORDING_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
+UNIT_proxy     := $(PROXY_O) $(PROTO_O) $(BASE_O)
+UNIT_EXTRA_proxy = $(call libs_of,$(PROXY_PKG))
+UNIT_EXTRA_ssh = $(call libs_of,$(SSH_PKG))
+
+$(B)/unit/%: $(B)/tests/unit/%.o $$(UNIT_$$(firstword $$(subst /, ,$$*)))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(UNIT_EXTRA_$(firstword $(subst /, ,$*))) $(UNIT_LIBS)
+
+# Fuzzers: tests/fuzz/<module>/<name>.c, corpus in tests/fuzz/corpus/<name>/. Without clang the same
+# entry point replays the corpus (tests/fuzz/replay.c).
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/*/*.c))
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
+FUZZ_MAIN := $(if $(filter fuzz,$(VARIANT)),,$(B)/tests/fuzz/replay.o)
+$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(FUZZ_MAIN) $$(UNIT_$$(firstword $$(subst /, ,$$*)))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) $(LINK) -o $@ $^ \
+	    $(UNIT_EXTRA_$(firstword $(subst /, ,$*))) $(filter-out -lcheck%,$(UNIT_LIBS))
+
+unit-bins: $(UNIT_BIN) $(FUZZ_BIN)
+unit: unit-bins  ## unit tests and fuzz corpora, in seconds
+	@tests/run.sh unit $(B)
+corpus: $(FUZZ_BIN)
+fuzzers: ; @$(MAKE) --no-print-directory VARIANT=fuzz B=build/fuzz corpus
+fuzz: fuzzers  ## every fuzzer under ASan and UBSan, FUZZ_SECONDS=60 each (FUZZ=name for one)
+	@tests/fuzz/run.sh build/fuzz $(or $(FUZZ_SECONDS),60) $(FUZZ)
+
+it: all  ## integration tests against real servers (IT=pattern for some)
+	@tests/run.sh it $(B) $(IT)
+e2e: all  ## browser tests in real Chromium (E2E=pattern for some)
+	@tests/run.sh e2e $(B) $(E2E)
+test:  ## everything on real parts; ends with one line of counts
+	@tests/run.sh all
+bench: all  ## figures of docs/benchmarks.md as table and JSON; PEER=host:port drives a second daemon
+	@tests/bench/run.sh $(B)
+deps:  ## install or build what this machine lacks
+	@deploy/deps/deps.sh all
+run:  ## a whole gateway on loopback with a demo target; PORT= and STATE= are honoured
+	@deploy/run/run.sh
+lint:  ## layers, format, static analysis, shell, types
+	@tests/lint/lint.sh
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+clean:
+	rm -rf build
+help:  ## this text
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

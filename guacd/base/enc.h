@@ -1,0 +1,40 @@
+/* Base64 (RFC 4648 section 4), base64url without padding (section 5), hex, SHA-256, UUIDs (RFC
+ * 9562), random bytes, UTF-8 checks. All pure but the random ones. */
+#ifndef GUAC_BASE_ENC_H
+#define GUAC_BASE_ENC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "guacd/base/buf.h"
+
+#define BASE64_LEN(n) (((n) + 2) / 3 * 4)
+#define UUID_LEN 36
+
+/* Writes BASE64_LEN(len) bytes, no NUL. Returns that length. */
+size_t base64_encode(const void *data, size_t len, char *out);
+/* Strict, padded. Returns bytes written to out (room for len / 4 * 3), or -1. */
+long base64_decode(const char *text, size_t len, void *out);
+int base64_add(struct buf *b, const void *data, size_t len);
+int base64url_add(struct buf *b, const void *data, size_t len);
+long base64url_decode(const char *text, size_t len, void *out);
+/* 2 * len characters and a NUL. */
+void hex_encode(const void *data, size_t len, char *out);
+void sha256(const void *data, size_t len, uint8_t out[32]);
+void sha256_hex(const void *data, size_t len, char out[65]);
+
+void random_bytes(void *out, size_t len);  /* getrandom; aborts if the kernel has none */
+void uuid_v4(char out[UUID_LEN + 1]);
+void uuid_v7(char out[UUID_LEN + 1], uint64_t wall_ms);
+bool uuid_valid(const char *text, size_t len);
+/* The time inside a version 7 UUID, Unix ms; 0 if it is none. */
+uint64_t uuid_v7_ms(const char *text);
+
+/* Code points in valid UTF-8 (no overlongs, no surrogates), -1 if it is not. */
+long utf8_count(const char *text, size_t len);
+/* Decode one code point; returns its length, or 0 (malformed or len == 0). */
+size_t utf8_decode(const char *text, size_t len, uint32_t *cp);
+size_t utf8_encode(uint32_t cp, char out[4]);
+
+#endif

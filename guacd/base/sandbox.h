@@ -1,0 +1,63 @@
+/* Landlock and seccomp behind a few calls; ../design's section 4 names the stages. Everything here
+ * is called once each, in order, from the only thread, unless said otherwise. Sanitizer builds
+ * leave the allow-list (stage B) out. */
+#ifndef GUAC_BASE_SANDBOX_H
+#define GUAC_BASE_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "guacd/base/err.h"
+
+enum sandbox_access {
+    SANDBOX_READ,        /* files and folders below */
+    SANDBOX_WRITE,       /* read, make, change, remove files and folders below; never execute */
+    SANDBOX_SOCKETS,     /* read, and make Unix sockets in it (no removing) */
+    SANDBOX_SOCKETS_OWN, /* the same, and remove them */
+    SANDBOX_EXECUTE,     /* read and execute this one file */
+};
+
+struct sandbox_path {
+    const char *path;    /* missing is no error */
+    enum sandbox_access access;
+};
+
+/* What a program may do once sealed. */
+struct sandbox_profile {
+    const struct sandbox_path *paths;
+    size_t path_count;
+    const uint16_t *connect_ports;   /* TCP; NULL and count 0: none */
+    size_t connect_port_count;
+    const uint16_t *bind_ports;
+    size_t bind_port_count;
+    bool any_connect;                /* ports not limited (a second layer does it later) */
+    bool allow_exec;                 /* guacd only; else execve and friends answer EPERM */
+    bool libraries;                  /* loader paths and libc's files are readable (default set) */
+    bool fonts;                      /* fontconfig and fonts are readable */
+    bool tls;                        /* openssl.cnf and the system's CA certificates */
+};
+
+/* Set by --allow-no-seccomp: without it a missing seccomp is an error. Missing or old Landlock is
+ * a warning and the metric guacamole_sandbox_landlock_abi. */
+struct sandbox_options {
+    bool allow_no_seccomp;
+    bool denylist_only;   /* stage B becomes the deny-list too */
+    bool trap;            /* stage B: print the refused system call on stderr, then EPERM */
+};
+
+/* no_new_privs, not dumpable, RLIMIT_CORE 0, signal dispositions untouched. */
+int sandbox_begin(struct err *e);
+/* One Landlock layer and the seccomp deny-list of parts "A" (the deny-list only the first time). */
+int sandbox_enter(const struct sandbox_profile *p, const struct sandbox_options *o, struct err *e);
+/* A further Landlock layer only (stage A2). */
+int sandbox_narrow(const struct sandbox_profile *p, struct err *e);
+/* Stage B: seccomp allow-list on all threads (TSYNC). needs: SANDBOX_NEED_*. */
+#define SANDBOX_NEED_SOCKETS 1u  /* rdp, kube: more connections */
+#define SANDBOX_NEED_FILES 2u    /* rdp drive */
+int sandbox_lock(unsigned needs, const struct sandbox_options *o, struct err *e);
+/* Landlock ABI in force here, 0: none. */
+int sandbox_landlock_abi(void);
+
+#endif

@@ -1,0 +1,34 @@
+/* Guacamole protocol status codes. */
+#ifndef GUAC_PROTO_STATUS_H
+#define GUAC_PROTO_STATUS_H
+
+enum guac_status {
+    STATUS_SUCCESS = 0x0000,
+    STATUS_UNSUPPORTED = 0x0100,
+    STATUS_SERVER_ERROR = 0x0200,
+    STATUS_SERVER_BUSY = 0x0201,
+    STATUS_UPSTREAM_TIMEOUT = 0x0202,
+    STATUS_UPSTREAM_ERROR = 0x0203,
+    STATUS_RESOURCE_NOT_FOUND = 0x0204,
+    STATUS_RESOURCE_CONFLICT = 0x0205,
+    STATUS_RESOURCE_CLOSED = 0x0206,
+    STATUS_UPSTREAM_NOT_FOUND = 0x0207,
+    STATUS_UPSTREAM_UNAVAILABLE = 0x0208,
+    STATUS_SESSION_CONFLICT = 0x0209,
+    STATUS_SESSION_TIMEOUT = 0x020A,
+    STATUS_SESSION_CLOSED = 0x020B,
+    STATUS_CLIENT_BAD_REQUEST = 0x0300,
+    STATUS_CLIENT_UNAUTHORIZED = 0x0301,
+    STATUS_CLIENT_FORBIDDEN = 0x0303,
+    STATUS_CLIENT_TIMEOUT = 0x0308,
+    STATUS_CLIENT_OVERRUN = 0x030D,
+    STATUS_CLIENT_BAD_TYPE = 0x030F,
+    STATUS_CLIENT_TOO_MANY = 0x031D,
+};
+
+/* "upstream timeout"; "status 0x%04x"-less short words for logs, never NULL. */
+const char *status_name(int status);
+/* HTTP status that says the same, for refusals before a tunnel exists. */
+int status_http(int status);
+
+#endif
