@@ -67,6 +67,7 @@ test  | default-jre-headless    | java17  | Keycloak (Java 17 or newer)
 test  | maven                   | maven   | fetches Keycloak
 test  | expect tmux             | -       | terminal tests
 test  | sudo                    | -       | masking tests: sudo at a prompt
+test  | libpam-oath             | -       | one-time passwords of the test sshd
 test  | procps strace           | -       | process and sandbox tests
 '
 
