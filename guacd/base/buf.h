@@ -8,9 +8,11 @@
 #include <stddef.h>
 
 struct buf {
-    char *data;  /* len bytes; buf_str() gives a terminated view */
+    char *data;  /* len bytes; buf_str() gives a terminated view. Not for free(): see buf_steal() */
     size_t len, cap, max;
     bool failed;
+    bool secret;  /* set after buf_init(): what it leaves behind when it grows or ends is wiped */
+    size_t gone;  /* bytes consumed in front of data, memory of ours still */
 };
 
 void buf_init(struct buf *b, size_t max);
@@ -23,7 +25,7 @@ int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf
 int buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 /* Room for `len` more bytes at the end; the caller fills it and adds to b->len. NULL on failure. */
 char *buf_reserve(struct buf *b, size_t len);
-/* Drop the first `n` bytes (n <= len). */
+/* Drop the first `n` bytes (n <= len). Cheap: nothing moves until room is needed. */
 void buf_consume(struct buf *b, size_t n);
 void buf_clear(struct buf *b);  /* len 0, failed false, memory kept */
 /* Terminated view of the content; "" for an empty one, NULL if failed. Valid until the next call. */

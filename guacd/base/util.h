@@ -2,6 +2,7 @@
 #ifndef GUAC_BASE_UTIL_H
 #define GUAC_BASE_UTIL_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,9 +27,12 @@ static inline int slice_is(struct slice s, const char *text) {
 static inline void util_free(void *p) {
     free(*(void **)p);
 }
+/* A cleanup runs after the result is decided, so it must not change the errno that explains it. */
 static inline void util_close(const int *fd) {
+    int saved = errno;
     if (*fd >= 0)
         close(*fd);
+    errno = saved;
 }
 static inline void util_fclose(FILE **f) {
     if (*f)
@@ -43,11 +47,12 @@ static inline int steal_fd(int *fd) {
     *fd = -1;
     return r;
 }
-static inline void *steal_ptr_(void **p) {
-    void *r = *p;
-    *p = NULL;
-    return r;
-}
-#define steal_ptr(p) ((__typeof__(p))steal_ptr_((void **)&(p)))
+/* The pointer's value leaves, NULL stays: `return steal_ptr(p);` with a _free_ p. */
+#define steal_ptr(p)                                                                               \
+    ({                                                                                             \
+        __typeof__(p) stolen_ = (p);                                                               \
+        (p) = NULL;                                                                                \
+        stolen_;                                                                                   \
+    })
 
 #endif
