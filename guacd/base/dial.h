@@ -20,6 +20,8 @@ struct dial_policy {
 int dial_check(const struct dial_policy *p, const struct sockaddr *sa, struct err *e);
 /* Checks the syntax of both lists, so that a mistake is told at start. */
 int dial_policy_check(const struct dial_policy *p, struct err *e);
+/* True when the address (text, without port) is in a list of the same form. For trusted proxies. */
+bool dial_listed(const char *list, const char *address);
 /* A connected, non-blocking, close-on-exec TCP socket with TCP_NODELAY. Tries all addresses that
  * pass within timeout_ms. Status: 0x0207 not resolved, 0x0208 refused or unreachable, 0x0202 timed
  * out, 0x0303 the policy says no. peer (may be NULL, >= 64 bytes) gets "address:port". */
