@@ -22,6 +22,7 @@
 # passwd, shadow, group and PAM files, so no account with a known password is left on, or even
 # shown to, the machine. Where namespaces are refused (most containers) they are made for real.
 part=sshd
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 user=sshtest otp_user=sshotp password=ssh-test-pw passphrase=key-pass
