@@ -16,10 +16,11 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 # Libraries newer than the distribution's, built by `make deps` into a private prefix.
 DEPS    := $(shell deploy/deps/deps.sh prefix 2>/dev/null)
 ifneq ($(DEPS),)
-export PKG_CONFIG_PATH := $(DEPS)/lib/pkgconfig
+PKG_CONFIG := PKG_CONFIG_PATH=$(DEPS)/lib/pkgconfig $(PKG_CONFIG)
 RPATH   := -Wl,-rpath,$(DEPS)/lib
 endif
-pkg      = $(shell $(PKG_CONFIG) --$(1) $(2) 2>/dev/null)
+# Each package by itself: one that is missing (before `make deps`) takes no other with it.
+pkg      = $(foreach p,$(2),$(shell $(PKG_CONFIG) --$(1) $(p) 2>/dev/null))
 
 WARN    := -Wall -Wextra -Wshadow -Wvla -Wundef -Wformat=2 -Wcast-qual -Wwrite-strings \
            -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wno-sign-conversion $(WERROR)
@@ -91,10 +92,8 @@ all: programs web  ## everything, into build/release
 programs: $(BINARIES) $(BACKEND_SO)
 web: $(WEB)
 
-ifneq ($(shell command -v $(PKG_CONFIG) 2>/dev/null),)
-PKG_CFLAGS := $(call pkg,cflags,$(sort $(BASE_PKG) $(HTTP_PKG) $(DISPLAY_PKG) $(TERM_PKG) \
-    $(SESSION_PKG) $(SSH_PKG) $(RECORDING_PKG) $(CRD_PKG) $(AUTHD_PKG) $(PROXY_PKG)))
-endif
+PKG_CFLAGS := $(sort $(call pkg,cflags,$(sort $(BASE_PKG) $(HTTP_PKG) $(DISPLAY_PKG) $(TERM_PKG) \
+    $(SESSION_PKG) $(SSH_PKG) $(RECORDING_PKG) $(CRD_PKG) $(AUTHD_PKG) $(PROXY_PKG) check)))
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)

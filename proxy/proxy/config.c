@@ -1,0 +1,56 @@
+/* See config.h. */
+#include "proxy/proxy/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROW(key_, type_, member_, def_, min_, max_, opt_, help_)                                   \
+    { .key = key_, .type = type_, .offset = offsetof(struct proxy_config, member_), .def = def_,   \
+      .min = min_, .max = max_, .short_opt = opt_, .help = help_ }
+
+static const struct conf_row rows[] = {
+    ROW("listen", CONF_STRING, listen, "127.0.0.1:8080", 0, 0, 'l',
+        "Address and port browsers connect to."),
+    ROW("admin-listen", CONF_STRING, admin_listen, "127.0.0.1:9080", 0, 0, 0,
+        "Address and port of /metrics, /healthz and /readyz; empty: none."),
+    ROW("run", CONF_PATH, run, "/run/guac", 0, 0, 0,
+        "Folder of the programs' sockets; authd.sock is looked for there."),
+    ROW("web", CONF_PATH, web, "/usr/share/guac/web", 0, 0, 0, "Folder of the page's files."),
+    ROW("tls-cert", CONF_PATH, tls_cert, "", 0, 0, 0,
+        "PEM certificate chain; with tls-key the listener speaks HTTPS."),
+    ROW("tls-key", CONF_SECRET_FILE, tls_key, "", 0, 0, 0, "PEM private key."),
+    ROW("trusted-proxies", CONF_LIST, trusted_proxies, "", 0, 0, 0,
+        "Addresses or CIDRs whose X-Forwarded-For is believed."),
+    ROW("max-tunnels", CONF_INT, max_tunnels, "10000", 1, 1000000, 0,
+        "Open sessions at one time; more are told that the gateway is busy."),
+    ROW("log-level", CONF_STRING, log_level, "info", 0, 0, 'L',
+        "error, warning, info, debug or trace."),
+    ROW("allow-no-seccomp", CONF_BOOL, allow_no_seccomp, "no", 0, 0, 0,
+        "Start even where the kernel has no seccomp."),
+};
+
+const struct conf_table proxy_conf = {
+    .program = "guac-proxy",
+    .purpose = "Serves the page and relays sessions between browsers and guacd-session.",
+    .rows = rows,
+    .count = sizeof rows / sizeof rows[0],
+    .default_file = "/etc/guac/guac-proxy.conf",
+};
+
+int proxy_parse_listen(const char *text, char *address, size_t size, int *port, struct err *e) {
+    const char *colon = strrchr(text, ':');
+    const char *number = colon ? colon + 1 : text;
+    size_t len = colon ? (size_t)(colon - text) : 0;
+    if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+        text++;
+        len -= 2;
+    }
+    char *end = NULL;
+    long value = strtol(number, &end, 10);
+    if (end == number || *end || value < 1 || value > 65535 || len >= size)
+        return err_set(e, 0x0300, "listen: '%s' is not address:port", text);
+    memcpy(address, text, len);
+    address[len] = '\0';
+    *port = (int)value;
+    return 0;
+}

@@ -1,0 +1,24 @@
+/* guac-proxy's configuration. */
+#ifndef GUAC_PROXY_CONFIG_H
+#define GUAC_PROXY_CONFIG_H
+
+#include "guacd/base/conf.h"
+
+struct proxy_config {
+    char *listen;           /* address:port */
+    char *admin_listen;     /* address:port, or "" */
+    char *run;
+    char *web;
+    char *tls_cert, *tls_key;
+    char *trusted_proxies;
+    char *log_level;
+    long max_tunnels;
+    bool allow_no_seccomp;
+};
+
+extern const struct conf_table proxy_conf;
+
+/* "127.0.0.1:8080", "[::1]:8080", "8080" -> address (no brackets, "" for all) and port. */
+int proxy_parse_listen(const char *text, char *address, size_t size, int *port, struct err *e);
+
+#endif
