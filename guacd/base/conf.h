@@ -1,6 +1,7 @@
 /* Configuration of a program: one table of rows feeds the file (`key = value`), the environment
- * (GUAC_<PROGRAM>_<KEY> with - as _), the command line (--key value, --key=value), --print-config,
- * --help and the manual page. Secrets come as files only (CONF_SECRET_FILE rows hold the path). */
+ * (GUAC_<PROGRAM>_<KEY> with - as _; a leading guac- is dropped, so guac-proxy reads GUAC_PROXY_…),
+ * the command line (--key value, --key=value, --switch, --no-switch), --print-config, --help and the
+ * manual page. Secrets come as files only (CONF_SECRET_FILE rows hold the path). */
 #ifndef GUAC_BASE_CONF_H
 #define GUAC_BASE_CONF_H
 
@@ -17,7 +18,8 @@ struct conf_row {
     enum conf_type type;
     size_t offset;      /* into the program's config struct: char *, long, bool; CONF_LIST: char *
                            as written, items separated by blanks or commas */
-    const char *def;    /* default as text; NULL: required; "" : unset */
+    const char *def;    /* default as text; NULL: required (text rows); "": unset, that is NULL, 0
+                           or false. An empty value given later means the same */
     long min, max;      /* CONF_INT */
     char short_opt;     /* 0, or a stock option letter such as guacd's -b */
     const char *help;   /* one sentence */
@@ -35,9 +37,12 @@ enum conf_result { CONF_OK, CONF_EXIT, CONF_BAD };  /* EXIT: --help, --version, 
 
 /* Fill `target` (zeroed by the caller): defaults, then the file, then the environment, then the
  * command line; an unknown key is refused with the nearest known name. Words that are no option
- * go to args/arg_count (pointers into argv), if those are not NULL. */
+ * go to args (room for argc of them; pointers into argv) and arg_count, if those are not NULL. */
 enum conf_result conf_load(const struct conf_table *t, void *target, int argc, char **argv,
                            char **args, size_t *arg_count, struct err *e);
+/* The file's part alone: `key = value` lines and # comments; `name` is for messages. */
+int conf_parse(const struct conf_table *t, void *target, const char *text, size_t len,
+               const char *name, struct err *e);
 void conf_free(const struct conf_table *t, void *target);
 /* Call fn for every item of a CONF_LIST value. Stops at and returns the first non-zero. */
 int conf_each(const char *list, int (*fn)(const char *item, void *arg), void *arg);

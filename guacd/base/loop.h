@@ -13,9 +13,11 @@ struct loop_fd;
 struct loop_timer;
 
 struct loop *loop_new(struct err *e);
+/* Frees the descriptors' entries too; timers are freed by who made them, before the loop. */
 void loop_free(struct loop *l);
 
-/* events: POLLIN | POLLOUT; fn gets the revents. The descriptor stays the caller's. */
+/* events: POLLIN | POLLOUT; fn gets the revents, POLLHUP and POLLERR among them. events 0 pauses: not
+ * even a hang-up is told. The descriptor stays the caller's: remove it here before closing it. */
 struct loop_fd *loop_fd_add(struct loop *l, int fd, short events,
                             void (*fn)(void *arg, int fd, short revents), void *arg);
 void loop_fd_events(struct loop_fd *f, short events);
@@ -28,7 +30,8 @@ void loop_timer_stop(struct loop_timer *t);
 int loop_timer_active(const struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t);  /* NULL is fine */
 
-/* Any thread: run fn on the loop's thread. Unordered with descriptors, ordered among posts. */
+/* Any thread: run fn on the loop's thread. Unordered with descriptors, ordered among posts. -1
+ * without memory. What still waits when the loop is freed is not run. */
 int loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 /* fn runs on the loop's thread when the process gets this signal (signalfd; blocked by this call,
  * so call it before other threads exist). */
