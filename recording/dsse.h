@@ -31,7 +31,8 @@ struct dsse {
     } signatures[DSSE_SIGNATURES_MAX];
     size_t signature_count;
 };
-/* Pure. From bytes or from JSON; any other payloadType is refused. Zero `out` first. */
+/* Pure. From bytes as stored (compact, sorted keys, nothing around them: one spelling, so that no
+ * byte can change unseen) or from JSON; any other payloadType is refused. Zero `out` first. */
 int dsse_parse(const char *text, size_t len, struct dsse *out, struct err *e);
 int dsse_read(const json_t *envelope, struct dsse *out, struct err *e);
 void dsse_fini(struct dsse *d);
