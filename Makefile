@@ -80,7 +80,7 @@ PROGRAMS := $(if $(wildcard guacd/daemon/main.c),guacd) \
             $(if $(wildcard proxy/authd/main.c),guac-authd) \
             $(if $(wildcard recording/recorder/main.c),guac-recorder) \
             $(if $(wildcard recording/evidence/main.c),guac-evidence)
-BINARIES := $(PROGRAMS:%=$(B)/%)
+BINARIES := $(PROGRAMS:%=$(B)/%) $(B)/guac-demo-shell
 WEB      := $(if $(wildcard web-client/package.json),$(B)/web/.done)
 
 .PHONY: all deps run test unit it e2e fuzz bench lint cover install dist image soak clean help \
@@ -184,6 +184,14 @@ $(B)/unit/%: $(B)/tests/unit/%.o $$(UNIT_$$(firstword $$(subst /, ,$$*)))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(UNIT_EXTRA_$(firstword $(subst /, ,$*))) $(UNIT_LIBS)
 
+$(B)/guac-load: $(B)/tests/bench/load.o $(PROTO_O) $(BASE_O)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(call libs_of,$(BASE_PKG))
+
+$(B)/guac-demo-shell: $(B)/deploy/run/demo-shell.o $(BASE_O)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ $(call libs_of,$(BASE_PKG))
+
 # Fuzzers: tests/fuzz/<module>/<name>.c, corpus in tests/fuzz/corpus/<name>/. Without clang the same
 # entry point replays the corpus (tests/fuzz/replay.c).
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/*/*.c))
@@ -209,7 +217,7 @@ e2e: all  ## browser tests in real Chromium (E2E=pattern for some)
 	@tests/run.sh e2e $(B) $(E2E)
 test:  ## everything on real parts; ends with one line of counts
 	@tests/run.sh all
-bench: all  ## figures of docs/benchmarks.md as table and JSON; PEER=host:port drives a second daemon
+bench: all $(B)/guac-load  ## figures of docs/benchmarks.md as table and JSON; PEER=host:port drives a second daemon
 	@tests/bench/run.sh $(B)
 deps:  ## install or build what this machine lacks
 	@deploy/deps/deps.sh all
