@@ -57,7 +57,7 @@ static int grow(struct buf *b, size_t need) {
         cap = b->max;
     if (cap >= SIZE_MAX / 2)
         return -1;
-    if (b->secret) {  /* realloc would leave a copy behind */
+    if (b->secret) { /* realloc would leave a copy behind */
         char *fresh = malloc(cap + 1);
         if (!fresh)
             return -1;

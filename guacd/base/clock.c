@@ -67,10 +67,14 @@ int clock_parse(const char *text, uint64_t *wall_ms) {
     }
     if (p[0] != 'Z' || p[1] != '\0')
         return -1;
-    struct tm tm = { .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day,
-                     .tm_hour = hour, .tm_min = minute, .tm_sec = second };
+    struct tm tm = { .tm_year = year - 1900,
+                     .tm_mon = month - 1,
+                     .tm_mday = day,
+                     .tm_hour = hour,
+                     .tm_min = minute,
+                     .tm_sec = second };
     time_t seconds = timegm(&tm);
-    if (seconds < 0 || tm.tm_mday != day)  /* 31 June became 1 July */
+    if (seconds < 0 || tm.tm_mday != day) /* 31 June became 1 July */
         return -1;
     *wall_ms = (uint64_t)seconds * 1000u + ms;
     return 0;

@@ -19,7 +19,7 @@
 
 extern char **environ;
 
-/* ---- one value -------------------------------------------------------------------------------- */
+/* ---- one value ------------------------------------------------------------------------------- */
 
 bool conf_is_text(const struct conf_row *row) {
     return row->type != CONF_INT && row->type != CONF_BOOL;
@@ -41,7 +41,7 @@ static int set_text(const struct conf_row *row, char **slot, const char *value, 
                     struct err *e) {
     if (utf8_count(value, strlen(value)) < 0)
         return err_set(e, 0, "%s: the value of '%s' is not UTF-8", place, row->key);
-    char *copy = *value ? strdup(value) : NULL;  /* empty means unset */
+    char *copy = *value ? strdup(value) : NULL; /* empty means unset */
     if (*value && !copy)
         return err_errno(e, 0, "%s", place);
     free(*slot);
@@ -73,7 +73,7 @@ static int set_value(const struct conf_row *row, void *target, const char *value
     return 0;
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static const struct conf_row *find(const struct conf_table *t, const char *key, size_t len) {
     for (size_t i = 0; i < t->count; i++)
@@ -125,7 +125,7 @@ static int unknown(const struct conf_table *t, const char *place, const char *ke
     return err_set(e, 0, "%s: unknown key '%.*s' (--help lists them)", place, shown, key);
 }
 
-/* ---- the file --------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 static void trim(const char **s, size_t *len) {
     while (*len > 0 && isspace((unsigned char)**s)) {
@@ -203,7 +203,7 @@ static int load_file(const struct conf_table *t, void *target, const char *path,
     return conf_parse(t, target, b.data, b.len, path, e);
 }
 
-/* ---- the environment -------------------------------------------------------------------------- */
+/* ---- the environment ------------------------------------------------------------------------- */
 
 /* GUAC_<PROGRAM>_, where guac-proxy is PROXY. */
 void conf_env_name(const struct conf_table *t, const char *key, char *out, size_t size) {
@@ -246,16 +246,16 @@ static int load_env(const struct conf_table *t, void *target, struct err *e) {
     return 0;
 }
 
-/* ---- the command line ------------------------------------------------------------------------- */
+/* ---- the command line ------------------------------------------------------------------------ */
 
 struct words {
     const struct conf_table *t;
-    void *target;       /* NULL in the first walk, which looks for --config and --help only */
-    char **args;        /* where words that are no option go */
+    void *target; /* NULL in the first walk, which looks for --config and --help only */
+    char **args;  /* where words that are no option go */
     size_t arg_count;
     const char *config;
     bool print;
-    enum conf_result ask;   /* CONF_EXIT once --help or --version is done */
+    enum conf_result ask; /* CONF_EXIT once --help or --version is done */
 };
 
 static const struct conf_row *find_short(const struct conf_table *t, char c) {
@@ -379,7 +379,7 @@ static int walk(struct words *w, int argc, char **argv, struct err *e) {
     return 0;
 }
 
-/* ---- all of it -------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static int check_required(const struct conf_table *t, const void *target, struct err *e) {
     for (size_t i = 0; i < t->count; i++) {

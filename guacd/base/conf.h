@@ -1,7 +1,7 @@
 /* Configuration of a program: one table of rows feeds the file (`key = value`), the environment
  * (GUAC_<PROGRAM>_<KEY> with - as _; a leading guac- is dropped, so guac-proxy reads GUAC_PROXY_…),
- * the command line (--key value, --key=value, --switch, --no-switch), --print-config, --help and the
- * manual page. Secrets come as files only (CONF_SECRET_FILE rows hold the path). */
+ * the command line (--key value, --key=value, --switch, --no-switch), --print-config, --help and
+ * the manual page. Secrets come as files only (CONF_SECRET_FILE rows hold the path). */
 #ifndef GUAC_BASE_CONF_H
 #define GUAC_BASE_CONF_H
 
@@ -14,26 +14,30 @@
 enum conf_type { CONF_STRING, CONF_INT, CONF_BOOL, CONF_PATH, CONF_SECRET_FILE, CONF_LIST };
 
 struct conf_row {
-    const char *key;    /* lower case, words joined by - */
+    const char *key; /* lower case, words joined by - */
     enum conf_type type;
-    size_t offset;      /* into the program's config struct: char *, long, bool; CONF_LIST: char *
-                           as written, items separated by blanks or commas */
-    const char *def;    /* default as text; NULL: required (text rows); "": unset, that is NULL, 0
-                           or false. An empty value given later means the same */
-    long min, max;      /* CONF_INT */
-    char short_opt;     /* 0, or a stock option letter such as guacd's -b */
-    const char *help;   /* one sentence */
+    size_t offset;    /* into the program's config struct: char *, long, bool; CONF_LIST: char *
+                         as written, items separated by blanks or commas */
+    const char *def;  /* default as text; NULL: required (text rows); "": unset, that is NULL, 0
+                         or false. An empty value given later means the same */
+    long min, max;    /* CONF_INT */
+    char short_opt;   /* 0, or a stock option letter such as guacd's -b */
+    const char *help; /* one sentence */
 };
 
 struct conf_table {
-    const char *program;    /* "guacd": environment prefix GUAC_GUACD_ */
-    const char *purpose;    /* one sentence for --help */
+    const char *program; /* "guacd": environment prefix GUAC_GUACD_ */
+    const char *purpose; /* one sentence for --help */
     const struct conf_row *rows;
     size_t count;
-    const char *default_file;   /* read when present and no --config FILE is given; may be NULL */
+    const char *default_file; /* read when present and no --config FILE is given; may be NULL */
 };
 
-enum conf_result { CONF_OK, CONF_EXIT, CONF_BAD };  /* EXIT: --help, --version, --print-config done */
+enum conf_result {
+    CONF_OK,
+    CONF_EXIT,
+    CONF_BAD
+}; /* EXIT: --help, --version, --print-config done */
 
 /* Fill `target` (zeroed by the caller): defaults, then the file, then the environment, then the
  * command line; an unknown key is refused with the nearest known name. Words that are no option

@@ -33,8 +33,8 @@ static void default_of(const struct conf_row *row, const char *before, const cha
 void conf_help(const struct conf_table *t, FILE *out) {
     char env[2 * CONF_KEY_MAX];
     conf_env_name(t, "key", env, sizeof env);
-    fprintf(out, "%s - %s\n\nUsage: %s [--config FILE] [--key VALUE]...\n\n", t->program, t->purpose,
-            t->program);
+    fprintf(out, "%s - %s\n\nUsage: %s [--config FILE] [--key VALUE]...\n\n", t->program,
+            t->purpose, t->program);
     for (size_t i = 0; i < t->count; i++) {
         const struct conf_row *row = &t->rows[i];
         if (row->short_opt)
@@ -50,8 +50,10 @@ void conf_help(const struct conf_table *t, FILE *out) {
     fputs("      --print-config\n          Print the configuration in force, and end.\n"
           "      --version, --help\n\n",
           out);
-    fprintf(out, "The same keys stand in the file as 'key = value' and in the environment as %s.\n"
-                 "The command line counts before the environment, that before the file.\n", env);
+    fprintf(out,
+            "The same keys stand in the file as 'key = value' and in the environment as %s.\n"
+            "The command line counts before the environment, that before the file.\n",
+            env);
 }
 
 void conf_print(const struct conf_table *t, const void *target, FILE *out) {

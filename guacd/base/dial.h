@@ -10,17 +10,17 @@
 #include "guacd/base/err.h"
 
 /* A list of CIDRs or addresses with optional :port, separated by blanks or commas:
- * "10.0.0.0/8 [::1]:22 [fd00::/8]:22 127.0.0.1:2222". IPv4-mapped IPv6 counts as IPv4 everywhere. */
+ * "10.0.0.0/8 [::1]:22 [fd00::/8]:22 127.0.0.1:2222". IPv4-mapped IPv6 counts as IPv4. */
 struct dial_policy {
-    const char *allow;   /* beyond the default; NULL or "": nothing more */
-    const char *deny;    /* in front of everything */
-    bool any;            /* stock mode: no default refusals */
+    const char *allow; /* beyond the default; NULL or "": nothing more */
+    const char *deny;  /* in front of everything */
+    bool any;          /* stock mode: no default refusals */
 };
 
 #define DIAL_ADDRESSES_MAX 8
 
 /* Pure. Default refusals: loopback, link-local, unspecified, multicast, reserved, and IPv4-mapped,
- * IPv4-compatible and NAT64 forms of them. A list with a mistake matches less: check it at start. */
+ * IPv4-compatible and NAT64 forms of them. Check the lists at start. */
 int dial_check(const struct dial_policy *p, const struct sockaddr *sa, struct err *e);
 /* Checks the syntax of both lists, so that a mistake is told at start. */
 int dial_policy_check(const struct dial_policy *p, struct err *e);
@@ -33,9 +33,10 @@ bool dial_allowed_by_name(const struct dial_policy *p, const struct sockaddr *sa
  * resolver's patience follows timeout_ms, but glibc gives no hard limit. */
 int dial_resolve(const char *host, uint16_t port, const struct dial_policy *p, int timeout_ms,
                  struct sockaddr_storage *out, size_t max, struct err *e);
-/* A connected, non-blocking, close-on-exec TCP socket with TCP_NODELAY and keep-alive. Tries all addresses that
- * pass within timeout_ms. Status: 0x0207 not resolved, 0x0208 refused or unreachable, 0x0202 timed
- * out, 0x0303 the policy says no. peer (may be NULL, >= 64 bytes) gets "address:port". */
+/* A connected, non-blocking, close-on-exec TCP socket with TCP_NODELAY and keep-alive. Tries all
+ * addresses that pass within timeout_ms. Status: 0x0207 not resolved, 0x0208 refused or
+ * unreachable, 0x0202 timed out, 0x0303 the policy says no. peer (may be NULL, >= 64 bytes) gets
+ * "address:port". */
 int dial_tcp(const char *host, uint16_t port, const struct dial_policy *p, int timeout_ms,
              char *peer, size_t peer_size, struct err *e);
 

@@ -82,7 +82,7 @@ static bool parse_rule(struct rule *r, const char *item, size_t len) {
             return false;
         *close = '\0';
         rest = close + 1;
-        if (*rest == '/') {  /* [net]/bits as well as [net/bits] */
+        if (*rest == '/') { /* [net]/bits as well as [net/bits] */
             if (strchr(address, '/'))
                 return false;
             char *port = strchr(rest, ':');
@@ -179,10 +179,8 @@ static const char *default_refusal(const struct address *given) {
     static const struct {
         const char *nets, *name;
     } rows[] = {
-        { "127.0.0.0/8 ::1", "loopback" },
-        { "169.254.0.0/16 fe80::/10", "link-local" },
-        { "0.0.0.0/8 ::", "unspecified" },
-        { "224.0.0.0/4 ff00::/8", "multicast" },
+        { "127.0.0.0/8 ::1", "loopback" }, { "169.254.0.0/16 fe80::/10", "link-local" },
+        { "0.0.0.0/8 ::", "unspecified" }, { "224.0.0.0/4 ff00::/8", "multicast" },
         { "240.0.0.0/4", "reserved" },
     };
     struct address a = *given;
@@ -219,4 +217,9 @@ int dial_check(const struct dial_policy *p, const struct sockaddr *sa, struct er
 bool dial_allowed_by_name(const struct dial_policy *p, const struct sockaddr *sa) {
     struct address a;
     return p->any || (from_sockaddr(&a, sa) && list_matches(p->allow, &a));
+}
+
+bool dial_listed(const char *list, const char *address) {
+    struct rule r;
+    return parse_rule(&r, address, strlen(address)) && list_matches(list, &r.net);
 }

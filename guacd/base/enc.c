@@ -13,8 +13,8 @@
 static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char HEX[] = "0123456789abcdef";
 
-static char pairs[4096][2];        /* 12 bits -> 2 characters */
-static uint8_t values[256];        /* character -> 6 bits, or BAD */
+static char pairs[4096][2]; /* 12 bits -> 2 characters */
+static uint8_t values[256]; /* character -> 6 bits, or BAD */
 static uint8_t url_values[256];
 #define BAD 0x80
 

@@ -24,7 +24,7 @@ void hex_encode(const void *data, size_t len, char *out);
 void sha256(const void *data, size_t len, uint8_t out[32]);
 void sha256_hex(const void *data, size_t len, char out[65]);
 
-void random_bytes(void *out, size_t len);  /* getrandom; aborts if the kernel has none */
+void random_bytes(void *out, size_t len); /* getrandom; aborts if the kernel has none */
 void uuid_v4(char out[UUID_LEN + 1]);
 void uuid_v7(char out[UUID_LEN + 1], uint64_t wall_ms);
 bool uuid_valid(const char *text, size_t len);

@@ -7,8 +7,8 @@
 #define ERR_TEXT_MAX 512
 
 struct err {
-    int status;               /* Guacamole status (proto/status.h); 0 while nothing went wrong */
-    char text[ERR_TEXT_MAX];  /* a sentence for an operator, ASCII or UTF-8, never a secret */
+    int status;              /* Guacamole status (proto/status.h); 0 while nothing went wrong */
+    char text[ERR_TEXT_MAX]; /* a sentence for an operator, ASCII or UTF-8, never a secret */
 };
 
 /* Set `e` (which may be NULL). Returns -1, so `return err_set(e, …)` reads well. A text already

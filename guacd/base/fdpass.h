@@ -11,11 +11,11 @@
 #include "guacd/base/err.h"
 
 #define FDPASS_MAX 4
-#define CTL_MESSAGE_MAX 131072   /* bytes of one control message; larger bodies go as descriptors */
+#define CTL_MESSAGE_MAX 131072 /* bytes of one control message; larger bodies go as descriptors */
 
 /* Bytes with descriptors (fds may be NULL, nfds 0). Returns as sendmsg. */
 ssize_t fdpass_send(int sock, const void *data, size_t len, const int *fds, size_t nfds);
-/* As recvmsg. *nfds: room in, number out. A truncated control buffer closes all and fails EPROTO. */
+/* As recvmsg. *nfds: room in, number out. Truncated control data closes all and fails EPROTO. */
 ssize_t fdpass_recv(int sock, void *data, size_t len, int *fds, size_t *nfds);
 
 /* Listening SOCK_SEQPACKET at `path` (107 bytes at most; an old socket there is replaced), mode

@@ -11,13 +11,14 @@
 #include "guacd/base/util.h"
 
 #define BACKLOG 512
-#define CONNECT_SECONDS 5  /* a listener that accepts nothing must not hold us */
+#define CONNECT_SECONDS 5 /* a listener that accepts nothing must not hold us */
 #define STATUS_UPSTREAM_UNAVAILABLE 0x0208
 
 static int address(struct sockaddr_un *sa, const char *path, struct err *e) {
     size_t len = strlen(path);
     if (len == 0 || len >= sizeof sa->sun_path)
-        return err_set(e, 0, "socket path '%s' is %s", path, len ? "longer than 107 bytes" : "empty");
+        return err_set(e, 0, "socket path '%s' is %s", path,
+                       len ? "longer than 107 bytes" : "empty");
     *sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
     memcpy(sa->sun_path, path, len + 1);
     return 0;
@@ -48,8 +49,7 @@ static int listen_at(const char *path, int type, mode_t mode, struct err *e) {
     _close_ int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     /* The file gets the mode the unbound socket has, less the umask: never more than asked for,
      * not even for a moment. */
-    if (fd < 0 || fchmod(fd, mode) < 0 ||
-        bind(fd, (const struct sockaddr *)&sa, sizeof sa) < 0)
+    if (fd < 0 || fchmod(fd, mode) < 0 || bind(fd, (const struct sockaddr *)&sa, sizeof sa) < 0)
         return err_errno(e, 0, "cannot listen on %s", path);
     if (chmod(path, mode) < 0 || listen(fd, BACKLOG) < 0)
         return err_errno(e, 0, "cannot listen on %s", path);

@@ -9,35 +9,37 @@
 #include "guacd/base/buf.h"
 #include "guacd/base/err.h"
 
-struct http;   /* not thread-safe: one a thread */
+struct http; /* not thread-safe: one a thread */
 
 struct http_request {
-    const char *method;           /* GET, PUT, … */
+    const char *method; /* GET, PUT, … */
     const char *url;
-    const char *const *headers;   /* "Name: value", NULL-terminated; may be NULL */
+    const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
     const void *body;
     size_t body_len;
-    int timeout_ms;               /* whole request; 0: 10 s */
-    size_t max_body;              /* of the response; 0: 1 MiB */
-    const char *ca_file;          /* NULL: the system's */
-    /* Optional: response body in pieces instead of the buffer; non-zero stops. */
+    int timeout_ms;      /* whole request; 0: 10 s */
+    size_t max_body;     /* of the response; 0: 1 MiB, no limit with on_data */
+    const char *ca_file; /* NULL: the system's */
+    /* Optional: the body of a 2xx answer in pieces instead of the buffer; non-zero stops, which
+     * makes http_do() fail. Other answers' bodies come in the buffer, 1 MiB at most. */
     int (*on_data)(void *arg, const void *data, size_t len);
     void *arg;
 };
 
 struct http_response {
-    int status;          /* HTTP status */
+    int status; /* HTTP status */
     struct buf body;
-    struct buf headers;  /* raw lines, CRLF; http_header() reads them */
+    struct buf headers; /* raw lines, CRLF; http_header() reads them */
 };
 
 struct http *http_new(struct err *e);
 void http_free(struct http *h);
 /* 0 when an HTTP answer came, whatever its status. -1: e says what, e->status 0x0202 on time-out,
- * 0x0207 unreachable. No redirects are followed, only http and https are spoken. */
+ * 0x0207 unreachable or not trusted; rs is left alone then. No environment proxy, no redirects are
+ * followed, only http and https are spoken. Programs that use it ignore SIGPIPE. */
 int http_do(struct http *h, const struct http_request *rq, struct http_response *rs, struct err *e);
 void http_response_fini(struct http_response *r);
-/* Value of a response header (case-insensitive), or NULL. Valid until the next call on r. */
+/* Value of a response header (case-insensitive) in out, or NULL: none, or it does not fit. */
 const char *http_header(struct http_response *r, const char *name, char *out, size_t size);
 
 #endif

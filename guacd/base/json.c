@@ -105,7 +105,7 @@ int json_write(const json_t *o, struct buf *out) {
     size_t start = out->len;
     if (json_dump_callback(o, append, out, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) == 0)
         return 0;
-    out->len = start;  /* nothing half written */
+    out->len = start; /* nothing half written */
     out->failed = true;
     return -1;
 }

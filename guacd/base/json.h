@@ -1,4 +1,4 @@
-/* jansson behind bounds, with errors as sentences. jansson's own functions are used for the rest. */
+/* jansson behind bounds, with errors as sentences. jansson's own functions do the rest. */
 #ifndef GUAC_BASE_JSON_H
 #define GUAC_BASE_JSON_H
 

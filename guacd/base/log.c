@@ -90,7 +90,7 @@ static void put_escaped(struct line *l, const char *s, size_t n, bool json, size
         uint32_t cp;
         char out[8];
         size_t used = utf8_decode(s, n, &cp);
-        if (used == 0) {  /* not UTF-8: U+FFFD for each bad byte */
+        if (used == 0) { /* not UTF-8: U+FFFD for each bad byte */
             cp = 0xfffd;
             used = 1;
         }
@@ -110,11 +110,11 @@ static void write_line(const struct line *l) {
         ssize_t n = write(STDERR_FILENO, l->data + done, l->len - done);
         if (n >= 0) {
             done += (size_t)n;
-        } else if (errno == EAGAIN) {  /* somebody made our stderr non-blocking */
+        } else if (errno == EAGAIN) { /* somebody made our stderr non-blocking */
             struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
             poll(&p, 1, 1000);
         } else if (errno != EINTR) {
-            return;  /* nobody left to tell */
+            return; /* nobody left to tell */
         }
     }
 }
@@ -139,7 +139,7 @@ void log_at(enum log_level level, const char *fmt, ...) {
     bool json = !atomic_load(&plain);
     const char *name = NAMES[MIN_OF((size_t)level, ARRAY_LEN(NAMES) - 1)];
     puts_to(&l, json ? "{\"ts\":\"" : "");
-    puts_to(&l, json ? stamp : stamp + 11);  /* the day is on the wall of who sits there */
+    puts_to(&l, json ? stamp : stamp + 11); /* the day is on the wall of who sits there */
     puts_to(&l, json ? "\",\"level\":\"" : " ");
     puts_to(&l, name);
     puts_to(&l, json ? "\",\"program\":\"" : " ");

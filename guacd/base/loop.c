@@ -37,8 +37,8 @@ struct loop_timer {
     struct loop *loop;
     void (*fn)(void *arg);
     void *arg;
-    uint64_t due, seq;  /* seq: the order of arming, for equal times and for one round's end */
-    size_t slot;        /* place in the heap + 1; 0: not armed */
+    uint64_t due, seq; /* seq: the order of arming, for equal times and for one round's end */
+    size_t slot;       /* place in the heap + 1; 0: not armed */
 };
 
 struct post {
@@ -49,7 +49,7 @@ struct post {
 
 struct loop {
     struct loop_fd **fds;
-    struct pollfd *polls;  /* parallel to fds */
+    struct pollfd *polls; /* parallel to fds */
     size_t nfds, fds_cap;
     bool dead_fds;
 
@@ -57,7 +57,7 @@ struct loop {
     size_t armed, timers, heap_cap;
     uint64_t seq;
 
-    pthread_mutex_t lock;  /* guards the posts */
+    pthread_mutex_t lock; /* guards the posts */
     struct post *first, **last;
     int wake;
     atomic_bool stop;
@@ -70,7 +70,7 @@ struct loop {
     } handlers[SIGNALS];
 };
 
-/* ---- descriptors ------------------------------------------------------------------------------ */
+/* ---- descriptors ----------------------------------------------------------------------------- */
 
 /* poll() reports hang-ups even when nothing is asked for, which would spin: events 0 takes the
  * descriptor out altogether. */
@@ -97,8 +97,9 @@ struct loop_fd *loop_fd_add(struct loop *l, int fd, short events,
     struct loop_fd *f = malloc(sizeof *f);
     if (!f)
         return NULL;
-    *f = (struct loop_fd){ .loop = l, .index = l->nfds, .fn = fn, .arg = arg, .fd = fd,
-                           .events = events };
+    *f = (struct loop_fd){
+        .loop = l, .index = l->nfds, .fn = fn, .arg = arg, .fd = fd, .events = events
+    };
     l->fds[l->nfds] = f;
     l->polls[l->nfds++] = (struct pollfd){ 0 };
     arm(f);
@@ -145,7 +146,7 @@ static void run_fds(struct loop *l, size_t polled) {
     }
 }
 
-/* ---- timers ----------------------------------------------------------------------------------- */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 static bool before(const struct loop_timer *a, const struct loop_timer *b) {
     return a->due != b->due ? a->due < b->due : a->seq < b->seq;
@@ -238,7 +239,7 @@ static uint64_t sleep_us(const struct loop *l) {
     return due <= now ? 0 : MIN_OF(due - now, LONGEST_SLEEP_US);
 }
 
-/* ---- posts, signals --------------------------------------------------------------------------- */
+/* ---- posts, signals -------------------------------------------------------------------------- */
 
 static void wake(struct loop *l) {
     uint64_t one = 1;
@@ -310,7 +311,7 @@ int loop_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), voi
     return 0;
 }
 
-/* ---- the loop --------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 struct loop *loop_new(struct err *e) {
     struct loop *l = calloc(1, sizeof *l);

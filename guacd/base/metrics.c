@@ -26,8 +26,8 @@ void metric_observe(struct metric *m, double v) {
     __atomic_load(&m->sum, &old, __ATOMIC_RELAXED);
     do
         sum = old + v;
-    while (!__atomic_compare_exchange(&m->sum, &old, &sum, true, __ATOMIC_RELAXED,
-                                      __ATOMIC_RELAXED));
+    while (
+        !__atomic_compare_exchange(&m->sum, &old, &sum, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 }
 
 /* The shortest of two spellings that reads back as the same number; a locale's comma is undone. */
@@ -79,8 +79,7 @@ int metrics_write(struct metric *const *table, size_t count, struct buf *out) {
             histogram(out, m);
         } else {
             series(out, m, "", NULL);
-            buf_printf(out, " %lld\n",
-                       (long long)__atomic_load_n(&m->value, __ATOMIC_RELAXED));
+            buf_printf(out, " %lld\n", (long long)__atomic_load_n(&m->value, __ATOMIC_RELAXED));
         }
     }
     return out->failed ? -1 : 0;

@@ -1,4 +1,4 @@
-/* Counters, gauges and one kind of histogram in a table, written as Prometheus text. Thread-safe. */
+/* Counters, gauges and one kind of histogram in a table, written as Prometheus text. Any thread. */
 #ifndef GUAC_BASE_METRICS_H
 #define GUAC_BASE_METRICS_H
 
@@ -13,9 +13,9 @@ struct metric {
     const char *name;
     enum metric_type type;
     const char *help;
-    const char *labels;          /* fixed label text such as protocol="ssh", or NULL */
-    const double *bounds;        /* METRIC_HISTOGRAM: upper bounds, ascending */
-    size_t bound_count;          /* at most 16 */
+    const char *labels;   /* fixed label text such as protocol="ssh", or NULL */
+    const double *bounds; /* METRIC_HISTOGRAM: upper bounds, ascending */
+    size_t bound_count;   /* at most 16 */
     /* values; zero at start */
     int64_t value;
     uint64_t counts[17];

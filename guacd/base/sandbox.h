@@ -1,6 +1,10 @@
-/* Landlock and seccomp behind a few calls; ../design's section 4 names the stages. Everything here
- * is called once each, in order, from the only thread, unless said otherwise. Sanitizer builds
- * leave the allow-list (stage B) out. */
+/* Landlock and seccomp behind a few calls; ARCHITECTURE.md names the stages. Everything here is
+ * called once each, in order, from the only thread, unless said otherwise. Sanitizer builds leave
+ * out the allow-list (stage B) and what LeakSanitizer needs (ptrace, a clone, being dumpable).
+ *
+ * Landlock layers and filters are inherited by what a program executes, and layers only narrow: a
+ * profile with allow_exec must grant what its children will grant themselves (/etc, /proc, fonts,
+ * any_connect, any_bind …). */
 #ifndef GUAC_BASE_SANDBOX_H
 #define GUAC_BASE_SANDBOX_H
 
@@ -20,7 +24,7 @@ enum sandbox_access {
 };
 
 struct sandbox_path {
-    const char *path;    /* missing is no error */
+    const char *path; /* missing is no error */
     enum sandbox_access access;
 };
 
@@ -28,23 +32,25 @@ struct sandbox_path {
 struct sandbox_profile {
     const struct sandbox_path *paths;
     size_t path_count;
-    const uint16_t *connect_ports;   /* TCP; NULL and count 0: none */
+    const uint16_t *connect_ports; /* TCP; NULL and count 0: none */
     size_t connect_port_count;
     const uint16_t *bind_ports;
     size_t bind_port_count;
-    bool any_connect;                /* ports not limited (a second layer does it later) */
-    bool allow_exec;                 /* guacd only; else execve and friends answer EPERM */
-    bool libraries;                  /* loader paths and libc's files are readable (default set) */
-    bool fonts;                      /* fontconfig and fonts are readable */
-    bool tls;                        /* openssl.cnf and the system's CA certificates */
+    bool any_connect; /* ports not limited (a second layer does it later) */
+    bool any_bind;    /* the same for bind; TCP only, as all of this */
+    bool allow_exec;  /* guacd only; else execve and friends answer EPERM */
+    bool libraries;   /* loader paths (RUNPATH among them), libc's files and the usual
+                         devices are readable */
+    bool fonts;       /* fontconfig and fonts are readable */
+    bool tls;         /* openssl.cnf and the system's CA certificates */
 };
 
 /* Set by --allow-no-seccomp: without it a missing seccomp is an error. Missing or old Landlock is
  * a warning and the metric guacamole_sandbox_landlock_abi. */
 struct sandbox_options {
     bool allow_no_seccomp;
-    bool denylist_only;   /* stage B becomes the deny-list too */
-    bool trap;            /* stage B: print the refused system call on stderr, then EPERM */
+    bool denylist_only; /* stage B becomes the deny-list too */
+    bool trap;          /* stage B: print the refused system call on stderr, then EPERM */
 };
 
 /* no_new_privs, not dumpable, RLIMIT_CORE 0, signal dispositions untouched. */
@@ -54,8 +60,8 @@ int sandbox_enter(const struct sandbox_profile *p, const struct sandbox_options 
 /* A further Landlock layer only (stage A2). */
 int sandbox_narrow(const struct sandbox_profile *p, struct err *e);
 /* Stage B: seccomp allow-list on all threads (TSYNC). needs: SANDBOX_NEED_*. */
-#define SANDBOX_NEED_SOCKETS 1u  /* rdp, kube: more connections */
-#define SANDBOX_NEED_FILES 2u    /* rdp drive */
+#define SANDBOX_NEED_SOCKETS 1u /* rdp, kube: more connections */
+#define SANDBOX_NEED_FILES 2u   /* rdp drive */
 int sandbox_lock(unsigned needs, const struct sandbox_options *o, struct err *e);
 /* Landlock ABI in force here, 0: none. */
 int sandbox_landlock_abi(void);

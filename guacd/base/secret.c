@@ -75,7 +75,7 @@ int secret_read_file(struct secret *s, const char *path, struct err *e) {
         if (n < 0)
             return err_errno(e, 0, "%s", path);
         if (n == 0)
-            break;  /* it became shorter meanwhile */
+            break; /* it became shorter meanwhile */
         len += (size_t)n;
     }
     if (len > 0 && file.data[len - 1] == '\n')

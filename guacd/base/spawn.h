@@ -8,8 +8,8 @@
 #include "guacd/base/err.h"
 
 struct spawn_fd {
-    int source;  /* ours; stays open here */
-    int target;  /* its number there: 0-2, or 3 and up without gaps */
+    int source; /* ours; stays open here */
+    int target; /* its number there: 0-2, or 3 and up without gaps */
 };
 
 /* Starts `path` in a process group of its own; descriptors above the highest target are closed,

@@ -48,11 +48,11 @@ static inline int steal_fd(int *fd) {
     return r;
 }
 /* The pointer's value leaves, NULL stays: `return steal_ptr(p);` with a _free_ p. */
-#define steal_ptr(p)                                                                               \
-    ({                                                                                             \
-        __typeof__(p) stolen_ = (p);                                                               \
-        (p) = NULL;                                                                                \
-        stolen_;                                                                                   \
+#define steal_ptr(p) \
+    ({ \
+        __typeof__(p) stolen_ = (p); \
+        (p) = NULL; \
+        stolen_; \
     })
 
 #endif
