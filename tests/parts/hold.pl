@@ -76,17 +76,15 @@ sub run {
     close $f;
     rename "$file.new", $file or die "hold: $file: $!\n";
 
-    $SIG{ALRM} = sub { };
-    for (;;) {
-        alarm 1 if $owner;
-        my $dead = waitpid -1, 0;
-        last if $dead < 0 && !$!{EINTR};
-        if ($dead == $pid) {
-            if (open(my $x, '>', "$file.exit")) { print $x $? >> 8, ' ', $? & 127, "\n" }
-        }
-        if ($owner && !(defined $owner_start && runs($owner, $owner_start))) {
-            kill 'KILL', below($$);
-        }
+    # In the handler, since perl's waitpid goes on waiting after a signal.
+    $SIG{ALRM} = sub {
+        kill 'KILL', below($$) if !defined $owner_start || !runs($owner, $owner_start);
+        alarm 1;
+    };
+    alarm 1 if $owner;
+    while ((my $dead = waitpid -1, 0) > 0) {
+        next if $dead != $pid;
+        if (open(my $x, '>', "$file.exit")) { print $x $? >> 8, ' ', $? & 127, "\n" }
     }
 }
 

@@ -191,11 +191,13 @@ change_clients() { # value, expression
 
 verb_backchannel() {
     [ -n "${1:-}" ] || die "usage: keycloak.sh backchannel DIR URL"
+    # shellcheck disable=SC2016 # jq's dollar
     change_clients "$1" '.attributes["backchannel.logout.url"] = $v'
 }
 
 verb_redirect() {
     [ -n "${1:-}" ] || die "usage: keycloak.sh redirect DIR URL"
+    # shellcheck disable=SC2016 # jq's dollar
     change_clients "$1" '.redirectUris += [$v]'
 }
 
