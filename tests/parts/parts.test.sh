@@ -178,8 +178,8 @@ test_seaweedfs() {
     ok 'seaweedfs: small, by TLS' "$here/seaweedfs.sh" start "$d" --small --tls --buckets 'one two'
     ok 'seaweedfs: ... has a bucket' "$here/seaweedfs.sh" bucket "$d" two
     head -c 1500000 /dev/urandom >"$work/blob"
-    for i in $(seq 1 60); do s3 writer put two "$i" "$work/blob" >"$work/out" 2>&1 || break; done
-    ok 'seaweedfs: ... gets full' grep -q 'HTTP 500' "$work/out"
+    for i in $(seq 1 60); do s3 writer put two "$i" "$work/blob" >"$work/put" 2>&1 || break; done
+    ok 'seaweedfs: ... gets full' grep -q "HTTP 500" "$work/put"
     ok 'seaweedfs: ... restarts full' "$here/seaweedfs.sh" restart "$d"
     no 'seaweedfs: ... and is full again' s3 writer put two again "$work/blob"
     ok 'seaweedfs: ... stops' "$here/seaweedfs.sh" stop "$d"
