@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "guacd/base/buf.h"
-#include "guacd/base/conf_text.h"
+#include "guacd/base/conf_parts.h"
 #include "guacd/base/enc.h"
 #include "guacd/base/util.h"
 
@@ -18,112 +18,6 @@
 #define PLACE_MAX 320
 
 extern char **environ;
-
-/* ---- one value ------------------------------------------------------------------------------- */
-
-bool conf_is_text(const struct conf_row *row) {
-    return row->type != CONF_INT && row->type != CONF_BOOL;
-}
-
-static int parse_bool(const char *value, bool *out) {
-    static const char *const yes[] = { "true", "yes", "on", "1" };
-    static const char *const no[] = { "false", "no", "off", "0" };
-    for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
-        if (strcasecmp(value, yes[i]) == 0 || strcasecmp(value, no[i]) == 0) {
-            *out = strcasecmp(value, yes[i]) == 0;
-            return 0;
-        }
-    }
-    return -1;
-}
-
-static int set_text(const struct conf_row *row, char **slot, const char *value, const char *place,
-                    struct err *e) {
-    if (utf8_count(value, strlen(value)) < 0)
-        return err_set(e, 0, "%s: the value of '%s' is not UTF-8", place, row->key);
-    char *copy = *value ? strdup(value) : NULL; /* empty means unset */
-    if (*value && !copy)
-        return err_errno(e, 0, "%s", place);
-    free(*slot);
-    *slot = copy;
-    return 0;
-}
-
-static int set_value(const struct conf_row *row, void *target, const char *value, const char *place,
-                     struct err *e) {
-    void *slot = (char *)target + row->offset;
-    if (conf_is_text(row))
-        return set_text(row, slot, value, place, e);
-    if (row->type == CONF_BOOL) {
-        bool on = false;
-        if (*value && parse_bool(value, &on) < 0)
-            return err_set(e, 0, "%s: '%s' is true or false, not '%.60s'", place, row->key, value);
-        *(bool *)slot = on;
-        return 0;
-    }
-    char *end = NULL;
-    errno = 0;
-    long n = *value ? strtol(value, &end, 10) : 0;
-    if (*value && (errno || *end || isspace((unsigned char)*value)))
-        return err_set(e, 0, "%s: '%s' is a number, not '%.60s'", place, row->key, value);
-    if (*value && (n < row->min || n > row->max))
-        return err_set(e, 0, "%s: '%s' is between %ld and %ld, not %ld", place, row->key, row->min,
-                       row->max, n);
-    *(long *)slot = n;
-    return 0;
-}
-
-/* ---- names ----------------------------------------------------------------------------------- */
-
-static const struct conf_row *find(const struct conf_table *t, const char *key, size_t len) {
-    for (size_t i = 0; i < t->count; i++)
-        if (strlen(t->rows[i].key) == len && memcmp(t->rows[i].key, key, len) == 0)
-            return &t->rows[i];
-    return NULL;
-}
-
-/* Insertions, deletions, replacements and swapped neighbours; keys are short. */
-static size_t distance(const char *a, size_t la, const char *b, size_t lb) {
-    size_t rows[3][CONF_KEY_MAX + 1];
-    size_t *before = rows[0], *last = rows[1], *now = rows[2];
-    for (size_t j = 0; j <= lb; j++)
-        last[j] = j;
-    for (size_t i = 1; i <= la; i++) {
-        now[0] = i;
-        for (size_t j = 1; j <= lb; j++) {
-            size_t cost = a[i - 1] != b[j - 1];
-            size_t best = MIN_OF(last[j] + 1, now[j - 1] + 1);
-            best = MIN_OF(best, last[j - 1] + cost);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                best = MIN_OF(best, before[j - 2] + 1);
-            now[j] = best;
-        }
-        size_t *spare = before;
-        before = last;
-        last = now;
-        now = spare;
-    }
-    return last[lb];
-}
-
-static int unknown(const struct conf_table *t, const char *place, const char *key, size_t len,
-                   struct err *e) {
-    const char *nearest = NULL;
-    size_t best = SIZE_MAX;
-    for (size_t i = 0; len <= CONF_KEY_MAX && i < t->count; i++) {
-        size_t klen = strlen(t->rows[i].key);
-        size_t d = klen <= CONF_KEY_MAX ? distance(key, len, t->rows[i].key, klen) : SIZE_MAX;
-        if (d < best) {
-            best = d;
-            nearest = t->rows[i].key;
-        }
-    }
-    int shown = (int)MIN_OF(len, (size_t)CONF_KEY_MAX);
-    if (nearest && best <= MAX_OF((size_t)2, len / 3))
-        return err_set(e, 0, "%s: unknown key '%.*s', did you mean '%s'?", place, shown, key,
-                       nearest);
-    return err_set(e, 0, "%s: unknown key '%.*s' (--help lists them)", place, shown, key);
-}
 
 /* ---- the file -------------------------------------------------------------------------------- */
 
@@ -150,9 +44,9 @@ static int parse_line(const struct conf_table *t, void *target, const char *line
     trim(&value, &value_len);
     if (utf8_count(line, len) < 0)
         return err_set(e, 0, "%s: not UTF-8", place);
-    const struct conf_row *row = find(t, key, key_len);
+    const struct conf_row *row = conf_find(t, key, key_len);
     if (!row)
-        return unknown(t, place, key, key_len, e);
+        return conf_unknown(t, place, key, key_len, e);
     size_t *first = &seen[row - t->rows];
     if (*first)
         return err_set(e, 0, "%s: '%s' is already set on line %zu", place, row->key, *first);
@@ -160,7 +54,7 @@ static int parse_line(const struct conf_table *t, void *target, const char *line
     _free_ char *text = strndup(value, value_len);
     if (!text)
         return err_errno(e, 0, "%s", place);
-    return set_value(row, target, text, place, e);
+    return conf_set(row, target, text, place, e);
 }
 
 int conf_parse(const struct conf_table *t, void *target, const char *text, size_t len,
@@ -237,10 +131,10 @@ static int load_env(const struct conf_table *t, void *target, struct err *e) {
         if (strcmp(key, "config") == 0 || is_service_link(name, equals + 1))
             continue;
         snprintf(place, sizeof place, "environment variable %s", name);
-        const struct conf_row *row = find(t, key, strlen(key));
+        const struct conf_row *row = conf_find(t, key, strlen(key));
         if (!row)
-            return unknown(t, place, key, strlen(key), e);
-        if (set_value(row, target, equals + 1, place, e) < 0)
+            return conf_unknown(t, place, key, strlen(key), e);
+        if (conf_set(row, target, equals + 1, place, e) < 0)
             return -1;
     }
     return 0;
@@ -267,7 +161,7 @@ static const struct conf_row *find_short(const struct conf_table *t, char c) {
 
 static int apply(struct words *w, const struct conf_row *row, const char *value, const char *place,
                  struct err *e) {
-    return w->target ? set_value(row, w->target, value, place, e) : 0;
+    return w->target ? conf_set(row, w->target, value, place, e) : 0;
 }
 
 /* What every program understands. 1: it was one of these. */
@@ -307,15 +201,15 @@ static int long_option(struct words *w, const char *word, char **next, struct er
     int used = built_in(w, name, value, next, e);
     if (used != 0)
         return used;
-    const struct conf_row *row = find(w->t, word, len);
+    const struct conf_row *row = conf_find(w->t, word, len);
     if (!row && len > 3 && strncmp(word, "no-", 3) == 0 && !value) {
-        row = find(w->t, word + 3, len - 3);
+        row = conf_find(w->t, word + 3, len - 3);
         if (row && row->type == CONF_BOOL)
             return apply(w, row, "false", "command line", e) < 0 ? -1 : 1;
         row = NULL;
     }
     if (!row)
-        return unknown(w->t, "command line", word, len, e);
+        return conf_unknown(w->t, "command line", word, len, e);
     used = 1;
     if (!value && row->type == CONF_BOOL) {
         value = "true";
@@ -398,7 +292,7 @@ static int check_required(const struct conf_table *t, const void *target, struct
 static int load(const struct conf_table *t, void *target, struct words *w, int argc, char **argv,
                 struct err *e) {
     for (size_t i = 0; i < t->count; i++)
-        if (t->rows[i].def && set_value(&t->rows[i], target, t->rows[i].def, "default", e) < 0)
+        if (t->rows[i].def && conf_set(&t->rows[i], target, t->rows[i].def, "default", e) < 0)
             return -1;
     char name[2 * CONF_KEY_MAX];
     conf_env_name(t, "config", name, sizeof name);

@@ -19,7 +19,8 @@ struct conf_row {
     size_t offset;    /* into the program's config struct: char *, long, bool; CONF_LIST: char *
                          as written, items separated by blanks or commas */
     const char *def;  /* default as text; NULL: required (text rows); "": unset, that is NULL, 0
-                         or false. An empty value given later means the same */
+                         or false. An empty value given later means the default again, so a row
+                         with a default is never NULL */
     long min, max;    /* CONF_INT */
     char short_opt;   /* 0, or a stock option letter such as guacd's -b */
     const char *help; /* one sentence */

@@ -1,5 +1,5 @@
 /* A config table as text: --help, --print-config, the manual page. */
-#include "guacd/base/conf_text.h"
+#include "guacd/base/conf_parts.h"
 
 #include <string.h>
 

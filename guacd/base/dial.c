@@ -67,11 +67,7 @@ static bool is_own(const struct sockaddr_storage *sa) {
     if (fd < 0 || connect(fd, (const struct sockaddr *)sa, length_of(sa)) < 0 ||
         getsockname(fd, (struct sockaddr *)&mine, &len) < 0)
         return false;
-    if (sa->ss_family == AF_INET)
-        return memcmp(&((const struct sockaddr_in *)sa)->sin_addr,
-                      &((const struct sockaddr_in *)&mine)->sin_addr, 4) == 0;
-    return memcmp(&((const struct sockaddr_in6 *)sa)->sin6_addr,
-                  &((const struct sockaddr_in6 *)&mine)->sin6_addr, 16) == 0;
+    return dial_same_host((const struct sockaddr *)sa, (const struct sockaddr *)&mine);
 }
 
 static int check(const struct dial_policy *p, const struct sockaddr_storage *sa, struct err *e) {

@@ -28,6 +28,8 @@ int dial_policy_check(const struct dial_policy *p, struct err *e);
 bool dial_listed(const char *list, const char *address);
 /* True when `allow` (or `any`) lets this address in, not the default alone. Pure. */
 bool dial_allowed_by_name(const struct dial_policy *p, const struct sockaddr *sa);
+/* The same address, whatever the port. Pure. */
+bool dial_same_host(const struct sockaddr *x, const struct sockaddr *y);
 /* The addresses of host that pass, this machine's own refused like loopback: for a library that
  * connects by itself and is given the number. Returns how many (1 to max), or -1 as dial_tcp. The
  * resolver's patience follows timeout_ms, but glibc gives no hard limit. */

@@ -27,11 +27,15 @@ static const uint8_t MAPPED[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 static const uint8_t NAT64[12] = { 0, 0x64, 0xff, 0x9b };
 static const uint8_t COMPATIBLE[12] = { 0 };
 
+static void to_ipv4(struct address *a) {
+    memmove(a->bytes, a->bytes + 12, 4);
+    memset(a->bytes + 4, 0, 12);
+    a->family = AF_INET;
+}
+
 static void unmap(struct address *a) {
-    if (a->family == AF_INET6 && memcmp(a->bytes, MAPPED, sizeof MAPPED) == 0) {
-        memmove(a->bytes, a->bytes + 12, 4);
-        a->family = AF_INET;
-    }
+    if (a->family == AF_INET6 && memcmp(a->bytes, MAPPED, sizeof MAPPED) == 0)
+        to_ipv4(a);
 }
 
 static bool from_sockaddr(struct address *a, const struct sockaddr *sa) {
@@ -147,12 +151,13 @@ static bool next_item(const char **list, const char **item, size_t *len) {
     return *len > 0;
 }
 
-static bool list_matches(const char *list, const struct address *a) {
+/* An item that cannot be read counts as `broken` says: whichever way refuses more. */
+static bool list_matches(const char *list, const struct address *a, bool broken) {
     const char *item;
     size_t len;
     struct rule r;
     while (next_item(&list, &item, &len))
-        if (parse_rule(&r, item, len) && rule_matches(&r, a))
+        if (parse_rule(&r, item, len) ? rule_matches(&r, a) : broken)
             return true;
     return false;
 }
@@ -185,12 +190,11 @@ static const char *default_refusal(const struct address *given) {
     };
     struct address a = *given;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (list_matches(rows[i].nets, &a))
+        if (list_matches(rows[i].nets, &a, true))
             return rows[i].name;
     if (a.family == AF_INET6 && (memcmp(a.bytes, NAT64, sizeof NAT64) == 0 ||
                                  memcmp(a.bytes, COMPATIBLE, sizeof COMPATIBLE) == 0)) {
-        memmove(a.bytes, a.bytes + 12, 4);
-        a.family = AF_INET;
+        to_ipv4(&a);
         return default_refusal(&a);
     }
     return NULL;
@@ -202,10 +206,10 @@ int dial_check(const struct dial_policy *p, const struct sockaddr *sa, struct er
         return err_set(e, STATUS_FORBIDDEN, "refused by the address policy: no IP address");
     char text[INET6_ADDRSTRLEN] = "?";
     inet_ntop(a.family, a.bytes, text, sizeof text);
-    if (list_matches(p->deny, &a))
+    if (list_matches(p->deny, &a, true))
         return err_set(e, STATUS_FORBIDDEN, "%s port %u is refused by the address policy", text,
                        a.port);
-    if (p->any || list_matches(p->allow, &a))
+    if (p->any || list_matches(p->allow, &a, false))
         return 0;
     const char *why = default_refusal(&a);
     if (why)
@@ -216,10 +220,17 @@ int dial_check(const struct dial_policy *p, const struct sockaddr *sa, struct er
 
 bool dial_allowed_by_name(const struct dial_policy *p, const struct sockaddr *sa) {
     struct address a;
-    return p->any || (from_sockaddr(&a, sa) && list_matches(p->allow, &a));
+    return p->any || (from_sockaddr(&a, sa) && list_matches(p->allow, &a, false));
 }
 
 bool dial_listed(const char *list, const char *address) {
     struct rule r;
-    return parse_rule(&r, address, strlen(address)) && list_matches(list, &r.net);
+    return parse_rule(&r, address, strlen(address)) && !r.has_port &&
+           r.bits == (r.net.family == AF_INET ? 32 : 128) && list_matches(list, &r.net, false);
+}
+
+bool dial_same_host(const struct sockaddr *x, const struct sockaddr *y) {
+    struct address a, b;
+    return from_sockaddr(&a, x) && from_sockaddr(&b, y) && a.family == b.family &&
+           memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
 }

@@ -43,7 +43,7 @@ void log_init(const char *name, enum log_level level) {
 }
 
 int log_level_parse(const char *name) {
-    for (size_t i = 0; i < ARRAY_LEN(NAMES); i++)
+    for (size_t i = 0; name && i < ARRAY_LEN(NAMES); i++)
         if (strcmp(name, NAMES[i]) == 0)
             return (int)i;
     return -1;

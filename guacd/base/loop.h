@@ -17,8 +17,7 @@ struct loop *loop_new(struct err *e);
 void loop_free(struct loop *l);
 
 /* events: POLLIN | POLLOUT; fn gets the revents, POLLHUP and POLLERR among them. events 0 pauses:
- * not even a hang-up is told. The descriptor stays the caller's: removed here before it is closed.
- */
+ * not even a hang-up is told. The descriptor stays the caller's: remove it before closing it. */
 struct loop_fd *loop_fd_add(struct loop *l, int fd, short events,
                             void (*fn)(void *arg, int fd, short revents), void *arg);
 void loop_fd_events(struct loop_fd *f, short events);
