@@ -4,9 +4,9 @@
 
 #include "guacd/base/conf.h"
 
-struct proxy_config {
+struct proxy_config {   /* strings are NULL while unset */
     char *listen;           /* address:port */
-    char *admin_listen;     /* address:port, or "" */
+    char *admin_listen;     /* address:port */
     char *run;
     char *web;
     char *tls_cert, *tls_key;

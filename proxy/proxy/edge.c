@@ -67,8 +67,10 @@ json_t *edge_headers(struct lws *wsi) {
 void edge_peer(struct edge *x, struct lws *wsi, char *out, size_t size) {
     out[0] = '\0';
     lws_get_peer_simple(wsi, out, size);
+    if (strncmp(out, "::ffff:", 7) == 0 && strchr(out, '.')) /* IPv4 on a listener for both */
+        memmove(out, out + 7, strlen(out + 7) + 1);
     char chain[1024];
-    if (!*x->conf.trusted_proxies || !dial_listed(x->conf.trusted_proxies, out) ||
+    if (!x->conf.trusted_proxies || !dial_listed(x->conf.trusted_proxies, out) ||
         lws_hdr_copy(wsi, chain, sizeof chain, WSI_TOKEN_X_FORWARDED_FOR) <= 0)
         return;
     /* From the right: the first address that is not one of our own proxies. */

@@ -68,8 +68,8 @@ static int add_listener(struct edge *x, const char *where, const struct lws_prot
 }
 
 static int create_context(struct edge *x, struct err *e) {
-    bool tls = *x->conf.tls_cert != '\0';
-    if (tls != (*x->conf.tls_key != '\0'))
+    bool tls = x->conf.tls_cert != NULL;
+    if (tls != (x->conf.tls_key != NULL))
         return err_set(e, 0x0200, "tls-cert and tls-key go together");
     uv_loop_init(&x->loop);
     void *loops[] = { &x->loop };
@@ -94,7 +94,7 @@ static int create_context(struct edge *x, struct err *e) {
                        "(libwebsockets-evlib-uv) installed?");
     if (add_listener(x, x->conf.listen, public_protocols, "public", tls, e) < 0)
         return -1;
-    return *x->conf.admin_listen
+    return x->conf.admin_listen
                ? add_listener(x, x->conf.admin_listen, admin_protocols, "admin", false, e)
                : 0;
 }

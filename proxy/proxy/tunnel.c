@@ -15,6 +15,8 @@
 #include "proxy/proxy/relay.h"
 
 #define OPEN_TIMEOUT_MS 60000
+#define CLOSE_TIMEOUT_S 3
+#define WRITE_CLOSE ((enum lws_write_protocol)4) /* known inside lws, left out of its header */
 #define UP_MAX (256u << 10)     /* browser's bytes not yet taken by the session */
 #define DOWN_MAX (64u << 10)    /* pings' answers and the last words */
 
@@ -29,6 +31,7 @@ struct tunnel {
     bool choked;                  /* the browser is behind: its session is not read */
     bool rx_stopped;              /* the session is behind: the browser is not read */
     bool ending;                  /* close once `down` is out */
+    bool close_sent;
     bool goodbye;                 /* the session has said how it ended */
     char close_reason[12];
     struct buf in;                /* browser's bytes, the beginning of an instruction */
@@ -308,6 +311,19 @@ static int receive(struct tunnel *t, const char *data, size_t len) {
     return 0;
 }
 
+/* RFC 6455 section 5.5.1, written by hand: Debian's libwebsockets with libuv closes a second time
+ * where lws_close_reason() is used, before its close frame is out. */
+static int send_close(struct tunnel *t) {
+    unsigned char frame[LWS_PRE + 2 + sizeof t->close_reason];
+    size_t n = strlen(t->close_reason);
+    frame[LWS_PRE] = LWS_CLOSE_STATUS_NORMAL >> 8;
+    frame[LWS_PRE + 1] = LWS_CLOSE_STATUS_NORMAL & 0xff;
+    memcpy(frame + LWS_PRE + 2, t->close_reason, n);
+    t->close_sent = true;
+    lws_set_timeout(t->wsi, PENDING_TIMEOUT_CLOSE_ACK, CLOSE_TIMEOUT_S);
+    return lws_write(t->wsi, frame + LWS_PRE, 2 + n, WRITE_CLOSE) < 0 ? -1 : 0;
+}
+
 /* Our own words first, then the session's stream goes on. */
 static int writeable(struct tunnel *t) {
     if (t->down.len > 0) {
@@ -323,11 +339,8 @@ static int writeable(struct tunnel *t) {
         lws_callback_on_writable(t->wsi);
         return 0;
     }
-    if (t->ending) {
-        lws_close_reason(t->wsi, LWS_CLOSE_STATUS_NORMAL, (unsigned char *)t->close_reason,
-                         strlen(t->close_reason));
-        return -1;
-    }
+    if (t->ending)
+        return t->close_sent ? 0 : send_close(t);
     if (t->edge->draining) {
         end_tunnel(t, STATUS_SERVER_BUSY, "The gateway restarts. The session goes on.");
         return 0;
@@ -367,6 +380,8 @@ int tunnel_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, 
         return t ? receive(t, in, len) : -1;
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return t ? writeable(t) : -1;
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        return t && t->close_sent ? -1 : 0; /* it answers ours */
     case LWS_CALLBACK_CLOSED:
         if (t)
             browser_gone(t);

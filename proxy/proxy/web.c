@@ -320,6 +320,12 @@ static const char *method_name(struct lws *wsi) {
     return NULL;
 }
 
+/* Before its body was read: libwebsockets gives no callback later, so at once, and close. */
+static int refuse_body(struct request *r, unsigned status) {
+    lws_return_http_status(r->wsi, status, NULL);
+    return -1;
+}
+
 static int ask_authd(struct request *r, const char *method, const char *path) {
     _buf_cleanup_ struct buf query;
     buf_init(&query, 16384);
@@ -335,10 +341,10 @@ static int ask_authd(struct request *r, const char *method, const char *path) {
     if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
         return send_to_authd(r);
     if (lws_hdr_copy(r->wsi, length, sizeof length, WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0)
-        return answer_text(r, 411, "A body needs a Content-Length.\n");
+        return refuse_body(r, HTTP_STATUS_LENGTH_REQUIRED);
     long n = strtol(length, NULL, 10);
     if (n < 0 || n > (long)BODY_MAX)
-        return answer_text(r, 413, "The body is larger than 64 KiB.\n");
+        return refuse_body(r, HTTP_STATUS_REQ_ENTITY_TOO_LARGE);
     r->expected = (size_t)n;
     return r->expected == 0 ? send_to_authd(r) : 0;
 }
