@@ -10,17 +10,21 @@
 #ifndef GUAC_DAEMON_CHILD_H
 #define GUAC_DAEMON_CHILD_H
 
-/* ---- descriptors: 0 is /dev/null, 1 and 2 are guacd's (the log); none but these ---------------- */
+/* ---- descriptors: 0 is /dev/null, 1 and 2 are guacd's (the log); none but these ----------------
+ */
 
-#define CHILD_FD_CLIENT 3   /* the accepted stream socket, TCP or Unix. Not one byte was read: in
-                               gateway mode the first one may carry the tap. Blocking as accepted */
-#define CHILD_FD_CHANNEL 4  /* SOCK_SEQPACKET to guacd, messages by ctl_send()/ctl_recv() */
-#define CHILD_FD_TLS 5      /* only with --tls=true: a pipe with the certificate chain and then the
-                               private key, both PEM, CHILD_TLS_MAX bytes at most, up to
-                               end-of-file. Read, closed and wiped before the first byte of 3 */
+#define CHILD_FD_CLIENT \
+    3                      /* the accepted stream socket, TCP or Unix. Not one byte was read: in \
+                              gateway mode the first one may carry the tap. Blocking as accepted */
+#define CHILD_FD_CHANNEL 4 /* SOCK_SEQPACKET to guacd, messages by ctl_send()/ctl_recv() */
+#define CHILD_FD_TLS \
+    5 /* only with --tls=true: a pipe with the certificate chain and then the \
+         private key, both PEM, CHILD_TLS_MAX bytes at most, up to \
+         end-of-file. Read, closed and wiped before the first byte of 3 */
 #define CHILD_TLS_MAX 60000 /* fits into a pipe, so guacd never waits for its reader */
 
-/* ---- command line: guacd-session, then all of these in this order, each as one word ------------ */
+/* ---- command line: guacd-session, then all of these in this order, each as one word ------------
+ */
 /*
  *   --mode=stock|gateway      gateway: 3 is authd's, its uid was checked; a tap is a must
  *   --tls=true|false          true: speak TLS on 3 first (stock mode only)
@@ -36,7 +40,8 @@
  * also ASAN_OPTIONS, UBSAN_OPTIONS, TSAN_OPTIONS, LSAN_OPTIONS. */
 #define CHILD_ARGC 10
 
-/* ---- messages, session -> guacd. No answers. ---------------------------------------------------- */
+/* ---- messages, session -> guacd. No answers. ----------------------------------------------------
+ */
 /*
  *   {"op":"session","id":UUID}   `connect` was read and the id is known; sent once, before
  *                                DIR/s/<id>.sock is bound. guacd unlinks that socket after the
@@ -48,18 +53,20 @@
 #define CHILD_OP_SESSION "session"
 #define CHILD_OP_JOINED "joined"
 
-/* ---- messages, guacd -> session ----------------------------------------------------------------- */
+/* ---- messages, guacd -> session -----------------------------------------------------------------
+ */
 /*
  *   {"op":"end","status":N,"text":T}   tell all users and end as if the control socket had said so
  */
 #define CHILD_OP_END "end"
 
-/* ---- the end ------------------------------------------------------------------------------------- */
+/* ---- the end
+ * ------------------------------------------------------------------------------------- */
 /*
  * Exit 0: everyone was told whatever there was to say (an `error` sent by the session itself
- * included). Anything else, a signal too: guacd sends `error` 0x0200 to the clients whose duplicates
- * it has (plain sockets only), logs it and counts it. A process that has sent neither message after
- * CHILD_START_MS is killed; the session's own handshake limit is shorter. */
+ * included). Anything else, a signal too: guacd sends `error` 0x0200 to the clients whose
+ * duplicates it has (plain sockets only), logs it and counts it. A process that has sent neither
+ * message after CHILD_START_MS is killed; the session's own handshake limit is shorter. */
 #define CHILD_START_MS 30000
 
 #endif

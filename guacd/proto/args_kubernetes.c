@@ -1,0 +1,31 @@
+/* Kubernetes exec and attach. */
+#include "guacd/proto/args_tables.h"
+
+#include "guacd/base/util.h"
+
+static const struct arg_spec rows[] = {
+    { "hostname", ARG_STRING, ARG_HOST, "", ARG_ANY, NULL, "Name or address of the API server." },
+    { "port", ARG_INT, ARG_HOST, "8080", ARG_PORT, NULL, "Its TCP port." },
+    { "namespace", ARG_STRING, 0, "default", ARG_ANY, NULL, "Namespace of the pod." },
+    { "pod", ARG_STRING, 0, "", ARG_ANY, NULL, "Name of the pod." },
+    { "pod-selector", ARG_STRING, 0, "", ARG_ANY, NULL,
+      "Labels to choose a ready pod by, when pod is empty: app=shop,tier=web." },
+    { "container", ARG_STRING, 0, "", ARG_ANY, NULL,
+      "Container in the pod; the pod's default when empty." },
+    { "exec-command", ARG_TEXT, 0, "", ARG_ANY, NULL,
+      "Command to run by exec; attach to the container's own process when empty." },
+    { "use-ssl", ARG_BOOL, 0, "false", ARG_ANY, NULL, "TLS to the API server." },
+    { "client-cert", ARG_TEXT, 0, "", ARG_ANY, NULL, "Client certificate, PEM." },
+    { "client-key", ARG_TEXT, ARG_SECRET, "", ARG_ANY, NULL, "Its private key, PEM." },
+    { "ca-cert", ARG_TEXT, 0, "", ARG_ANY, NULL, "The cluster's own CA, PEM." },
+    { "ignore-cert", ARG_BOOL, 0, "false", ARG_ANY, NULL,
+      "Accept any certificate of the server: anybody between may listen." },
+    { "token", ARG_TEXT, ARG_SECRET, "", ARG_ANY, NULL,
+      "Bearer token of a service account or of the user." },
+    { "impersonate-user", ARG_STRING, 0, "", ARG_ANY, NULL,
+      "User that the cluster's access rules and audit log shall see." },
+    { "impersonate-groups", ARG_STRING, 0, "", ARG_ANY, NULL,
+      "That user's groups, separated by commas." },
+};
+
+const struct arg_table args_kubernetes = { rows, ARRAY_LEN(rows) };
