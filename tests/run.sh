@@ -1,0 +1,188 @@
+#!/bin/sh
+# run.sh unit B           unit tests and fuzz corpora of the build folder B
+# run.sh it B [PATTERN]   integration tests (PATTERN: part of a file's or test's name)
+# run.sh e2e B [PATTERN]  browser tests
+# run.sh all              everything a release needs: lint, release, ASan and TSan builds, it, e2e
+#
+# The last line is always "N passed, N failed, N skipped"; the status is 1 when anything failed. A
+# runner that this script starts ends with the same line, and its numbers are added up. In CI
+# (CI=true) a part that is missing is a failure, elsewhere it is skipped and said.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+export LC_ALL=C.UTF-8
+passed=0 failed=0 skipped=0
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM HUP
+python=/usr/bin/python3 # not a shim's: those take 0.1 s each
+[ -x $python ] || python=python3
+
+say() { printf '%s\n' "$*"; }
+head1() { printf '\n==== %s\n' "$*"; }
+pass() { passed=$((passed + 1)); }
+fail() {
+    failed=$((failed + 1))
+    say "FAIL: $*"
+}
+lack() { # what is missing, and the way to get it
+    if [ "${CI:-}" = true ]; then
+        fail "$1; $2"
+    else
+        skipped=$((skipped + 1))
+        say "SKIP: $1; $2"
+    fi
+}
+
+# run LABEL COMMAND...: a runner of ours; shows its output and adds up its last line.
+run() {
+    label=$1
+    shift
+    { "$@" 2>&1 && echo 0 >"$work/status" || echo 1 >"$work/status"; } | tee "$work/out"
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$work/out" | tail -n 1)
+    if [ -z "$line" ]; then
+        fail "$label ended without its line of counts"
+        return
+    fi
+    # shellcheck disable=SC2086 # three numbers among words
+    set -- $line
+    passed=$((passed + $1)) failed=$((failed + $3)) skipped=$((skipped + $5))
+    [ "$(cat "$work/status")" = 0 ] || [ "$3" != 0 ] || fail "$label failed without saying what"
+}
+
+# quiet LABEL COMMAND...: one test; its output is shown when it fails.
+quiet() {
+    label=$1
+    shift
+    if "$@" >"$work/out" 2>&1; then
+        pass
+    else
+        cat "$work/out"
+        fail "$label"
+    fi
+}
+
+# TSan of older compilers stumbles over the address layout of newer kernels.
+steady() {
+    case $B in *tsan*) setarch "$(uname -m)" -R "$@" ;; *) "$@" ;; esac
+}
+
+# ---- unit ---------------------------------------------------------------------------------------
+
+unit_test() { # name: adds Check's own numbers
+    bin=$B/unit/$1
+    if [ ! -x "$bin" ]; then
+        fail "unit $1 is not built"
+        return
+    fi
+    steady timeout 300 "$bin" >"$work/out" 2>&1
+    status=$?
+    line=$(sed -n 's/^[0-9]*%: Checks: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\)$/\1 \2 \3/p' "$work/out" |
+        tail -n 1)
+    # shellcheck disable=SC2086 # three numbers
+    set -- "$1" ${line:-0 0 0}
+    bad=$(($3 + $4))
+    passed=$((passed + $2 - bad)) failed=$((failed + bad))
+    if [ $status != 0 ] || [ -z "$line" ]; then
+        cat "$work/out"
+        [ "$bad" != 0 ] || fail "unit $1 ended with status $status"
+        say "FAIL: unit $1"
+    fi
+}
+
+corpus() { # module/name
+    bin=$B/fuzz/$1 dir=tests/fuzz/corpus/${1##*/}
+    if [ ! -x "$bin" ]; then
+        fail "fuzzer $1 is not built"
+    elif [ -z "$(ls -A "$dir" 2>/dev/null)" ]; then
+        fail "fuzzer $1 has no corpus in $dir"
+    else
+        quiet "corpus of $1" steady timeout 300 "$bin" "$dir"/*
+    fi
+}
+
+unit() {
+    for src in tests/unit/*/*.c; do
+        [ -e "$src" ] || continue
+        name=${src#tests/unit/}
+        unit_test "${name%.c}"
+    done
+    for src in tests/fuzz/*/*.c; do
+        [ -e "$src" ] || continue
+        name=${src#tests/fuzz/}
+        corpus "${name%.c}"
+    done
+}
+
+# ---- the others ---------------------------------------------------------------------------------
+
+it() {
+    run "integration tests" env B="$(realpath "$B")" "$python" -u tests/it/run.py ${pattern:+"$pattern"}
+}
+
+e2e() {
+    if [ ! -x tests/browser/run.sh ]; then
+        lack "browser tests (tests/browser/run.sh) are not here" "they come with the page"
+        return
+    fi
+    run "browser tests" env B="$(realpath "$B")" tests/browser/run.sh "$B" ${pattern:+"$pattern"}
+}
+
+build() { # VARIANT TARGET: quiet while it works
+    if ! make -j"$(nproc)" VARIANT="$1" B="build/$1" "$2" >"$work/make" 2>&1; then
+        tail -n 40 "$work/make"
+        fail "make VARIANT=$1 $2"
+        return 1
+    fi
+    B=build/$1
+}
+
+parts() { # what the tests lean on, said before anything takes time
+    deploy/deps/deps.sh test build run --check >/dev/null 2>"$work/out" || {
+        cat "$work/out"
+        lack "packages are missing" "get them by: deploy/deps/deps.sh all"
+    }
+    for p in tests/parts/*.sh; do
+        [ -e "$p" ] || continue
+        [ "$p" != tests/parts/lib.sh ] || continue
+        "$p" check >"$work/out" 2>&1 || {
+            cat "$work/out"
+            lack "$p lacks something" "as said above"
+        }
+    done
+}
+
+all() {
+    head1 "parts"
+    parts
+    head1 "release build"
+    build release all && pass
+    head1 "lint"
+    run lint tests/lint/lint.sh
+    for v in release asan tsan; do
+        head1 "unit tests, $v"
+        build $v unit-bins && unit
+    done
+    B=build/release
+    head1 "integration tests"
+    it
+    head1 "browser tests"
+    e2e
+}
+
+what=${1:-} B=${2:-} pattern=${3:-}
+case $what in
+unit | it | e2e)
+    [ -d "$B" ] || {
+        say "usage: run.sh $what BUILD-FOLDER: '$B' is none" >&2
+        exit 2
+    }
+    $what
+    ;;
+all) all ;;
+*)
+    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+esac
+say "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
