@@ -1,0 +1,82 @@
+/* GuacamoleConnection (catalyst.openova.io/v1alpha1), typed. A wrong resource becomes a connection
+ * with errors: it is listed with all of them and opens for nobody. Immutable once made, shared by
+ * reference count from any thread. */
+#ifndef GUAC_CRD_CONNECTION_H
+#define GUAC_CRD_CONNECTION_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "guacd/proto/args.h"
+
+#define CRD_GROUP "catalyst.openova.io"
+#define CRD_VERSION "catalyst.openova.io/v1alpha1"
+#define CONNECTION_SPEC_MAX 65536 /* bytes of a spec as canonical JSON */
+#define CONNECTION_BUCKET "guacamole-recordings"
+#define CONNECTION_RETENTION_DAYS 365
+
+enum connection_credentials { CREDENTIALS_PROMPT, CREDENTIALS_SECRET };
+enum connection_keys { RECORD_KEYS_FULL, RECORD_KEYS_MASKED, RECORD_KEYS_OFF };
+enum connection_unknown_key { HOST_KEY_REFUSE, HOST_KEY_ASK };
+
+struct connection {
+    _Atomic unsigned refs;
+    char *namespace, *name; /* never NULL; of a document without a name: "" and its place */
+    char *uid, *version;    /* of the API server, or made from the folder's content */
+    char *title;            /* annotation catalyst.openova.io/title; the name when there is none */
+    char *source;           /* "file.yaml:12", for messages */
+    const struct protocol *protocol; /* NULL only with errors */
+    char *hostname;                  /* NULL where the protocol has none */
+    uint16_t port;                   /* 0 where the protocol has none */
+    json_t *roles;                   /* audience.keycloakRoles */
+    char *environment;               /* NULL: none */
+    struct {
+        bool enabled;
+        char *bucket;
+        int retention_days;
+        enum connection_keys keys;
+    } recording;
+    struct {
+        json_t *approvers; /* empty: no approval needed */
+        int max_minutes;   /* 0: not said */
+    } jit;
+    struct {
+        enum connection_credentials from;
+        char *secret;   /* name in the connection's own namespace */
+        char *username; /* NULL: asked, or in the secret */
+    } credentials;
+    struct {
+        bool copy, paste; /* copy: out of the target */
+    } clipboard;
+    struct {
+        bool upload, download;
+    } files;
+    struct {
+        int idle_minutes, max_minutes; /* 0: no limit */
+    } limits;
+    struct {
+        json_t *keys; /* accepted host keys, OpenSSH's public key lines */
+        enum connection_unknown_key unknown;
+    } host_key;
+    json_t *parameters;   /* name -> value as text, all checked */
+    json_t *spec;         /* as read, secrets redacted; {} when there was none */
+    char spec_sha256[65]; /* of `spec` as canonical JSON */
+    json_t *errors;       /* sentences with paths; empty: usable */
+};
+
+/* From one resource. Never fails but for want of memory (NULL): what is wrong goes to `errors`. */
+struct connection *connection_read(const json_t *resource, const char *source);
+/* A connection that cannot be read at all (its file is malformed): listed under its name. */
+struct connection *connection_broken(const char *namespace, const char *name, const char *source,
+                                     const char *error);
+struct connection *connection_ref(struct connection *c);
+void connection_unref(struct connection *c); /* NULL is fine */
+static inline bool connection_usable(const struct connection *c) {
+    return json_array_size(c->errors) == 0;
+}
+const char *connection_keys_name(enum connection_keys k); /* "full", "masked", "off" */
+/* "hostname:port", "[v6]:port", or the protocol's name where nothing is dialled. */
+void connection_target(const struct connection *c, char *out, size_t size);
+
+#endif
