@@ -83,7 +83,7 @@ PROGRAMS := $(if $(wildcard guacd/daemon/main.c),guacd) \
 BINARIES := $(PROGRAMS:%=$(B)/%) $(B)/guac-demo-shell
 WEB      := $(if $(wildcard web-client/package.json),$(B)/web/.done)
 
-.PHONY: all deps run test unit it e2e fuzz bench lint cover install dist image soak clean help \
+.PHONY: all deps run link test unit it e2e fuzz bench lint cover install dist image soak clean help \
         programs web corpus fuzzers format
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -223,6 +223,8 @@ deps:  ## install or build what this machine lacks
 	@deploy/deps/deps.sh all
 run:  ## a whole gateway on loopback with a demo target; PORT= and STATE= are honoured
 	@deploy/run/run.sh
+link:  ## another sign-in link while `make run` runs (STATE= as there)
+	@$(B)/guac-authd link --run $(or $(STATE),$(or $(XDG_STATE_HOME),$(HOME)/.local/state)/guac)/run
 lint:  ## layers, format, static analysis, shell, types
 	@tests/lint/lint.sh
 format:

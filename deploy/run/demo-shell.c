@@ -21,12 +21,16 @@ static int become_nobody(void) {
 }
 
 static int jail(const char *home, struct err *e) {
+    /* Programs may be listed, read and run. */
     const struct sandbox_path paths[] = {
-        { "/usr", SANDBOX_EXECUTE },   { "/bin", SANDBOX_EXECUTE },  { "/sbin", SANDBOX_EXECUTE },
-        { "/lib", SANDBOX_EXECUTE },   { "/lib64", SANDBOX_EXECUTE }, { "/etc", SANDBOX_READ },
-        { "/proc", SANDBOX_READ },     { "/sys", SANDBOX_READ },     { "/var/lib", SANDBOX_READ },
-        { "/dev", SANDBOX_READ },      { "/dev/null", SANDBOX_WRITE }, { "/dev/tty", SANDBOX_WRITE },
-        { "/dev/pts", SANDBOX_WRITE }, { "/dev/ptmx", SANDBOX_WRITE }, { home, SANDBOX_WRITE },
+        { "/usr", SANDBOX_EXECUTE },   { "/usr", SANDBOX_READ },
+        { "/bin", SANDBOX_EXECUTE },   { "/sbin", SANDBOX_EXECUTE },
+        { "/lib", SANDBOX_EXECUTE },   { "/lib64", SANDBOX_EXECUTE },
+        { "/etc", SANDBOX_READ },      { "/proc", SANDBOX_READ },
+        { "/sys", SANDBOX_READ },      { "/dev", SANDBOX_READ },
+        { "/dev/null", SANDBOX_WRITE }, { "/dev/tty", SANDBOX_WRITE },
+        { "/dev/pts", SANDBOX_WRITE }, { "/dev/ptmx", SANDBOX_WRITE },
+        { home, SANDBOX_WRITE },
     };
     const struct sandbox_profile profile = {
         .paths = paths, .path_count = ARRAY_LEN(paths), .libraries = true
