@@ -326,6 +326,7 @@ if [ -n "$packages" ]; then
 fi
 failed=
 [ -z "$builds" ] || build_libs || failed=1
+REFRESH= # done; now only look
 find_prefix
 plan
 if [ -n "$packages$builds" ]; then

@@ -11,7 +11,8 @@
 use strict;
 use warnings;
 use POSIX ();
-use Time::HiRes qw(sleep);
+
+sub nap { select undef, undef, undef, 0.02 } # Time::HiRes is not in perl-base
 
 # (state, parent, start time) of a process, or nothing.
 sub stat_of {
@@ -95,7 +96,7 @@ sub end {
     if ($grace // 5) {
         kill 'TERM', $server if runs($server, $server_start);
         kill 'CONT', $server if runs($server, $server_start);
-        sleep 0.02 while runs($server, $server_start) && time < $until;
+        nap() while runs($server, $server_start) && time < $until;
     }
     $until = time + 15;
     # Normally the holder reaps and goes by itself. If somebody killed it, the server's own tree.
@@ -105,7 +106,7 @@ sub end {
         last if !$held && !$serves;
         kill 'KILL', below($holder) if $held;
         kill 'KILL', below($server), $server if $serves;
-        sleep 0.02;
+        nap();
     }
     kill 'KILL', $holder if runs($holder, $holder_start);
     die "hold: pid $server does not end\n" if runs($server, $server_start);

@@ -133,9 +133,8 @@ hold() {
     rm -f "$held" "$held.exit"
     shift
     perl "$parts/hold.pl" run "$held" "$@" >>"$log" 2>&1 </dev/null &
-    until_ms=$(($(now_ms) + 10000))
     until [ -e "$held" ]; do
-        [ "$(now_ms)" -lt "$until_ms" ] || fail "$name does not start"
+        kill -0 $! 2>/dev/null || [ -e "$held" ] || fail "$name does not start"
         sleep 0.01
     done
     read -r _ _ pid _ <"$held"

@@ -108,6 +108,7 @@ RC
 
 # The same for the whole machine, which is then taken for a throw-away container.
 make_real_users() {
+    echo "sshd: no mount namespaces here: making $user and $otp_user on this machine" >&2
     id=$uid
     for u in $user $otp_user; do
         getent passwd "$u" >/dev/null || useradd -m -u "$id" -s /bin/bash "$u"
