@@ -5,7 +5,6 @@
 set -eu
 umask 077
 cd "$(dirname "$0")/../.."
-root=$PWD
 B=$(realpath -m "${B:-build/release}")
 PORT=${PORT:-8080}
 STATE=$(realpath -m "${STATE:-${XDG_STATE_HOME:-$HOME/.local/state}/guac}")
@@ -91,8 +90,15 @@ make_key() { # type, file
 }
 make_key ed25519 "$demo/host_key"
 make_key ed25519 "$demo/user_key"
-mkdir -p "$demo/home"
-[ -f "$demo/home/.bashrc" ] || cat >"$demo/home/.bashrc" <<'RC'
+# As root the shell becomes nobody, who cannot pass through root's folders: its home is elsewhere.
+home=$demo/home
+if [ "$(id -u)" = 0 ]; then
+    home=$(cat "$demo/home-path" 2>/dev/null || true)
+    [ -n "$home" ] && [ -O "$home/.bashrc" ] || home=$(mktemp -d /tmp/guac-demo.XXXXXX)
+    echo "$home" >"$demo/home-path"
+fi
+mkdir -p "$home"
+[ -f "$home/.bashrc" ] || cat >"$home/.bashrc" <<'RC'
 # The demo's shell: jailed to the system's programs and this folder.
 PS1='\[\e[32m\]demo\[\e[0m\]:\[\e[34m\]\w\[\e[0m\]\$ '
 alias ls='ls --color=auto' ll='ls -l' grep='grep --color=auto'
@@ -104,13 +110,8 @@ fi
 RC
 me=$(id -un)
 if [ "$(id -u)" = 0 ]; then
-    chown -R nobody: "$demo/home"
-    # The jailed shell becomes nobody, who must be able to pass through to its folder.
-    d=$demo/home
-    while [ "$d" != / ]; do
-        [ "$d" = "$demo/home" ] || setfacl -m u:nobody:x "$d" 2>/dev/null || chmod o+x "$d"
-        d=$(dirname "$d")
-    done
+    chown nobody: "$home"
+    chmod 644 "$home/.bashrc"
     mkdir -p /run/sshd
 fi
 demo_port=$(cat "$demo/port" 2>/dev/null || true)
@@ -140,7 +141,7 @@ PermitUserEnvironment no
 AcceptEnv LANG TZ
 PrintMotd no
 PrintLastLog no
-ForceCommand $B/guac-demo-shell $demo/home
+ForceCommand $B/guac-demo-shell $home
 C
 start sshd "$(command -v sshd || echo /usr/sbin/sshd)" -D -e -f "$demo/sshd_config"
 
