@@ -23,7 +23,7 @@ static json_t *base64_json(const void *data, size_t len) {
 json_t *dsse_sign(const json_t *statement, const struct sign_key *k, struct err *e) {
     struct buf payload __attribute__((cleanup(buf_fini)));
     struct buf pae __attribute__((cleanup(buf_fini)));
-    buf_init(&payload, DSSE_MAX / 4 * 3 - 1024);  /* so that the envelope fits DSSE_MAX */
+    buf_init(&payload, DSSE_MAX / 4 * 3 - 1024); /* so that the envelope fits DSSE_MAX */
     buf_init(&pae, DSSE_MAX);
     uint8_t sig[SIGN_LEN];
     if (json_write(statement, &payload) < 0 ||
@@ -33,10 +33,10 @@ json_t *dsse_sign(const json_t *statement, const struct sign_key *k, struct err 
     }
     if (sign_make(k, pae.data, pae.len, sig, e) < 0)
         return NULL;
-    json_t *o = json_pack("{s:o, s:s, s:[{s:s, s:o}]}", "payload",
-                          base64_json(payload.data, payload.len), "payloadType", DSSE_INTOTO,
-                          "signatures", "keyid", sign_key_id(k), "sig",
-                          base64_json(sig, sizeof sig));
+    json_t *o =
+        json_pack("{s:o, s:s, s:[{s:s, s:o}]}", "payload", base64_json(payload.data, payload.len),
+                  "payloadType", DSSE_INTOTO, "signatures", "keyid", sign_key_id(k), "sig",
+                  base64_json(sig, sizeof sig));
     if (!o)
         err_set(e, 0, "no memory for an envelope");
     return o;
@@ -76,8 +76,10 @@ int dsse_read(const json_t *envelope, struct dsse *out, struct err *e) {
     if (strcmp(type, DSSE_INTOTO) != 0)
         return err_set(e, STATUS_CLIENT_BAD_REQUEST, "the payload is no in-toto statement");
     if (count < 1 || count > DSSE_SIGNATURES_MAX || json_object_size(envelope) != 3)
-        return err_set(e, STATUS_CLIENT_BAD_REQUEST, "an envelope has a payload, its type and one "
-                       "to %d signatures", DSSE_SIGNATURES_MAX);
+        return err_set(e, STATUS_CLIENT_BAD_REQUEST,
+                       "an envelope has a payload, its type and one "
+                       "to %d signatures",
+                       DSSE_SIGNATURES_MAX);
     struct dsse d = { 0 };
     for (size_t i = 0; i < count; i++)
         if (read_signature(json_array_get(signatures, i), &d.signatures[i], e) < 0)

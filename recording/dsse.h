@@ -13,8 +13,8 @@
 #include "recording/sign.h"
 
 #define DSSE_INTOTO "application/vnd.in-toto+json"
-#define DSSE_MAX 131072           /* bytes of an envelope */
-#define DSSE_SIGNATURES_MAX 4     /* room for a key rotation signed by old and new */
+#define DSSE_MAX 131072       /* bytes of an envelope */
+#define DSSE_SIGNATURES_MAX 4 /* room for a key rotation signed by old and new */
 
 /* "DSSEv1" SP LEN(type) SP type SP LEN(payload) SP payload, lengths in decimal ASCII. */
 int dsse_pae(const char *type, const void *payload, size_t len, struct buf *out);

@@ -16,7 +16,7 @@ void merkle_leaf(const void *data, size_t len, uint8_t out[MERKLE_HASH]) {
     if (!ctx || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1 ||
         EVP_DigestUpdate(ctx, "\0", 1) != 1 || EVP_DigestUpdate(ctx, data, len) != 1 ||
         EVP_DigestFinal_ex(ctx, out, NULL) != 1)
-        abort();  /* no memory: a wrong hash would be worse */
+        abort(); /* no memory: a wrong hash would be worse */
     EVP_MD_CTX_free(ctx);
 }
 

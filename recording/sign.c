@@ -1,4 +1,5 @@
-/* Ed25519 by OpenSSL's EVP. Ids and printable forms are made once, so that readers need no locks. */
+/* Ed25519 by OpenSSL's EVP. Ids and printable forms are made once, so that readers need no locks.
+ */
 #include "recording/sign.h"
 
 #include <errno.h>
@@ -84,8 +85,8 @@ struct sign_key *sign_key_read_private(const char *path, struct err *e) {
         return NULL;
     _bio_ BIO *b = BIO_new_mem_buf(pem.data, (int)pem.len);
     /* An empty password instead of OpenSSL's question at the terminal. */
-    struct sign_key *k = wrap(b ? PEM_read_bio_PrivateKey(b, NULL, NULL, (char[]){ "" }) : NULL,
-                              true, e);
+    struct sign_key *k =
+        wrap(b ? PEM_read_bio_PrivateKey(b, NULL, NULL, (char[]){ "" }) : NULL, true, e);
     if (!k)
         err_set(e, 0, "%s: no Ed25519 private key (openssl genpkey -algorithm ed25519)", path);
     return k;

@@ -10,11 +10,11 @@
 #include "guacd/base/buf.h"
 #include "guacd/base/err.h"
 
-#define SIGN_KEY_LEN 32  /* raw public key, and raw seed */
-#define SIGN_LEN 64      /* a signature */
+#define SIGN_KEY_LEN 32 /* raw public key, and raw seed */
+#define SIGN_LEN 64     /* a signature */
 #define SIGN_KEYID_LEN 64
 
-struct sign_key;   /* immutable once made: any thread may use it */
+struct sign_key; /* immutable once made: any thread may use it */
 
 struct sign_key *sign_key_generate(struct err *e);
 /* A private key from its raw seed, or a public one from its raw bytes. */
@@ -25,7 +25,8 @@ struct sign_key *sign_key_read_private(const char *path, struct err *e);
 struct sign_key *sign_key_read_public(const char *path, struct err *e);
 /* Public key as base64 of the raw 32 bytes, as it stands in statements. */
 struct sign_key *sign_key_from_base64(const char *text, struct err *e);
-/* Make a private key and write it to `path` (PKCS#8 PEM, mode 0600); an existing file is an error. */
+/* Make a private key and write it to `path` (PKCS#8 PEM, mode 0600); an existing file is an error.
+ */
 int sign_key_create_file(const char *path, struct err *e);
 void sign_key_free(struct sign_key *k);
 

@@ -16,7 +16,7 @@ static int bad(struct err *e, const char *what) {
     return err_set(e, STATUS_CLIENT_BAD_REQUEST, "statement: '%s' is missing or malformed", what);
 }
 
-/* ---- members ---------------------------------------------------------------------------------- */
+/* ---- members -------------------------------------------------------------------------------- */
 
 static bool hash_valid(const char *s) {
     return s && strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
@@ -110,30 +110,30 @@ static json_t *copy_list(const json_t *list) {
     return list ? json_deep_copy(list) : json_array();
 }
 
-/* ---- open ------------------------------------------------------------------------------------- */
+/* ---- open ----------------------------------------------------------------------------------- */
 
 static int open_check(const struct open_record *r, struct err *e) {
     if (session_in(r->session, r->prefix, e) < 0)
         return -1;
     struct name_prefix p;
     name_prefix_parse(r->prefix, &p);
-    return !r->sub                                                       ? bad(e, "sub")
-           : !r->person_name                                             ? bad(e, "name")
-           : r->id_token_sha256 && !hash_valid(r->id_token_sha256)       ? bad(e, "idTokenSha256")
-           : !r->namespace || strcmp(p.namespace, r->namespace) != 0     ? bad(e, "namespace")
-           : !r->connection || strcmp(p.connection, r->connection) != 0  ? bad(e, "connection")
-           : !r->uid                                                     ? bad(e, "uid")
-           : !r->resource_version                                        ? bad(e, "resourceVersion")
-           : !hash_valid(r->spec_sha256)                                 ? bad(e, "specSha256")
-           : !r->protocol                                                ? bad(e, "protocol")
-           : !r->target                                                  ? bad(e, "target")
-           : !keys_valid(r->keys)                                        ? bad(e, "keys")
-           : !r->gateway                                                 ? bad(e, "gateway")
-           : !r->gateway_version                                         ? bad(e, "version")
-           : r->start <= 0                                               ? bad(e, "start")
-           : r->retain_until <= r->start                                 ? bad(e, "retainUntil")
-           : r->retention_days < 0                                       ? bad(e, "retentionDays")
-                                                                         : 0;
+    return !r->sub                                                      ? bad(e, "sub")
+           : !r->person_name                                            ? bad(e, "name")
+           : r->id_token_sha256 && !hash_valid(r->id_token_sha256)      ? bad(e, "idTokenSha256")
+           : !r->namespace || strcmp(p.namespace, r->namespace) != 0    ? bad(e, "namespace")
+           : !r->connection || strcmp(p.connection, r->connection) != 0 ? bad(e, "connection")
+           : !r->uid                                                    ? bad(e, "uid")
+           : !r->resource_version                                       ? bad(e, "resourceVersion")
+           : !hash_valid(r->spec_sha256)                                ? bad(e, "specSha256")
+           : !r->protocol                                               ? bad(e, "protocol")
+           : !r->target                                                 ? bad(e, "target")
+           : !keys_valid(r->keys)                                       ? bad(e, "keys")
+           : !r->gateway                                                ? bad(e, "gateway")
+           : !r->gateway_version                                        ? bad(e, "version")
+           : r->start <= 0                                              ? bad(e, "start")
+           : r->retain_until <= r->start                                ? bad(e, "retainUntil")
+           : r->retention_days < 0                                      ? bad(e, "retentionDays")
+                                                                        : 0;
 }
 
 json_t *open_statement(const struct open_record *r, const struct sign_key *signer, struct err *e) {
@@ -148,22 +148,21 @@ json_t *open_statement(const struct open_record *r, const struct sign_key *signe
         " s:{s:s, s:s, s:o, s:s*, s:s*}, s:{s:s, s:s, s:s, s:s, s:s}, s:s, s:s, s:o,"
         " s:{s:b, s:s, s:I}, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s}}",
         "session", r->session, "prefix", r->prefix, "start", (json_int_t)r->start, "retainUntil",
-        (json_int_t)r->retain_until, "clockOffsetMs", (json_int_t)r->clock_offset_ms,
-        "person", "sub", r->sub, "name", r->person_name, "roles", copy_list(r->roles), "acr",
-        r->acr, "idTokenSha256", r->id_token_sha256,
-        "connection", "namespace", r->namespace, "name", r->connection, "uid", r->uid,
-        "resourceVersion", r->resource_version, "specSha256", r->spec_sha256,
-        "protocol", r->protocol, "target", r->target, "approvals", copy_list(r->approvals),
-        "recording", "enabled", r->recording_enabled, "keys", r->keys, "retentionDays",
-        (json_int_t)r->retention_days,
-        "key", "publicKey", r->session_public_key, "keyid", sign_key_id(session),
-        "gateway", "name", r->gateway, "version", r->gateway_version, "publicKey",
-        sign_key_public_base64(signer), "keyid", sign_key_id(signer));
+        (json_int_t)r->retain_until, "clockOffsetMs", (json_int_t)r->clock_offset_ms, "person",
+        "sub", r->sub, "name", r->person_name, "roles", copy_list(r->roles), "acr", r->acr,
+        "idTokenSha256", r->id_token_sha256, "connection", "namespace", r->namespace, "name",
+        r->connection, "uid", r->uid, "resourceVersion", r->resource_version, "specSha256",
+        r->spec_sha256, "protocol", r->protocol, "target", r->target, "approvals",
+        copy_list(r->approvals), "recording", "enabled", r->recording_enabled, "keys", r->keys,
+        "retentionDays", (json_int_t)r->retention_days, "key", "publicKey", r->session_public_key,
+        "keyid", sign_key_id(session), "gateway", "name", r->gateway, "version", r->gateway_version,
+        "publicKey", sign_key_public_base64(signer), "keyid", sign_key_id(signer));
     if (!predicate)
         return whole(NULL, e);
     return whole(json_pack("{s:s, s:[{s:s, s:{s:s}}], s:s, s:o}", "_type", STATEMENT_TYPE,
                            "subject", "name", r->prefix, "digest", "sha256", sign_key_id(session),
-                           "predicateType", STATEMENT_OPEN, "predicate", predicate), e);
+                           "predicateType", STATEMENT_OPEN, "predicate", predicate),
+                 e);
 }
 
 static int open_person(const json_t *p, struct open_record *r, struct err *e) {
@@ -194,9 +193,8 @@ static int open_rest(const json_t *p, struct open_record *r, struct err *e) {
         text_in(o, "keys", &r->keys, e) < 0 ||
         count_in(o, "retentionDays", &r->retention_days, e) < 0 ||
         key_in(p, "key", &r->session_public_key, e) < 0 ||
-        key_in(p, "gateway", &r->gateway_public_key, e) < 0 ||
-        object_in(p, "gateway", &g, e) < 0 || text_in(g, "name", &r->gateway, e) < 0 ||
-        text_in(g, "version", &r->gateway_version, e) < 0)
+        key_in(p, "gateway", &r->gateway_public_key, e) < 0 || object_in(p, "gateway", &g, e) < 0 ||
+        text_in(g, "name", &r->gateway, e) < 0 || text_in(g, "version", &r->gateway_version, e) < 0)
         return -1;
     r->recording_enabled = json_flag(o, "enabled", false);
     return 0;
@@ -218,7 +216,7 @@ int open_read(const json_t *statement, struct open_record *out, struct err *e) {
     return 0;
 }
 
-/* ---- seal ------------------------------------------------------------------------------------- */
+/* ---- seal ----------------------------------------------------------------------------------- */
 
 static int seal_object_in(const json_t *p, const char *key, struct seal_object *out,
                           const json_t **o, struct err *e) {
@@ -247,9 +245,9 @@ static int seal_fields(const json_t *p, struct seal_record *out, struct err *e) 
         return bad(e, "state");
     for (int i = 0; i < CHAIN_KINDS; i++) {
         struct seal_chain *c = &r.chains[i];
-        if (object_in(chains, chain_names[i], &o, e) < 0 || count_in(o, "count", &c->count, e) < 0 ||
-            count_in(o, "raw", &c->raw, e) < 0 || count_in(o, "stored", &c->stored, e) < 0 ||
-            hash_in(o, "head", &c->head, e) < 0)
+        if (object_in(chains, chain_names[i], &o, e) < 0 ||
+            count_in(o, "count", &c->count, e) < 0 || count_in(o, "raw", &c->raw, e) < 0 ||
+            count_in(o, "stored", &c->stored, e) < 0 || hash_in(o, "head", &c->head, e) < 0)
             return err_prefix(e, "chains");
     }
     r.clock_offset_ms = json_num(p, "clockOffsetMs", 0);
@@ -268,15 +266,13 @@ json_t *seal_predicate(const struct seal_record *r, struct err *e) {
         " s:s, s:I, s:I, s:s, s:{s:o, s:o, s:o}, s:[]}",
         "session", r->session, "prefix", r->prefix, "state", r->state, "reason", r->reason,
         "status", (json_int_t)r->status, "start", (json_int_t)r->start, "end", (json_int_t)r->end,
-        "clockOffsetMs", (json_int_t)r->clock_offset_ms,
-        "open", "sha256", r->open.sha256, "versionId", r->open.version_id, "size",
-        (json_int_t)r->open.size,
-        "list", "sha256", r->list.sha256, "versionId", r->list.version_id, "size",
-        (json_int_t)r->list.size, "count", (json_int_t)r->count,
-        "root", r->root, "frames", (json_int_t)r->frames, "sequence", (json_int_t)r->sequence,
-        "recorder", r->recorder, "chains", chain_names[0], pack_chain(&r->chains[0]),
-        chain_names[1], pack_chain(&r->chains[1]), chain_names[2], pack_chain(&r->chains[2]),
-        "derived");
+        "clockOffsetMs", (json_int_t)r->clock_offset_ms, "open", "sha256", r->open.sha256,
+        "versionId", r->open.version_id, "size", (json_int_t)r->open.size, "list", "sha256",
+        r->list.sha256, "versionId", r->list.version_id, "size", (json_int_t)r->list.size, "count",
+        (json_int_t)r->count, "root", r->root, "frames", (json_int_t)r->frames, "sequence",
+        (json_int_t)r->sequence, "recorder", r->recorder, "chains", chain_names[0],
+        pack_chain(&r->chains[0]), chain_names[1], pack_chain(&r->chains[1]), chain_names[2],
+        pack_chain(&r->chains[2]), "derived");
     struct seal_record check;
     if (!whole(p, e) || seal_fields(p, &check, e) < 0)
         return NULL;
@@ -302,7 +298,8 @@ json_t *seal_statement(const json_t *predicate, const char *session, const char 
     return whole(json_pack("{s:s, s:[{s:s, s:{s:s}}, {s:s, s:{s:s}}], s:s, s:o}", "_type",
                            STATEMENT_TYPE, "subject", "name", NAME_OPEN_OBJECT, "digest", "sha256",
                            r.open.sha256, "name", NAME_LIST_OBJECT, "digest", "sha256",
-                           r.list.sha256, "predicateType", STATEMENT_SEAL, "predicate", p), e);
+                           r.list.sha256, "predicateType", STATEMENT_SEAL, "predicate", p),
+                 e);
 }
 
 int seal_read(const json_t *statement, struct seal_record *out, struct err *e) {

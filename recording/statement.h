@@ -26,26 +26,26 @@
  *   person      {sub, name, roles [..], acr, idTokenSha256}       acr, idTokenSha256 may be absent
  *   connection  {namespace, name, uid, resourceVersion, specSha256}
  *   protocol, target                                              "ssh", "host:port"
- *   approvals   [..]                                              authd's own objects, kept as given
- *   recording   {enabled, keys, retentionDays}                    keys: full, masked, off
- *   key         {publicKey, keyid}                                of the session, made by the recorder
- *   gateway     {name, version, publicKey, keyid}                 of authd, which signs
- * Strings are owned by the caller; NULL ones are left out of the JSON where it says "may be". */
+ *   approvals   [..]                                              authd's own objects, kept as
+ * given recording   {enabled, keys, retentionDays}                    keys: full, masked, off key
+ * {publicKey, keyid}                                of the session, made by the recorder gateway
+ * {name, version, publicKey, keyid}                 of authd, which signs Strings are owned by the
+ * caller; NULL ones are left out of the JSON where it says "may be". */
 struct open_record {
-    const char *session;      /* UUID */
-    const char *prefix;       /* <bucket>/<namespace>/<connection>/<yyyy>/<mm>/<dd>/<session> */
+    const char *session; /* UUID */
+    const char *prefix;  /* <bucket>/<namespace>/<connection>/<yyyy>/<mm>/<dd>/<session> */
     int64_t start, retain_until, clock_offset_ms;
     const char *sub, *person_name, *acr, *id_token_sha256;
-    const json_t *roles;      /* array of strings; NULL: empty */
+    const json_t *roles; /* array of strings; NULL: empty */
     const char *namespace, *connection, *uid, *resource_version, *spec_sha256;
     const char *protocol, *target;
-    const json_t *approvals;  /* array; NULL: empty */
+    const json_t *approvals; /* array; NULL: empty */
     bool recording_enabled;
     const char *keys;
     int64_t retention_days;
-    const char *session_public_key;   /* base64 of the raw 32 bytes, as the recorder's `new` says */
+    const char *session_public_key; /* base64 of the raw 32 bytes, as the recorder's `new` says */
     const char *gateway, *gateway_version;
-    const char *gateway_public_key;   /* filled by open_read(); written from `signer` */
+    const char *gateway_public_key; /* filled by open_read(); written from `signer` */
 };
 /* A new Statement for dsse_sign() with the same key. NULL: e names the member that is missing or
  * malformed. */
@@ -64,30 +64,30 @@ int open_read(const json_t *statement, struct open_record *out, struct err *e);
  *   list      {sha256, size, versionId, count}  of chunks.jsonl.zst as stored
  *   root      RFC 6962 Merkle tree hash over the lines of chunks.jsonl (without their newlines)
  *   chains    {data, keyframe, text: {count, raw, stored, head}}
- *                                   objects, bytes before and after, SHA-256 of the last header line
- *   frames    tap frames in all chains;  sequence: of the last one. Equal unless some were lost.
+ *                                   objects, bytes before and after, SHA-256 of the last header
+ * line frames    tap frames in all chains;  sequence: of the last one. Equal unless some were lost.
  *   clockOffsetMs, recorder (version)
  *   derived   []                    digests of derived files (a later issue)
  *   gateway   {version, publicKey, keyid}       of authd, which signs                           */
 enum chain_kind { CHAIN_DATA, CHAIN_KEYFRAME, CHAIN_TEXT, CHAIN_KINDS };
 
 struct seal_object {
-    const char *sha256, *version_id;   /* version_id "": the store has none */
+    const char *sha256, *version_id; /* version_id "": the store has none */
     int64_t size;
 };
 struct seal_record {
     const char *session, *prefix, *state, *reason;
     int64_t status, start, end, clock_offset_ms;
     struct seal_object open, list;
-    int64_t count;            /* lines of the list */
+    int64_t count; /* lines of the list */
     const char *root;
     struct seal_chain {
         int64_t count, raw, stored;
-        const char *head;     /* the open record's hash for an empty chain, as the first `prev` */
+        const char *head; /* the open record's hash for an empty chain, as the first `prev` */
     } chains[CHAIN_KINDS];
     int64_t frames, sequence;
     const char *recorder;
-    const char *gateway_public_key;   /* filled by seal_read(); NULL in a bare predicate */
+    const char *gateway_public_key; /* filled by seal_read(); NULL in a bare predicate */
 };
 /* The recorder's part of `ended`. */
 json_t *seal_predicate(const struct seal_record *r, struct err *e);

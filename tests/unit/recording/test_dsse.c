@@ -33,7 +33,8 @@ START_TEST(rfc8032) {
     unhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb", seed);
     unhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", public);
     unhex("92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
-          "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00", want);
+          "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+          want);
     struct err e = { 0 };
     _sign_key_ struct sign_key *k = sign_key_from_seed(seed, &e);
     ck_assert_mem_eq(sign_key_public(k), public, 32);
@@ -61,7 +62,7 @@ START_TEST(key_files) {
     snprintf(pub, sizeof pub, "%s/pub.pem", dir);
     struct err e = { 0 };
     ck_assert_int_eq(sign_key_create_file(path, &e), 0);
-    ck_assert_int_eq(sign_key_create_file(path, &e), -1);  /* never over an old key */
+    ck_assert_int_eq(sign_key_create_file(path, &e), -1); /* never over an old key */
     struct stat st;
     ck_assert_int_eq(stat(path, &st), 0);
     ck_assert_int_eq(st.st_mode & 0777, 0600);

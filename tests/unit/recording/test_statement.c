@@ -1,4 +1,5 @@
-/* The open and seal statements: what is written is read, and each missing or wrong member is named. */
+/* The open and seal statements: what is written is read, and each missing or wrong member is named.
+ */
 #include "tests/unit/unit.h"
 
 #include <string.h>
@@ -20,11 +21,26 @@ static struct sign_key *key(uint8_t fill) {
 
 static struct open_record open_sample(const struct sign_key *session) {
     return (struct open_record){
-        .session = ID, .prefix = PREFIX, .start = 1795298906123, .retain_until = 1826834906123,
-        .clock_offset_ms = -12, .sub = "u-1", .person_name = "Olga Ünder", .acr = "1",
-        .namespace = "relay", .connection = "legacy-1", .uid = "abc", .resource_version = "17",
-        .spec_sha256 = HASH, .protocol = "ssh", .target = "10.0.0.1:22", .recording_enabled = true,
-        .keys = "masked", .retention_days = 365, .gateway = "gw-0", .gateway_version = "1",
+        .session = ID,
+        .prefix = PREFIX,
+        .start = 1795298906123,
+        .retain_until = 1826834906123,
+        .clock_offset_ms = -12,
+        .sub = "u-1",
+        .person_name = "Olga Ünder",
+        .acr = "1",
+        .namespace = "relay",
+        .connection = "legacy-1",
+        .uid = "abc",
+        .resource_version = "17",
+        .spec_sha256 = HASH,
+        .protocol = "ssh",
+        .target = "10.0.0.1:22",
+        .recording_enabled = true,
+        .keys = "masked",
+        .retention_days = 365,
+        .gateway = "gw-0",
+        .gateway_version = "1",
         .session_public_key = sign_key_public_base64(session),
     };
 }
@@ -57,8 +73,7 @@ static int miss(json_t *statement, json_t *object, const char *optional) {
     const char *name;
     json_t *member;
     _json_ json_t *names = json_array();
-    json_object_foreach(object, name, member)
-        json_array_append_new(names, json_string(name));
+    json_object_foreach(object, name, member) json_array_append_new(names, json_string(name));
     for (size_t i = 0; i < json_array_size(names); i++) {
         name = json_string_value(json_array_get(names, i));
         _json_ json_t *value = json_incref(json_object_get(object, name));
@@ -91,17 +106,18 @@ END_TEST
 START_TEST(open_refuses) {
     _sign_key_ struct sign_key *session = key(1), *gateway = key(2);
     struct err e = { 0 };
-#define REFUSED(assignment, word)                                                                  \
-    do {                                                                                           \
-        struct open_record r = open_sample(session);                                               \
-        r.assignment;                                                                              \
-        ck_assert_ptr_null(open_statement(&r, gateway, &e));                                       \
-        ck_assert_msg(strstr(e.text, word) != NULL, "%s", e.text);                                 \
+#define REFUSED(assignment, word) \
+    do { \
+        struct open_record r = open_sample(session); \
+        r.assignment; \
+        ck_assert_ptr_null(open_statement(&r, gateway, &e)); \
+        ck_assert_msg(strstr(e.text, word) != NULL, "%s", e.text); \
     } while (0)
     REFUSED(session = "x", "session");
     REFUSED(prefix = "a/../b", "prefix");
     REFUSED(prefix = "guacamole-recordings/relay/legacy-1/2026/11/21/"
-                     "0193b1c2-7a00-7abc-8def-0123456789ac", "prefix");
+                     "0193b1c2-7a00-7abc-8def-0123456789ac",
+            "prefix");
     REFUSED(namespace = "other", "namespace");
     REFUSED(spec_sha256 = "abc", "specSha256");
     REFUSED(keys = "some", "keys");
@@ -114,9 +130,20 @@ END_TEST
 
 static struct seal_record seal_sample(void) {
     struct seal_record r = {
-        .session = ID, .prefix = PREFIX, .state = "closed", .reason = "left", .status = 0,
-        .start = 1, .end = 9, .open = { HASH, "v1", 900 }, .list = { HASH, "", 70 }, .count = 3,
-        .root = HASH, .frames = 12, .sequence = 12, .recorder = "1",
+        .session = ID,
+        .prefix = PREFIX,
+        .state = "closed",
+        .reason = "left",
+        .status = 0,
+        .start = 1,
+        .end = 9,
+        .open = { HASH, "v1", 900 },
+        .list = { HASH, "", 70 },
+        .count = 3,
+        .root = HASH,
+        .frames = 12,
+        .sequence = 12,
+        .recorder = "1",
     };
     for (int i = 0; i < CHAIN_KINDS; i++)
         r.chains[i] = (struct seal_chain){ .count = i, .raw = 10, .stored = 5, .head = HASH };
@@ -144,16 +171,33 @@ END_TEST
 
 START_TEST(names) {
     static const char *const good[] = {
-        "open.dsse.json", "seal.dsse.json", "chunks.jsonl.zst", "00000000.0.0.guac.zst",
-        "00000012.34567.890.guac.zst", "99999999.9223372036854775807.1.key.zst",
+        "open.dsse.json",
+        "seal.dsse.json",
+        "chunks.jsonl.zst",
+        "00000000.0.0.guac.zst",
+        "00000012.34567.890.guac.zst",
+        "99999999.9223372036854775807.1.key.zst",
         "00000003.0.text.zst",
     };
     static const char *const wrong[] = {
-        "", ".", "..", "open.dsse.json/", "../open.dsse.json", "0000000.0.0.guac.zst",
-        "000000000.0.0.guac.zst", "00000000.00.0.guac.zst", "00000000.0.01.guac.zst",
-        "00000000.0.guac.zst", "00000000.0.0.text.zst", "00000000..0.guac.zst",
-        "00000000.0.0.guac.zst ", "00000000.-1.0.guac.zst", "0000000a.0.0.guac.zst",
-        "00000000.99999999999999999999.0.guac.zst", "00000000.0.0.guac.zst.tmp", "x",
+        "",
+        ".",
+        "..",
+        "open.dsse.json/",
+        "../open.dsse.json",
+        "0000000.0.0.guac.zst",
+        "000000000.0.0.guac.zst",
+        "00000000.00.0.guac.zst",
+        "00000000.0.01.guac.zst",
+        "00000000.0.guac.zst",
+        "00000000.0.0.text.zst",
+        "00000000..0.guac.zst",
+        "00000000.0.0.guac.zst ",
+        "00000000.-1.0.guac.zst",
+        "0000000a.0.0.guac.zst",
+        "00000000.99999999999999999999.0.guac.zst",
+        "00000000.0.0.guac.zst.tmp",
+        "x",
     };
     struct name n;
     char text[NAME_SIZE];
@@ -174,12 +218,22 @@ START_TEST(prefixes) {
     ck_assert_str_eq(p.connection, "legacy-1");
     ck_assert_int_eq(p.month, 11);
     static const char *const wrong[] = {
-        "", "/", "a", PREFIX "/", PREFIX "/x", "/" PREFIX,
-        "gu/relay/legacy-1/2026/11/21/" ID, "bucket/../legacy-1/2026/11/21/" ID,
-        "bucket/re lay/legacy-1/2026/11/21/" ID, "bucket/relay/.x/2026/11/21/" ID,
-        "bucket/relay//2026/11/21/" ID, "bucket/relay/x/2026/13/21/" ID,
-        "bucket/relay/x/2026/1/21/" ID, "bucket/relay/x/2026/11/00/" ID,
-        "bucket/relay/x/2026/11/21/" ID "0", "bucket/relay/X/2026/11/21/" ID,
+        "",
+        "/",
+        "a",
+        PREFIX "/",
+        PREFIX "/x",
+        "/" PREFIX,
+        "gu/relay/legacy-1/2026/11/21/" ID,
+        "bucket/../legacy-1/2026/11/21/" ID,
+        "bucket/re lay/legacy-1/2026/11/21/" ID,
+        "bucket/relay/.x/2026/11/21/" ID,
+        "bucket/relay//2026/11/21/" ID,
+        "bucket/relay/x/2026/13/21/" ID,
+        "bucket/relay/x/2026/1/21/" ID,
+        "bucket/relay/x/2026/11/00/" ID,
+        "bucket/relay/x/2026/11/21/" ID "0",
+        "bucket/relay/X/2026/11/21/" ID,
     };
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
         ck_assert_msg(!name_prefix_parse(wrong[i], &p), "%s", wrong[i]);
