@@ -49,7 +49,7 @@ $(error VARIANT is release, asan, tsan or fuzz)
 endif
 
 # ---- the house: folder -> objects, packages ---------------------------------------------------
-objs     = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(sort $(wildcard $(1)/*.c))))
+objs     = $(patsubst %.c,$(B)/obj/%.o,$(filter-out %/main.c,$(sort $(wildcard $(1)/*.c))))
 
 BASE_PKG      := jansson libseccomp libcrypto
 HTTP_PKG      := libcurl
@@ -95,22 +95,22 @@ web: $(WEB)
 PKG_CFLAGS := $(sort $(call pkg,cflags,$(sort $(BASE_PKG) $(HTTP_PKG) $(DISPLAY_PKG) $(TERM_PKG) \
     $(SESSION_PKG) $(SSH_PKG) $(RECORDING_PKG) $(CRD_PKG) $(AUTHD_PKG) $(PROXY_PKG) check)))
 
-$(B)/%.o: %.c
+$(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(STD) $(WARN) $(HARDEN) $(CFLAGS) $(VISIBILITY) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 
 # What a backend carries is hidden but for its one const struct; guacd-session exports to backends.
-$(B)/guacd/backends/%.o $(TERM_O): VISIBILITY := -fvisibility=hidden
+$(B)/obj/guacd/backends/%.o $(TERM_O): VISIBILITY := -fvisibility=hidden
 
 libs_of = $(call pkg,libs,$(1)) $(RPATH)
 
-$(B)/guacd: $(B)/guacd/daemon/main.o $(call objs,guacd/daemon) $(PROTO_O) $(BASE_O)
+$(B)/guacd: $(B)/obj/guacd/daemon/main.o $(call objs,guacd/daemon) $(PROTO_O) $(BASE_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ $(call libs_of,$(BASE_PKG))
 
 # Backends find session, display, proto and base in the program that loads them.
-$(B)/guacd-session: $(B)/guacd/session/main.o $(SESSION_O) $(DISPLAY_O) $(PROTO_O) $(BASE_O)
+$(B)/guacd-session: $(B)/obj/guacd/session/main.o $(SESSION_O) $(DISPLAY_O) $(PROTO_O) $(BASE_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -pie -rdynamic $(LINK) -o $@ $^ \
 	    $(call libs_of,$(SESSION_PKG) $(DISPLAY_PKG) $(BASE_PKG)) -ldl -lm
@@ -125,25 +125,25 @@ $(B)/backends/%.so: $$(call objs,guacd/backends/$$*)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -shared $(LINK) -o $@ $^ $(EXTRA)
 
-$(B)/guac-recorder: $(B)/recording/recorder/main.o $(call objs,recording/recorder) $(RECORDING_O) \
+$(B)/guac-recorder: $(B)/obj/recording/recorder/main.o $(call objs,recording/recorder) $(RECORDING_O) \
     $(PROTO_O) $(HTTP_O) $(BASE_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ \
 	    $(call libs_of,$(RECORDING_PKG) $(HTTP_PKG) $(BASE_PKG))
 
-$(B)/guac-evidence: $(B)/recording/evidence/main.o $(call objs,recording/evidence) $(RECORDING_O) \
+$(B)/guac-evidence: $(B)/obj/recording/evidence/main.o $(call objs,recording/evidence) $(RECORDING_O) \
     $(PROTO_O) $(HTTP_O) $(BASE_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ \
 	    $(call libs_of,$(RECORDING_PKG) $(HTTP_PKG) $(BASE_PKG))
 
-$(B)/guac-authd: $(B)/proxy/authd/main.o $(call objs,proxy/authd) $(CRD_O) $(RECORDING_O) \
+$(B)/guac-authd: $(B)/obj/proxy/authd/main.o $(call objs,proxy/authd) $(CRD_O) $(RECORDING_O) \
     $(PROTO_O) $(HTTP_O) $(BASE_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ \
 	    $(call libs_of,$(AUTHD_PKG) $(CRD_PKG) $(RECORDING_PKG) $(HTTP_PKG) $(BASE_PKG)) -lm
 
-$(B)/guac-proxy: $(B)/proxy/proxy/main.o $(call objs,proxy/proxy) $(PROTO_O) $(BASE_O)
+$(B)/guac-proxy: $(B)/obj/proxy/proxy/main.o $(call objs,proxy/proxy) $(PROTO_O) $(BASE_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ $(call libs_of,$(PROXY_PKG) $(BASE_PKG))
 
@@ -179,16 +179,16 @@ UNIT_proxy     := $(PROXY_O) $(PROTO_O) $(BASE_O)
 UNIT_EXTRA_proxy = $(call libs_of,$(PROXY_PKG))
 UNIT_EXTRA_ssh = $(call libs_of,$(SSH_PKG))
 
-$(B)/unit/%: $(B)/tests/unit/%.o $$(UNIT_$$(firstword $$(subst /, ,$$*)))
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $$(UNIT_$$(firstword $$(subst /, ,$$*)))
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(UNIT_EXTRA_$(firstword $(subst /, ,$*))) $(UNIT_LIBS)
 
-$(B)/guac-load: $(B)/tests/bench/load.o $(PROTO_O) $(BASE_O)
+$(B)/guac-load: $(B)/obj/tests/bench/load.o $(PROTO_O) $(BASE_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(call libs_of,$(BASE_PKG))
 
-$(B)/guac-demo-shell: $(B)/deploy/run/demo-shell.o $(BASE_O)
+$(B)/guac-demo-shell: $(B)/obj/deploy/run/demo-shell.o $(BASE_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ $(call libs_of,$(BASE_PKG))
 
@@ -196,8 +196,8 @@ $(B)/guac-demo-shell: $(B)/deploy/run/demo-shell.o $(BASE_O)
 # entry point replays the corpus (tests/fuzz/replay.c).
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/*/*.c))
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
-FUZZ_MAIN := $(if $(filter fuzz,$(VARIANT)),,$(B)/tests/fuzz/replay.o)
-$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(FUZZ_MAIN) $$(UNIT_$$(firstword $$(subst /, ,$$*)))
+FUZZ_MAIN := $(if $(filter fuzz,$(VARIANT)),,$(B)/obj/tests/fuzz/replay.o)
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(FUZZ_MAIN) $$(UNIT_$$(firstword $$(subst /, ,$$*)))
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) $(LINK) -o $@ $^ \
