@@ -1,0 +1,25 @@
+/* RUN/s, where each session's control socket lies: the folder is the registry of live sessions.
+ * Sessions may make sockets there but not remove them, so that none can take another's place;
+ * removing is guacd's. */
+#ifndef GUAC_DAEMON_REGISTRY_H
+#define GUAC_DAEMON_REGISTRY_H
+
+#include <stdbool.h>
+
+#include "guacd/base/err.h"
+
+struct registry {
+    char run[96]; /* absolute; RUN/s/<uuid>.sock has to fit into a socket's address */
+    bool own;     /* a private folder that goes with us */
+};
+
+/* run: made if it is not there; NULL: a private one. */
+int registry_open(struct registry *r, const char *run, struct err *e);
+/* Removes a private folder, if it is empty. */
+void registry_close(struct registry *r);
+void registry_remove(const struct registry *r, const char *id);
+/* Remove sockets that nobody listens on: those of sessions whose guacd died before them. mine(id)
+ * tells those that are looked after. Returns how many sockets of others live. */
+int registry_sweep(const struct registry *r, bool (*mine)(void *arg, const char *id), void *arg);
+
+#endif

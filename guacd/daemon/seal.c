@@ -1,0 +1,48 @@
+/* What guacd may do once it listens, in both modes. */
+#include "guacd/daemon/seal.h"
+
+#include <stdio.h>
+
+#include "guacd/base/sandbox.h"
+#include "guacd/base/util.h"
+#include "guacd/daemon/stats.h"
+
+/* The kernel opens the loader of a program with the right to execute it, too. */
+#define LOADERS \
+    { "/lib64/ld-linux-x86-64.so.2", SANDBOX_EXECUTE }, { \
+        "/lib/ld-linux-aarch64.so.1", SANDBOX_EXECUTE \
+    }
+
+int seal(const struct options *o, const char *run, struct err *e) {
+    char sockets[128];
+    snprintf(sockets, sizeof(sockets), "%s/s", run);
+    /* Gateway: what sessions need is known. Stock: recordings, typescripts and drives go to folders
+     * that the client names, so files are the session's own sandbox's business. */
+    const struct sandbox_path gateway[] = {
+        { o->session_program, SANDBOX_EXECUTE },
+        LOADERS,
+        { o->backends, SANDBOX_READ },
+        { run, SANDBOX_WRITE },
+        { run, SANDBOX_SOCKETS_OWN },
+        { sockets, SANDBOX_SOCKETS_OWN },
+    };
+    const struct sandbox_path stock[] = {
+        { o->session_program, SANDBOX_EXECUTE },
+        LOADERS,
+        { "/", SANDBOX_WRITE },
+        { "/", SANDBOX_SOCKETS_OWN },
+    };
+    const struct sandbox_profile profile = {
+        .paths = o->socket ? gateway : stock,
+        .path_count = o->socket ? ARRAY_LEN(gateway) : ARRAY_LEN(stock),
+        .any_connect = true,
+        .any_bind = true,
+        .allow_exec = true,
+        .libraries = true,
+        .fonts = true,
+        .tls = true,
+    };
+    const struct sandbox_options options = { .allow_no_seccomp = o->allow_no_seccomp };
+    metric_set(&stats_landlock, sandbox_landlock_abi());
+    return sandbox_begin(e) < 0 ? -1 : sandbox_enter(&profile, &options, e);
+}
