@@ -8,8 +8,9 @@ static void ints(struct buf *out, const char *opcode, const int *values, size_t 
         instr_int(out, values[i]);
     instr_end(out);
 }
-#define PUT_INTS(out, opcode, ...)                                                                 \
-    ints(out, opcode, (const int[]){ __VA_ARGS__ }, sizeof((const int[]){ __VA_ARGS__ }) / sizeof(int))
+#define PUT_INTS(out, opcode, ...) \
+    ints(out, opcode, (const int[]){ __VA_ARGS__ }, \
+         sizeof((const int[]){ __VA_ARGS__ }) / sizeof(int))
 
 void draw_size(struct buf *out, int layer, int width, int height) {
     PUT_INTS(out, "size", layer, width, height);
@@ -21,8 +22,8 @@ void draw_fill(struct buf *out, int layer, int x, int y, int width, int height, 
              (int)(color & 0xFF), 255);
 }
 
-void draw_copy(struct buf *out, int src, int sx, int sy, int width, int height,
-               enum draw_mask mask, int dst, int dx, int dy) {
+void draw_copy(struct buf *out, int src, int sx, int sy, int width, int height, enum draw_mask mask,
+               int dst, int dx, int dy) {
     PUT_INTS(out, "copy", src, sx, sy, width, height, (int)mask, dst, dx, dy);
 }
 
@@ -34,8 +35,8 @@ void draw_dispose(struct buf *out, int layer) {
     PUT_INTS(out, "dispose", layer);
 }
 
-void draw_image(struct buf *out, enum draw_mask mask, int layer, const char *mimetype, int x,
-                int y, const void *data, size_t len) {
+void draw_image(struct buf *out, enum draw_mask mask, int layer, const char *mimetype, int x, int y,
+                const void *data, size_t len) {
     instr_begin(out, "img");
     instr_int(out, DRAW_STREAM);
     instr_int(out, (int)mask);

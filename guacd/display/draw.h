@@ -18,13 +18,13 @@ enum draw_mask { DRAW_ROUT = 0x2, DRAW_ATOP = 0x6, DRAW_OVER = 0xE, DRAW_SRC = 0
 void draw_size(struct buf *out, int layer, int width, int height);
 /* Fill a rectangle with one opaque colour 0x??RRGGBB. */
 void draw_fill(struct buf *out, int layer, int x, int y, int width, int height, uint32_t color);
-void draw_copy(struct buf *out, int src, int sx, int sy, int width, int height,
-               enum draw_mask mask, int dst, int dx, int dy);
+void draw_copy(struct buf *out, int src, int sx, int sy, int width, int height, enum draw_mask mask,
+               int dst, int dx, int dy);
 void draw_move(struct buf *out, int layer, int parent, int x, int y, int z);
 void draw_dispose(struct buf *out, int layer);
 /* img, blob…, end */
-void draw_image(struct buf *out, enum draw_mask mask, int layer, const char *mimetype, int x,
-                int y, const void *data, size_t len);
+void draw_image(struct buf *out, enum draw_mask mask, int layer, const char *mimetype, int x, int y,
+                const void *data, size_t len);
 void draw_cursor(struct buf *out, int hot_x, int hot_y, int src, int sx, int sy, int width,
                  int height);
 

@@ -6,13 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PALETTE_SLOTS 1024   /* four times the colours: short probes */
+#define PALETTE_SLOTS 1024 /* four times the colours: short probes */
 
 struct palette {
     uint32_t colors[256];
     size_t count;
     uint32_t keys[PALETTE_SLOTS];
-    uint16_t slots[PALETTE_SLOTS];   /* index + 1, 0: free */
+    uint16_t slots[PALETTE_SLOTS]; /* index + 1, 0: free */
 };
 
 /* indices (width * height bytes, no gaps) and p->colors in order of appearance. Pixels are or-ed

@@ -8,7 +8,7 @@
 #include "guacd/base/util.h"
 #include "guacd/display/palette.h"
 
-#define LEVEL_INDEXED 1      /* measured: codecs.md section 1 */
+#define LEVEL_INDEXED 1 /* measured: codecs.md section 1 */
 #define LEVEL_TRUE_COLOR 2
 #define SCRATCH_KEEP (256u << 10)
 
@@ -17,7 +17,7 @@ enum png_color { PNG_GREY = 0, PNG_RGB = 2, PNG_PALETTE = 3, PNG_RGBA = 6 };
 struct png_encoder {
     struct libdeflate_compressor *fast, *dense;
     struct palette *palette;
-    uint8_t *rows, *indices;   /* scanlines with filter bytes; indices of palette_map */
+    uint8_t *rows, *indices; /* scanlines with filter bytes; indices of palette_map */
     size_t rows_size, indices_size;
 };
 
@@ -27,7 +27,7 @@ struct image {
     enum png_color color;
     const uint32_t *palette;
     size_t colors;
-    size_t row_bytes;   /* filter byte included */
+    size_t row_bytes; /* filter byte included */
     int level;
 };
 
@@ -82,7 +82,7 @@ static uint8_t *chunk_end(uint8_t *p, const char *type, size_t len) {
 }
 
 static uint8_t *put_palette(uint8_t *p, const struct image *im) {
-    size_t opaque_from = 0;   /* tRNS may end before the last opaque colours */
+    size_t opaque_from = 0; /* tRNS may end before the last opaque colours */
     for (size_t i = 0; i < im->colors; i++) {
         p[8 + 3 * i] = (uint8_t)(im->palette[i] >> 16);
         p[9 + 3 * i] = (uint8_t)(im->palette[i] >> 8);
@@ -106,7 +106,8 @@ static int write_png(struct png_encoder *e, const struct image *im, struct buf *
     size_t raw = im->row_bytes * (size_t)im->height;
     size_t bound = libdeflate_zlib_compress_bound(c, raw);
     bool failed = out->failed;
-    uint8_t *start = (uint8_t *)buf_reserve(out, 8 + 25 + 12 + 4 * PNG_COLORS_MAX + 12 + 24 + bound);
+    uint8_t *start =
+        (uint8_t *)buf_reserve(out, 8 + 25 + 12 + 4 * PNG_COLORS_MAX + 12 + 24 + bound);
     if (!start) {
         out->failed = failed;
         return -1;
@@ -117,7 +118,7 @@ static int write_png(struct png_encoder *e, const struct image *im, struct buf *
     put_u32(p + 12, (uint32_t)im->height);
     p[16] = (uint8_t)im->depth;
     p[17] = (uint8_t)im->color;
-    p[18] = p[19] = p[20] = 0;   /* deflate, adaptive filtering, no interlace */
+    p[18] = p[19] = p[20] = 0; /* deflate, adaptive filtering, no interlace */
     p = chunk_end(p, "IHDR", 13);
     if (im->color == PNG_PALETTE)
         p = put_palette(p, im);
@@ -162,8 +163,12 @@ int png_encode_indexed(struct png_encoder *e, const uint8_t *indices, size_t str
                        int height, const uint32_t *palette, size_t colors, struct buf *out) {
     if (!sides_good(width, height) || !colors || colors > PNG_COLORS_MAX)
         return -1;
-    struct image im = { .width = width, .height = height, .depth = depth_of(colors),
-                        .color = PNG_PALETTE, .palette = palette, .colors = colors,
+    struct image im = { .width = width,
+                        .height = height,
+                        .depth = depth_of(colors),
+                        .color = PNG_PALETTE,
+                        .palette = palette,
+                        .colors = colors,
                         .level = LEVEL_INDEXED };
     im.row_bytes = 1 + ((size_t)width * (size_t)im.depth + 7) / 8;
     uint8_t *row = scratch(&e->rows, &e->rows_size, im.row_bytes * (size_t)height);
@@ -185,8 +190,12 @@ int png_encode_grey(struct png_encoder *e, const uint8_t *grey, size_t stride, i
                     int height, struct buf *out) {
     if (!sides_good(width, height))
         return -1;
-    struct image im = { .width = width, .height = height, .depth = 8, .color = PNG_GREY,
-                        .row_bytes = 1 + (size_t)width, .level = LEVEL_INDEXED };
+    struct image im = { .width = width,
+                        .height = height,
+                        .depth = 8,
+                        .color = PNG_GREY,
+                        .row_bytes = 1 + (size_t)width,
+                        .level = LEVEL_INDEXED };
     uint8_t *row = scratch(&e->rows, &e->rows_size, im.row_bytes * (size_t)height);
     if (!row)
         return -1;
@@ -199,8 +208,11 @@ int png_encode_grey(struct png_encoder *e, const uint8_t *grey, size_t stride, i
 
 static int true_color(struct png_encoder *e, const uint32_t *pixels, size_t stride, int width,
                       int height, bool alpha, struct buf *out) {
-    struct image im = { .width = width, .height = height, .depth = 8,
-                        .color = alpha ? PNG_RGBA : PNG_RGB, .level = LEVEL_TRUE_COLOR };
+    struct image im = { .width = width,
+                        .height = height,
+                        .depth = 8,
+                        .color = alpha ? PNG_RGBA : PNG_RGB,
+                        .level = LEVEL_TRUE_COLOR };
     im.row_bytes = 1 + (size_t)width * (alpha ? 4 : 3);
     uint8_t *row = scratch(&e->rows, &e->rows_size, im.row_bytes * (size_t)height);
     if (!row)

@@ -9,14 +9,14 @@
 
 #include "guacd/base/buf.h"
 
-#define PNG_SIDE_MAX 8192   /* pixels */
+#define PNG_SIDE_MAX 8192 /* pixels */
 #define PNG_COLORS_MAX 256
 
 /* Keeps the compressors and the scratch memory (about 0.2 MB from the first picture on, 0.9 MB from
  * the first one of more than 256 colours). One a thread. */
 struct png_encoder;
 
-struct png_encoder *png_encoder_new(void);   /* NULL without memory; allocates nothing else yet */
+struct png_encoder *png_encoder_new(void); /* NULL without memory; allocates nothing else yet */
 void png_encoder_free(struct png_encoder *e);
 /* Gives back what is allocated again when needed: for a session that became idle. */
 void png_encoder_trim(struct png_encoder *e);

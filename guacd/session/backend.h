@@ -18,38 +18,55 @@
 struct session;
 
 enum event_type {
-    EVENT_KEY,        /* keysym, pressed */
-    EVENT_MOUSE,      /* x, y, mask; moves coalesce */
-    EVENT_TOUCH,      /* touch */
-    EVENT_SIZE,       /* width, height, dpi: clamped to 1…8192, last one wins */
-    EVENT_CLIPBOARD,  /* data, len, mimetype: whole, within clipboard-buffer-size, policy passed */
-    EVENT_ARGV,       /* name, data: a live parameter changed (checked against its row) */
-    EVENT_INPUT,      /* data, len: bytes of an inbound pipe named STDIN, acknowledged as taken */
-    EVENT_RELEASE,    /* the input's owner is gone: release all pressed keys and buttons */
-    EVENT_PAUSE,      /* stop reading the target (recorder behind, moderator away) */
+    EVENT_KEY,       /* keysym, pressed */
+    EVENT_MOUSE,     /* x, y, mask; moves coalesce */
+    EVENT_TOUCH,     /* touch */
+    EVENT_SIZE,      /* width, height, dpi: clamped to 1…8192, last one wins */
+    EVENT_CLIPBOARD, /* data, len, mimetype: whole, within clipboard-buffer-size, policy passed */
+    EVENT_ARGV,      /* name, data: a live parameter changed (checked against its row) */
+    EVENT_INPUT,     /* data, len: bytes of an inbound pipe named STDIN, acknowledged as taken */
+    EVENT_RELEASE,   /* the input's owner is gone: release all pressed keys and buttons */
+    EVENT_PAUSE,     /* stop reading the target (recorder behind, moderator away) */
     EVENT_RESUME,
-    EVENT_END,        /* leave run() now, politely and quickly */
+    EVENT_END,  /* leave run() now, politely and quickly */
+    EVENT_TEXT, /* somebody new reads session_text(): send one line that needs none before it */
 };
 
 struct event {
     enum event_type type;
-    uint32_t user;             /* the session's number of the person who did it, 0: nobody */
+    uint32_t user; /* the session's number of the person who did it, 0: nobody */
     union {
-        struct { uint32_t keysym; bool pressed; } key;
-        struct { int x, y, mask; } mouse;   /* bits: 1 left 2 middle 4 right 8 wheel up 16 wheel down */
-        struct { int id, x, y, rx, ry; double angle, force; } touch;
-        struct { int width, height, dpi; } size;
+        struct {
+            uint32_t keysym;
+            bool pressed;
+            uint64_t id;
+        } key; /* id: for session_key_echoed() */
+        struct {
+            int x, y, mask;
+            bool move;
+        } mouse; /* bits: 1 left 2 middle 4 right 8 wheel up
+16 wheel down; move: same buttons as his last one */
+        struct {
+            int id, x, y, rx, ry;
+            double angle, force;
+        } touch;
+        struct {
+            int width, height, dpi;
+        } size;
+        struct {
+            int stream;
+        } input; /* the session's own business */
     };
-    char name[64];             /* EVENT_ARGV: parameter; EVENT_CLIPBOARD: mimetype */
-    char *data;                /* owned by the event, NUL-terminated behind len */
+    char name[64]; /* EVENT_ARGV: parameter; EVENT_CLIPBOARD: mimetype */
+    char *data;    /* owned by the event, NUL-terminated behind len */
     size_t len;
 };
-void event_fini(struct event *ev);   /* wipes and frees data */
+void event_fini(struct event *ev); /* wipes and frees data */
 
 struct backend {
-    const char *name;          /* of the protocol */
-    size_t state_size;         /* zeroed memory given to every call below */
-    unsigned sandbox_needs;    /* SANDBOX_NEED_* for stage B */
+    const char *name;       /* of the protocol */
+    size_t state_size;      /* zeroed memory given to every call below */
+    unsigned sandbox_needs; /* SANDBOX_NEED_* for stage B */
     /* Between stage A and A2, still single-threaded: dlopen, open fonts, warm what is lazy. Called
      * before the parameters are known. May be NULL. */
     int (*warm)(void *state, struct err *e);
@@ -94,10 +111,17 @@ void session_title(struct session *s, const char *text);
 /* Text shown on the target (UTF-8), for the recording's transcript. Copies; bounded a frame. */
 void session_shown(struct session *s, const char *text, size_t len);
 /* Structured text channel for our own client: one JSON line (no newline inside), dropped for users
- * who did not announce it. */
+ * who did not announce it. Who joins or fell behind gets nothing until the next
+ * session_text_whole(), which EVENT_TEXT asks for: a line that needs none before it. */
 void session_text(struct session *s, const char *json_line);
-/* Typed keys just recorded were echoed (true) or not (false): masking of secrets, see evidence 2.11. */
+void session_text_whole(struct session *s, const char *json_line);
+/* Typed keys just recorded were echoed (true) or not (false): masking of secrets, see
+ * evidence 2.11. Counts for the run of keys that the last key taken by session_next_event() belongs
+ * to. */
 void session_echo(struct session *s, bool visible);
+/* The same told exactly: the key with this event's `id` appeared at the cursor. Better, since a
+ * password typed ahead of its prompt is not taken for the echo of the command before it. */
+void session_key_echoed(struct session *s, uint64_t id);
 /* The next keys answer a prompt for a secret: mask them. */
 void session_mask_input(struct session *s, bool mask);
 
@@ -106,8 +130,8 @@ void session_mask_input(struct session *s, bool mask);
  * (secret_wipe+free). -1: refused by the client's version (< 1.3.0), timed out, or ended. */
 int session_ask(struct session *s, const char *const *names, size_t count, char **values,
                 struct err *e);
-/* A question with its own text, for keyboard-interactive prompts and unknown host keys: shown by our
- * client as the text, by stock clients as the parameter `name`. echo: not a secret. */
+/* A question with its own text, for keyboard-interactive prompts and unknown host keys: shown by
+ * our client as the text, by stock clients as the parameter `name`. echo: not a secret. */
 int session_ask_text(struct session *s, const char *name, const char *text, bool echo, char **value,
                      struct err *e);
 /* Print words on the picture-less page: "connecting", progress. Our client only. */

@@ -1,0 +1,55 @@
+/* The channel to guacd: it is told the session's id, and may ask for the end. A guacd that dies
+ * takes nobody with it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "guacd/base/fdpass.h"
+#include "guacd/base/json.h"
+#include "guacd/base/log.h"
+#include "guacd/daemon/child.h"
+#include "guacd/proto/status.h"
+#include "guacd/session/session.h"
+
+static void hung_up(struct session *s) {
+    loop_fd_remove(s->channel_watch);
+    s->channel_watch = NULL;
+    close(s->channel);
+    s->channel = -1;
+}
+
+static void on_channel(void *arg, int fd, short revents) {
+    (void)revents;
+    struct session *s = arg;
+    struct err e = { 0 };
+    errno = 0;
+    _json_ json_t *msg = ctl_recv(fd, NULL, NULL, &e);
+    if (!msg) {
+        if (errno != EAGAIN)
+            hung_up(s);
+        return;
+    }
+    if (strcmp(json_str(msg, "op", ""), CHILD_OP_END) == 0)
+        life_end(s, (int)json_num(msg, "status", STATUS_SESSION_CLOSED), "%s",
+                 json_str(msg, "text", "the gateway ended the session"));
+}
+
+int channel_open(struct session *s, struct err *e) {
+    s->channel = CHILD_FD_CHANNEL;
+    int flags = fcntl(s->channel, F_GETFL);
+    if (flags < 0 || fcntl(s->channel, F_SETFL, flags | O_NONBLOCK) < 0)
+        return err_errno(e, 0, "descriptor %d is no channel", CHILD_FD_CHANNEL);
+    fcntl(s->channel, F_SETFD, FD_CLOEXEC);
+    s->channel_watch = loop_fd_add(s->loop, s->channel, POLLIN, on_channel, s);
+    return s->channel_watch ? 0 : err_set(e, 0, "no memory to watch the channel");
+}
+
+void channel_say(struct session *s, const char *op, const char *id) {
+    if (s->channel < 0)
+        return;
+    _json_ json_t *msg = json_pack("{s:s,s:s}", "op", op, "id", id);
+    struct err e = { 0 };
+    if (!msg || ctl_send(s->channel, msg, NULL, 0, &e) < 0)
+        log_warning("guacd was not told: %s", e.text);
+}

@@ -1,0 +1,290 @@
+/* Inside of guacd-session: the session and its users, and what the files of this folder say to each
+ * other. Everything here belongs to the wire thread unless it says otherwise; backends see
+ * backend.h only. */
+#ifndef GUAC_SESSION_SESSION_H
+#define GUAC_SESSION_SESSION_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "guacd/base/buf.h"
+#include "guacd/base/err.h"
+#include "guacd/base/loop.h"
+#include "guacd/base/sandbox.h"
+#include "guacd/proto/handshake.h"
+#include "guacd/proto/instr.h"
+#include "guacd/session/backend.h"
+#include "guacd/session/link.h"
+#include "guacd/session/mailbox.h"
+#include "guacd/session/outq.h"
+
+/* ---- limits
+ * -------------------------------------------------------------------------------------- */
+
+#define USERS_MAX 64
+#define USER_OUT_MAX (64u << 20)   /* bytes waiting for one user: beyond, he is dropped */
+#define USER_OUT_SOFT (256u << 10) /* beyond, bulk (clipboard, text) waits */
+#define USER_SILENT_MS 15000
+#define NOP_EVERY_MS 5000
+#define CLOSING_MS 1500             /* to get the last words out */
+#define STREAMS_MAX 512             /* inbound, a user */
+#define FRAME_BYTES_MAX (48u << 20) /* encoded */
+#define SYNCS_MAX 16                /* frames on their way to one user */
+#define LAG_MS 120                  /* beyond his best round trip: then frames wait */
+#define LAG_RETRY_MS 1000           /* a client that answers no sync still gets this many */
+#define FRAME_EVERY_US 36000        /* of a flood */
+#define FRAME_BURST 4               /* frames that may follow each other at once after idling */
+#define UNWATCHED_EVERY_MS 1000     /* frames for the recorder while nobody can take any */
+#define GRACE_MS 60000
+#define ASK_MS 120000       /* for a person to answer a prompt */
+#define BACKEND_END_MS 3000 /* for a backend to leave run() */
+#define TAP_END_MS 5000     /* for the recorder to take the last frames */
+
+enum role { ROLE_VIEWER, ROLE_HELPER, ROLE_OWNER };
+
+/* ---- options of the program (guacd/daemon/child.h) ----------------------------------------------
+ */
+
+struct options {
+    char *mode, *run, *trusted_uids, *log_level, *backends;
+    bool tls, allow_no_seccomp, denylist_only, sandbox_trap;
+};
+
+/* ---- users
+ * ------------------------------------------------------------------------------------------ */
+
+enum user_phase {
+    USER_HANDSHAKE, /* up to `connect` */
+    USER_LIVE,
+    USER_CLOSING, /* last words on their way out */
+    USER_DEAD,    /* closed; memory goes at the next sweep */
+};
+
+struct session;
+struct instream;
+struct outstream;
+
+struct user {
+    struct user *next;
+    struct session *s;
+    uint32_t number; /* 1…, 0 while in the handshake */
+    enum user_phase phase;
+    enum role role;
+    bool replaces; /* an owner who takes over from an older tunnel */
+    bool fresh;    /* not one byte was read: the first may carry the tap */
+    char sub[128], name[256];
+    struct link link;
+    struct loop_fd *watch;
+    struct handshake_server *hs; /* USER_HANDSHAKE only */
+    unsigned version;
+    struct picture_caps caps;
+    bool ours; /* our page: gets guac.state, and guac.text if `text` */
+    bool text, text_waits;
+    uint64_t since_ms, heard_ms, said_ms;
+
+    struct buf in;
+    bool stalled; /* an instruction waits for room in the mailbox */
+    struct outq out;
+
+    uint64_t shown; /* frame on this canvas */
+    struct {
+        uint64_t ts, sent_us;
+    } syncs[SYNCS_MAX]; /* unanswered, oldest first from sync_head */
+    unsigned sync_head, sync_count;
+    uint64_t lag_ms, best_us; /* last and shortest answer; best 0: none yet */
+
+    struct instream *in_streams;
+    size_t in_count;
+    struct outstream *out_streams; /* bulk waiting to be told, oldest first */
+    int next_out;
+    int last_x, last_y, last_mask; /* mouse */
+};
+
+struct user *user_new(struct session *s, int fd, struct ssl_ctx_st *ctx, enum role role,
+                      struct err *e);
+/* Next step of the conversation: after the descriptor became readable, or room was made. */
+void user_read(struct user *u);
+/* -1: he is being dropped. */
+int user_send(struct user *u, struct chunk *c);
+/* As user_send with the content of b, which is empty afterwards. */
+int user_send_buf(struct user *u, struct buf *b);
+void user_flush(struct user *u);
+/* Last words (status 0: plain `disconnect`), then close. The session's view (owner gone, msg) is
+ * updated at once. */
+void user_end(struct user *u, int status, const char *text);
+/* Without words: the socket broke. */
+void user_drop(struct user *u, const char *why);
+void user_free(struct user *u); /* closed or not, and already out of the list */
+bool user_live(const struct user *u);
+const char *role_name(enum role r);
+bool role_parse(const char *text, enum role *out);
+/* Who typed: the person's sub, or "user-<n>". */
+const char *user_by(const struct user *u, char out[160]);
+
+/* input.c: one instruction of a live user. RETRY: no room yet, nothing happened. BAD: e. */
+enum input_result { INPUT_OK, INPUT_RETRY, INPUT_BAD };
+enum input_result input_instr(struct user *u, const struct instr *in, struct err *e);
+
+/* streams.c: inbound streams, and bulk outwards */
+enum input_result streams_open(struct user *u, const struct instr *in, struct err *e);
+enum input_result streams_blob(struct user *u, const struct instr *in, struct err *e);
+enum input_result streams_end(struct user *u, const struct instr *in, struct err *e);
+void streams_free(struct user *u);
+void streams_input_taken(struct session *s, uint32_t user, int stream);
+
+/* clip.c: clipboard outwards, a piece whenever the queue has drained */
+void clip_offer(struct session *s, const char *mimetype, const char *data, size_t len);
+void clip_pump(struct user *u);
+void clip_free(struct user *u);
+
+/* ---- the session
+ * ------------------------------------------------------------------------------------- */
+
+struct record;
+struct control;
+struct ask;
+
+struct session {
+    const struct options *options;
+    bool gateway;
+    struct sandbox_options sandbox;
+    struct loop *loop;
+    int channel; /* to guacd, -1 once it hung up */
+    struct loop_fd *channel_watch;
+
+    char id[64]; /* "" until `connect` */
+    const struct protocol *protocol;
+    struct args *args;
+    char connection[256], owner_sub[128], owner_name[256];
+    uint64_t started_wall_ms, start_ms, zero_wall_ms;
+    int first_width, first_height, first_dpi;
+    char timezone[HANDSHAKE_ITEM_MAX];
+
+    struct user *users;
+    uint32_t last_number;
+    struct user *owner;
+    bool owner_seen;
+    bool read_only;   /* nobody but us decides */
+    bool copy, paste; /* clipboard: target to person, person to target */
+    size_t clipboard_max;
+
+    /* backend */
+    void *so;
+    const struct backend *backend;
+    void *state;
+    pthread_t thread;
+    bool thread_runs;
+    _Atomic bool locked; /* stage B is in force */
+    struct mailbox mailbox;
+    struct err backend_err; /* written before done, read after */
+    bool backend_done;
+    pthread_mutex_t gate; /* close() waits until the picture is let go */
+    pthread_cond_t gate_changed;
+    bool picture_free;
+
+    /* picture and frames (frames.c) */
+    struct picture *picture;
+    _Atomic bool damaged; /* set by the backend thread, cleared before sealing */
+    bool dirty;
+    uint64_t sealed, sealed_ts, sealed_us;
+    unsigned tokens;
+    uint64_t tokens_us, frame_due_us;
+    struct picture_caps caps; /* of the class that gets frame() */
+    struct loop_timer *frame_timer;
+
+    /* text shown since the last frame (backend thread, shown_lock) */
+    pthread_mutex_t shown_lock;
+    struct buf shown;
+    size_t shown_lost;
+    _Atomic unsigned text_readers;
+    uint64_t last_key; /* backend thread: id of the last key it took */
+
+    char *title;     /* last `name`, for late joiners */
+    struct ask *ask; /* under mailbox.lock */
+    int tap_fd;      /* until record_start(), -1 then */
+    struct record *record;
+    struct control *control;
+
+    /* life.c */
+    bool ending, ended;
+    int end_status;
+    char end_text[256];
+    unsigned paused; /* bits: PAUSE_* */
+    char pause_why[128];
+    uint64_t grace_ms, grace_until_ms, idle_ms, max_ms, active_ms;
+    struct loop_timer *tick_timer, *grace_timer, *limit_timer, *end_timer;
+    uint64_t warn_ms, ending_ms;
+    bool warned;
+};
+
+#define PAUSE_RECORDER 1u
+#define PAUSE_MODERATOR 2u
+#define PAUSE_STORE 4u /* the recorder asked for it */
+
+struct session *session_new(const struct options *o, struct err *e);
+void session_free(struct session *s);
+/* ms since the open record's time (or since start, stock): never 0, never backwards. */
+uint64_t session_now(const struct session *s);
+void session_send_all(struct session *s, struct buf *b); /* b is empty afterwards */
+
+/* start.c */
+void start_selected(struct user *u);  /* `select` was read */
+void start_connected(struct user *u); /* `connect` was read */
+void start_joined(struct user *u);    /* came by `join`: goes on at `args` */
+void start_role(struct user *u, enum role role);
+
+/* thread.c: the backend's */
+int thread_start(struct session *s, struct err *e);
+
+/* frames.c */
+void frames_pump(struct session *s);
+void frames_damage(struct session *s); /* posted */
+void frames_input(struct session *s);  /* somebody typed: the answer may go out at once */
+void frames_acked(struct user *u, uint64_t ts);
+void frames_final(struct session *s); /* whatever is not sealed yet, before the end */
+
+/* notify.c: joined, left, titles, guac.state, guac.text */
+void notify_joined(struct user *u);
+void notify_left(struct user *u);
+void notify_welcome(struct user *u);
+void notify_state(struct session *s, struct user *only, json_t *members); /* steals members */
+void notify_text(struct session *s, const char *line, bool whole);
+void notify_title(struct session *s, const char *text);
+void notify_message(struct session *s, const char *text);
+void notify_role(struct user *u);
+
+/* ask.c */
+bool ask_wants(struct session *s, const char *name);
+void ask_answer(struct session *s, const char *name, const char *data, size_t len);
+void ask_repeat(struct user *owner);
+
+/* life.c */
+int life_init(struct session *s, struct err *e);
+void life_fini(struct session *s);
+void life_connected(struct session *s);
+void life_owner_gone(struct session *s);
+void life_owner_back(struct session *s);
+void life_active(struct session *s);
+void life_pause(struct session *s, unsigned why, const char *text);
+void life_resume(struct session *s, unsigned why);
+void life_end(struct session *s, int status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void life_check_end(struct session *s); /* something that the end waits for happened */
+void life_tick(struct session *s);      /* deadlines of users moved */
+uint64_t life_grace_left(const struct session *s);
+void life_tell(struct session *s, struct user *u); /* what a newcomer has to know */
+
+/* control.c */
+int control_listen(struct session *s, struct err *e);
+void control_free(struct session *s);
+/* channel.c: guacd */
+int channel_open(struct session *s, struct err *e);
+void channel_say(struct session *s, const char *op, const char *id);
+/* join.c: stock `select $id`: hand the descriptor to that session, then end the process */
+void join_sibling(struct user *u, const char *id);
+
+#endif
