@@ -1,5 +1,5 @@
-/* The folder store: one thread that looks at the folder when inotify says so, and every few seconds
- * in any case (a mounted ConfigMap swaps a symlink, NFS tells nothing). */
+/* The folder catalogue: one thread that looks at the folder when inotify says so, and every few
+ * seconds in any case (a mounted ConfigMap swaps a symlink, NFS tells nothing). */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,13 +28,13 @@
      IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
 struct folder {
-    struct store front;
+    struct catalog front;
     char *path;
     int fd, inotify, stop;
     int watch;
     pthread_t thread;
     bool running, unreadable;
-    pthread_mutex_t files_lock; /* files, against store_secret() of other threads */
+    pthread_mutex_t files_lock; /* files, against catalog_secret() of other threads */
     struct folder_file **files; /* sorted by name */
     size_t count;
 };
@@ -171,7 +171,7 @@ static void publish(struct folder *d) {
         tell("folder", f->problems);
     }
     log_info("%zu connections and %zu policies in %s", s->count, s->policy_count, d->path);
-    store_publish(&d->front, s);
+    catalog_publish(&d->front, s);
 }
 
 /* Empties the queue of events; true when there was one. */
@@ -258,7 +258,7 @@ static int secret_folder(struct folder *d, const char *namespace, const char *na
     return rc;
 }
 
-static int folder_secret(struct store *s, const char *namespace, const char *name,
+static int folder_secret(struct catalog *s, const char *namespace, const char *name,
                          struct secret_set *out, struct err *e) {
     struct folder *d = (struct folder *)s;
     if (!field_is_label(namespace) || !field_is_subdomain(name))
@@ -287,7 +287,7 @@ static int folder_secret(struct store *s, const char *namespace, const char *nam
 /* ---- life
  * ---------------------------------------------------------------------------------------- */
 
-static void folder_free(struct store *s) {
+static void folder_free(struct catalog *s) {
     struct folder *d = (struct folder *)s;
     if (d->running) {
         uint64_t one = 1;
@@ -302,18 +302,18 @@ static void folder_free(struct store *s) {
         if (fds[i] >= 0)
             close(fds[i]);
     pthread_mutex_destroy(&d->files_lock);
-    store_fini(&d->front);
+    catalog_fini(&d->front);
     free(d->path);
     free(d);
 }
 
-static const struct store_impl folder_impl = { "folder", folder_secret, folder_free };
+static const struct catalog_impl folder_impl = { "folder", folder_secret, folder_free };
 
-struct store *store_folder_new(const char *folder, struct err *e) {
+struct catalog *catalog_folder_new(const char *folder, struct err *e) {
     struct folder *d = calloc(1, sizeof *d);
-    if (!d || store_init(&d->front, &folder_impl, e)) {
+    if (!d || catalog_init(&d->front, &folder_impl, e)) {
         free(d);
-        err_set(e, STATUS_SERVER_ERROR, "no memory for a store");
+        err_set(e, STATUS_SERVER_ERROR, "no memory for a catalogue");
         return NULL;
     }
     pthread_mutex_init(&d->files_lock, NULL);

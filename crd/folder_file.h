@@ -1,12 +1,12 @@
-/* One YAML file of a folder store: its documents, typed, and what is wrong with them. Private to
- * the folder store. */
+/* One YAML file of a folder catalogue: its documents, typed, and what is wrong with them. Private
+ * to the folder catalogue. */
 #ifndef GUAC_CRD_FOLDER_FILE_H
 #define GUAC_CRD_FOLDER_FILE_H
 
 #include <stdbool.h>
 #include <sys/stat.h>
 
-#include "crd/store_impl.h"
+#include "crd/catalog_impl.h"
 
 struct folder_secret {
     char *namespace, *name;

@@ -1,4 +1,4 @@
-/* The folder store, live: what editors and mounts do to files, wrong ones harming no other,
+/* The folder catalogue, live: what editors and mounts do to files, wrong ones harming no other,
  * secrets. */
 #include <fcntl.h>
 #include <ftw.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "crd/store.h"
+#include "crd/catalog.h"
 #include "guacd/base/clock.h"
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
@@ -14,7 +14,7 @@
 #include "tests/unit/unit.h"
 
 static char dir[64];
-static struct store *store;
+static struct catalog *catalog;
 
 static void put(const char *name, const char *text, mode_t mode) {
     char path[512];
@@ -51,18 +51,18 @@ static void setup(void) {
     snprintf(dir, sizeof dir, "/tmp/crd-folder-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
     log_init("test", LOG_LEVEL_ERROR);
-    store = NULL;
+    catalog = NULL;
 }
 
 static void teardown(void) {
-    store_free(store);
+    catalog_free(catalog);
     nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static void start(void) {
     struct err e = { 0 };
-    store = store_folder_new(dir, &e);
-    ck_assert_msg(store != NULL, "%s", e.text);
+    catalog = catalog_folder_new(dir, &e);
+    ck_assert_msg(catalog != NULL, "%s", e.text);
 }
 
 /* Waits up to two seconds for the host of relay/<name>; NULL host: gone; "!": listed with errors.
@@ -70,7 +70,7 @@ static void start(void) {
 static void becomes(const char *name, const char *host) {
     uint64_t until = clock_ms() + 2000;
     for (;;) {
-        struct snapshot *s = store_snapshot(store);
+        struct snapshot *s = catalog_snapshot(catalog);
         struct connection *c = snapshot_find(s, "relay", name);
         bool ok =
             !host ? !c
@@ -81,7 +81,7 @@ static void becomes(const char *name, const char *host) {
         if (ok)
             return;
         ck_assert_msg(clock_ms() < until, "%s did not become %s", name, host ? host : "gone");
-        store_wait(store, generation, 200);
+        catalog_wait(catalog, generation, 200);
     }
 }
 
@@ -137,7 +137,7 @@ START_TEST(wrong_ones_harm_none) {
     start();
     becomes("good", "one");
     becomes("bad", "!");
-    struct snapshot *s = store_snapshot(store);
+    struct snapshot *s = catalog_snapshot(catalog);
     struct connection *c = snapshot_find(s, "", "broken.yaml");
     ck_assert_ptr_nonnull(c);
     ck_assert_ptr_nonnull(strstr(json_string_value(json_array_get(c->errors, 0)), "line 2"));
@@ -162,12 +162,12 @@ START_TEST(policies_outlive_a_slip) {
         0644);
     start();
     put("p.yaml", "spec: [", 0644);
-    struct snapshot *s = store_snapshot(store);
+    struct snapshot *s = catalog_snapshot(catalog);
     for (uint64_t until = clock_ms() + 2000; json_array_size(s->problems) == 0;) {
         ck_assert(clock_ms() < until);
-        store_wait(store, s->generation, 200);
+        catalog_wait(catalog, s->generation, 200);
         snapshot_unref(s);
-        s = store_snapshot(store);
+        s = catalog_snapshot(catalog);
     }
     ck_assert_uint_eq(s->policy_count, 1);
     ck_assert(s->policies[0]->jit_required);
@@ -186,7 +186,7 @@ START_TEST(lists_and_kinds) {
     put("lock.yaml", "kind: GuacamoleLock\n", 0644);
     start();
     becomes("x", "h");
-    struct snapshot *s = store_snapshot(store);
+    struct snapshot *s = catalog_snapshot(catalog);
     ck_assert_uint_eq(json_array_size(s->problems), 1);
     snapshot_unref(s);
 }
@@ -202,7 +202,7 @@ static const char *value(const struct secret_set *s, const char *key) {
 static void secret_is(const char *name, const char *key, const char *want) {
     struct secret_set out = { 0 };
     struct err e = { 0 };
-    ck_assert_msg(store_secret(store, "relay", name, &out, &e) == 0, "%s", e.text);
+    ck_assert_msg(catalog_secret(catalog, "relay", name, &out, &e) == 0, "%s", e.text);
     ck_assert_str_eq(value(&out, key), want);
     secret_set_fini(&out);
 }
@@ -210,7 +210,7 @@ static void secret_is(const char *name, const char *key, const char *want) {
 static void secret_fails(const char *namespace, const char *name, const char *why) {
     struct secret_set out = { 0 };
     struct err e = { 0 };
-    ck_assert_int_eq(store_secret(store, namespace, name, &out, &e), -1);
+    ck_assert_int_eq(catalog_secret(catalog, namespace, name, &out, &e), -1);
     ck_assert_msg(strstr(e.text, why) != NULL, "'%s' is not in '%s'", why, e.text);
     ck_assert_uint_eq(out.count, 0);
 }
@@ -251,7 +251,7 @@ END_TEST
 
 START_TEST(no_folder) {
     struct err e = { 0 };
-    ck_assert_ptr_null(store_folder_new("/nonexistent/folder", &e));
+    ck_assert_ptr_null(catalog_folder_new("/nonexistent/folder", &e));
     ck_assert_ptr_nonnull(strstr(e.text, "/nonexistent/folder"));
 }
 END_TEST
@@ -263,13 +263,13 @@ static void count_call(void *arg) {
 START_TEST(watcher) {
     _Atomic int calls = 0;
     start();
-    store_watch(store, count_call, &calls);
+    catalog_watch(catalog, count_call, &calls);
     put("a.yaml", resource("a", "one"), 0644);
     becomes("a", "one");
     for (int i = 0; i < 100 && calls == 0; i++)
         usleep(10000);
     ck_assert_int_ge(calls, 1);
-    store_watch(store, NULL, NULL);
+    catalog_watch(catalog, NULL, NULL);
 }
 END_TEST
 

@@ -1,8 +1,8 @@
 /* Where resources come from: a folder of YAML here, the Kubernetes API later, behind one interface
- * with one test suite. A store publishes immutable snapshots; readers hold one by reference and
+ * with one test suite. A catalogue publishes immutable snapshots; readers hold one by reference and
  * never wait for a writer. Everything here may be called from any thread. */
-#ifndef GUAC_CRD_STORE_H
-#define GUAC_CRD_STORE_H
+#ifndef GUAC_CRD_CATALOG_H
+#define GUAC_CRD_CATALOG_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -12,8 +12,8 @@
 #include "guacd/base/err.h"
 #include "guacd/base/secret.h"
 
-#define STORE_CONNECTIONS_MAX 20000
-#define STORE_SECRET_KEYS_MAX 32
+#define CATALOG_CONNECTIONS_MAX 20000
+#define CATALOG_SECRET_KEYS_MAX 32
 
 struct snapshot {
     _Atomic unsigned refs;
@@ -34,27 +34,27 @@ struct secret_set {
     struct secret_item {
         char key[64];
         struct secret value;
-    } items[STORE_SECRET_KEYS_MAX];
+    } items[CATALOG_SECRET_KEYS_MAX];
     size_t count;
 };
 int secret_set_add(struct secret_set *s, const char *key, const void *data, size_t len,
                    struct err *e);
 void secret_set_fini(struct secret_set *s); /* zeroed is valid */
 
-struct store;
+struct catalog;
 
 /* The folder's *.yaml and *.yml, live (inotify, and a look every few seconds where that is blind),
  * and Secrets as `<folder>/secrets/<namespace>/<name>/<key>` or as Secret documents; both are
  * refused when others than owner and group can read them. */
-struct store *store_folder_new(const char *folder, struct err *e);
-void store_free(struct store *s);                 /* ends its thread */
-struct snapshot *store_snapshot(struct store *s); /* a new reference, never NULL */
-/* Called after each new snapshot, from the store's thread; one watcher. */
-void store_watch(struct store *s, void (*fn)(void *arg), void *arg);
+struct catalog *catalog_folder_new(const char *folder, struct err *e);
+void catalog_free(struct catalog *s);                 /* ends its thread */
+struct snapshot *catalog_snapshot(struct catalog *s); /* a new reference, never NULL */
+/* Called after each new snapshot, from the catalogue's thread; one watcher. */
+void catalog_watch(struct catalog *s, void (*fn)(void *arg), void *arg);
 /* Waits until the generation differs from `known`, at most timeout_ms; returns the current one. */
-uint64_t store_wait(struct store *s, uint64_t known, int timeout_ms);
+uint64_t catalog_wait(struct catalog *s, uint64_t known, int timeout_ms);
 /* Read a Secret, at the moment it is needed. Zero `out` first. */
-int store_secret(struct store *s, const char *namespace, const char *name, struct secret_set *out,
-                 struct err *e);
+int catalog_secret(struct catalog *s, const char *namespace, const char *name,
+                   struct secret_set *out, struct err *e);
 
 #endif

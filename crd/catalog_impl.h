@@ -1,23 +1,23 @@
-/* What a store implementation sees: the front's part of struct store, and its vtable. */
-#ifndef GUAC_CRD_STORE_IMPL_H
-#define GUAC_CRD_STORE_IMPL_H
+/* What a catalogue implementation sees: the front's part of struct catalog, and its vtable. */
+#ifndef GUAC_CRD_CATALOG_IMPL_H
+#define GUAC_CRD_CATALOG_IMPL_H
 
 #include <pthread.h>
 
-#include "crd/store.h"
+#include "crd/catalog.h"
 
-struct store_impl {
+struct catalog_impl {
     const char *name;
     /* Any thread; may block. */
-    int (*secret)(struct store *s, const char *namespace, const char *name, struct secret_set *out,
-                  struct err *e);
+    int (*secret)(struct catalog *s, const char *namespace, const char *name,
+                  struct secret_set *out, struct err *e);
     /* Ends threads, frees the whole of it but the front's part. */
-    void (*free)(struct store *s);
+    void (*free)(struct catalog *s);
 };
 
 /* First member of an implementation's struct. */
-struct store {
-    const struct store_impl *impl;
+struct catalog {
+    const struct catalog_impl *impl;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct snapshot *current;
@@ -27,15 +27,15 @@ struct store {
 };
 
 /* With an empty snapshot. */
-int store_init(struct store *s, const struct store_impl *impl, struct err *e);
-void store_fini(struct store *s);
-/* Build: NULL without memory. Adding takes a new reference; beyond STORE_CONNECTIONS_MAX a problem
- * is noted instead. */
+int catalog_init(struct catalog *s, const struct catalog_impl *impl, struct err *e);
+void catalog_fini(struct catalog *s);
+/* Build: NULL without memory. Adding takes a new reference; beyond CATALOG_CONNECTIONS_MAX a
+ * problem is noted instead. */
 struct snapshot *snapshot_new(void);
 int snapshot_add(struct snapshot *s, struct connection *c);
 int snapshot_add_policy(struct snapshot *s, struct environment_policy *p);
 void snapshot_problem(struct snapshot *s, const char *source, const char *error);
 /* Sorts, gives it the next generation, makes it current, wakes who waits. Takes the reference. */
-void store_publish(struct store *s, struct snapshot *next);
+void catalog_publish(struct catalog *s, struct snapshot *next);
 
 #endif

@@ -1,12 +1,12 @@
-/* The front of all stores: snapshots, generations, waiting. */
-#include "crd/store.h"
+/* The front of all catalogues: snapshots, generations, waiting. */
+#include "crd/catalog.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "crd/store_impl.h"
+#include "crd/catalog_impl.h"
 #include "guacd/base/clock.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
@@ -50,7 +50,7 @@ static int grow(void ***array, size_t count) {
 }
 
 int snapshot_add(struct snapshot *s, struct connection *c) {
-    if (s->count == STORE_CONNECTIONS_MAX) {
+    if (s->count == CATALOG_CONNECTIONS_MAX) {
         snapshot_problem(s, c->source, "there are too many connections; this one is left out");
         return 0;
     }
@@ -109,9 +109,9 @@ struct connection *snapshot_find(const struct snapshot *s, const char *namespace
 
 int secret_set_add(struct secret_set *s, const char *key, const void *data, size_t len,
                    struct err *e) {
-    if (s->count == STORE_SECRET_KEYS_MAX)
+    if (s->count == CATALOG_SECRET_KEYS_MAX)
         return err_set(e, STATUS_SERVER_ERROR, "the Secret has more than %d keys",
-                       STORE_SECRET_KEYS_MAX);
+                       CATALOG_SECRET_KEYS_MAX);
     struct secret_item *item = &s->items[s->count];
     if (!*key || strlen(key) >= sizeof item->key)
         return err_set(e, STATUS_SERVER_ERROR, "the Secret has a key that is empty or too long");
@@ -130,13 +130,13 @@ void secret_set_fini(struct secret_set *s) {
     s->count = 0;
 }
 
-int store_init(struct store *s, const struct store_impl *impl, struct err *e) {
+int catalog_init(struct catalog *s, const struct catalog_impl *impl, struct err *e) {
     pthread_condattr_t attr;
     s->impl = impl;
     s->generation = clock_wall_ms();
     s->current = snapshot_new();
     if (!s->current)
-        return err_set(e, STATUS_SERVER_ERROR, "no memory for a store");
+        return err_set(e, STATUS_SERVER_ERROR, "no memory for a catalogue");
     s->current->generation = s->generation;
     pthread_mutex_init(&s->lock, NULL);
     pthread_condattr_init(&attr);
@@ -146,13 +146,13 @@ int store_init(struct store *s, const struct store_impl *impl, struct err *e) {
     return 0;
 }
 
-void store_fini(struct store *s) {
+void catalog_fini(struct catalog *s) {
     snapshot_unref(s->current);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
 }
 
-void store_publish(struct store *s, struct snapshot *next) {
+void catalog_publish(struct catalog *s, struct snapshot *next) {
     if (next->count)
         qsort(next->connections, next->count, sizeof *next->connections, by_name);
     pthread_mutex_lock(&s->lock);
@@ -168,21 +168,21 @@ void store_publish(struct store *s, struct snapshot *next) {
         watcher(arg);
 }
 
-struct snapshot *store_snapshot(struct store *s) {
+struct snapshot *catalog_snapshot(struct catalog *s) {
     pthread_mutex_lock(&s->lock);
     struct snapshot *r = snapshot_ref(s->current);
     pthread_mutex_unlock(&s->lock);
     return r;
 }
 
-void store_watch(struct store *s, void (*fn)(void *arg), void *arg) {
+void catalog_watch(struct catalog *s, void (*fn)(void *arg), void *arg) {
     pthread_mutex_lock(&s->lock);
     s->watcher = fn;
     s->watcher_arg = arg;
     pthread_mutex_unlock(&s->lock);
 }
 
-uint64_t store_wait(struct store *s, uint64_t known, int timeout_ms) {
+uint64_t catalog_wait(struct catalog *s, uint64_t known, int timeout_ms) {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += timeout_ms / 1000;
@@ -199,12 +199,12 @@ uint64_t store_wait(struct store *s, uint64_t known, int timeout_ms) {
     return r;
 }
 
-int store_secret(struct store *s, const char *namespace, const char *name, struct secret_set *out,
-                 struct err *e) {
+int catalog_secret(struct catalog *s, const char *namespace, const char *name,
+                   struct secret_set *out, struct err *e) {
     return s->impl->secret(s, namespace, name, out, e);
 }
 
-void store_free(struct store *s) {
+void catalog_free(struct catalog *s) {
     if (s)
         s->impl->free(s);
 }
