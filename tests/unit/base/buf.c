@@ -61,19 +61,21 @@ START_TEST(works_as_a_queue) {
     _buf_cleanup_ struct buf b;
     buf_init(&b, 4096);
     unsigned char in = 0, out = 0;
+    int wrong = 0;
     for (int round = 0; round < 5000; round++) {
         size_t n = (size_t)(round * 7 % 600);
         while (n-- > 0 && b.len < b.max)
-            ck_assert_int_eq(buf_putc(&b, (char)in++), 0);
+            wrong += buf_putc(&b, (char)in++) != 0;
         size_t m = (size_t)(round * 11 % 700);
         m = m < b.len ? m : b.len;
         for (size_t i = 0; i < m; i++)
-            ck_assert_uint_eq((unsigned char)b.data[i], out++);
+            wrong += (unsigned char)b.data[i] != out++;
         buf_consume(&b, m);
     }
     ck_assert_uint_le(b.cap, 4096);
     for (size_t i = 0; i < b.len; i++)
-        ck_assert_uint_eq((unsigned char)b.data[i], out++);
+        wrong += (unsigned char)b.data[i] != out++;
+    ck_assert_int_eq(wrong, 0);
     buf_consume(&b, b.len + 5);
     ck_assert_uint_eq(b.len, 0);
     ck_assert_str_eq(buf_str(&b), "");

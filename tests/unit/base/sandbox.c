@@ -136,9 +136,11 @@ static int execute_memory(void) {
 #endif
 }
 
+#ifndef GUAC_SANITIZER
 static int fork_process(void) {
     return result(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)) ? errno : 0;
 }
+#endif
 
 static struct sockaddr_in loopback(uint16_t p) {
     return (struct sockaddr_in){ .sin_family = AF_INET,
@@ -283,7 +285,7 @@ static int bpf_program(void) {
 }
 
 static int set_root(void) {
-    return result(setresuid(getuid(), getuid(), getuid()));
+    return result(syscall(SYS_setresuid, getuid(), getuid(), getuid()));
 }
 
 static int executable_memory(void) {
@@ -811,7 +813,7 @@ static int child_main(const char *readable) {
         return 111;
     if (threads() != 0 || raise_signal() != 0 || resolve_name() != 0 || load_library() != 0)
         return 112;
-    if (execute() != EPERM || setresuid(0, 0, 0) == 0)
+    if (execute() != EPERM || syscall(SYS_setresuid, 0, 0, 0) == 0)
         return 113;
     if (sandbox_lock(0, &o, &e) < 0)
         fatal(&e);

@@ -10,6 +10,7 @@
 static char path[] = "/tmp/guac-secret-XXXXXX";
 
 static void put(const void *data, size_t len, mode_t mode) {
+    unlink(path);
     FILE *f = fopen(path, "w");
     ck_assert_ptr_nonnull(f);
     ck_assert_uint_eq(fwrite(data, 1, len, f), len);

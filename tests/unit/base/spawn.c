@@ -71,7 +71,7 @@ START_TEST(signals_are_default_and_unmasked) {
     sigset_t set;
     sigfillset(&set);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    ck_assert_int_eq(run("grep -E '^Sig(Blk|Ign)' /proc/$$/status", NULL, 0), 0);
+    ck_assert_int_eq(run("exec grep -E '^Sig(Blk|Ign)' /proc/self/status", NULL, 0), 0);
     unsigned long long blocked = 1, ignored = 1;
     ck_assert_int_eq(sscanf(output, "SigBlk: %llx SigIgn: %llx", &blocked, &ignored), 2);
     ck_assert_uint_eq(blocked, 0);
