@@ -101,12 +101,12 @@ static long element_length(const char *data, size_t len, size_t *at, struct err 
                    END_BAD;
         n = n * 10 + (size_t)(data[i] - '0');
     }
+    if (i >= len)
+        return END_MORE;
     if (n > INSTR_ELEMENT_MAX)
         return err_set(e, STATUS_CLIENT_OVERRUN, "an element of %zu characters, %d at most", n,
                        INSTR_ELEMENT_MAX),
                END_BAD;
-    if (i >= len)
-        return END_MORE;
     if (i == *at || data[i] != '.')
         return err_set(e, STATUS_CLIENT_BAD_REQUEST, "no length where an element begins"), END_BAD;
     *at = i + 1;
