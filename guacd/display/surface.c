@@ -49,8 +49,7 @@ static void clamp(int *width, int *height) {
     *height = MAX_OF(1, MIN_OF(*height, most));
 }
 
-/* ---- the wire thread's side ---------------------------------------------------------------------
- */
+/* ---- the wire thread's side ---------------------------------------------------------------- */
 
 /* Everything anew in the new size. -1 without memory: the old frame stays. */
 static int take_size(struct surface *s) {
@@ -243,8 +242,7 @@ static void sealed_size(const struct picture *p, int *width, int *height) {
 
 static const struct picture_impl impl = { surface_frame, surface_paint, sealed_size };
 
-/* ---- the backend's side -------------------------------------------------------------------------
- */
+/* ---- the backend's side -------------------------------------------------------------------- */
 
 struct surface *surface_new(int width, int height) {
     clamp(&width, &height);

@@ -46,8 +46,7 @@ static void post(struct session *s, void (*fn)(struct post *p), void *pointer, u
         free(p);
 }
 
-/* ---- connecting ---------------------------------------------------------------------------------
- */
+/* ---- connecting ---------------------------------------------------------------------------- */
 
 int session_lock(struct session *s, struct err *e) {
     if (atomic_load(&s->locked))
@@ -88,8 +87,7 @@ const char *session_timezone(struct session *s) {
     return s->timezone;
 }
 
-/* ---- events -------------------------------------------------------------------------------------
- */
+/* ---- events -------------------------------------------------------------------------------- */
 
 int session_event_fd(struct session *s) {
     return s->mailbox.fd;
@@ -103,8 +101,7 @@ bool session_next_event(struct session *s, struct event *ev) {
     return true;
 }
 
-/* ---- the picture --------------------------------------------------------------------------------
- */
+/* ---- the picture --------------------------------------------------------------------------- */
 
 static void on_picture(struct post *p) {
     p->s->picture = p->pointer;
@@ -124,8 +121,7 @@ void session_damage(struct session *s) {
         loop_post(s->loop, on_damage, s);
 }
 
-/* ---- words --------------------------------------------------------------------------------------
- */
+/* ---- words --------------------------------------------------------------------------------- */
 
 static void on_clipboard(struct post *p) {
     clip_offer(p->s, p->name, p->data, p->len);

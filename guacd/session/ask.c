@@ -22,8 +22,7 @@ struct ask {
     bool echo, refused;
 };
 
-/* ---- wire thread --------------------------------------------------------------------------------
- */
+/* ---- wire thread --------------------------------------------------------------------------- */
 
 /* `required` to the owner. Names are copied out, since the backend may wake at any time. */
 static void send_required(struct session *s, struct user *owner) {
@@ -65,7 +64,7 @@ void ask_repeat(struct user *owner) {
 
 static void on_asked(void *arg) {
     struct session *s = arg;
-    if (s->owner)
+    if (s->owner && user_live(s->owner))
         send_required(s, s->owner);
 }
 
@@ -107,8 +106,7 @@ void ask_answer(struct session *s, const char *name, const char *data, size_t le
     free(copy);
 }
 
-/* ---- backend thread -----------------------------------------------------------------------------
- */
+/* ---- backend thread ------------------------------------------------------------------------ */
 
 static int wait_answers(struct session *s, struct ask *a, struct err *e) {
     struct mailbox *m = &s->mailbox;

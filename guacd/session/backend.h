@@ -81,7 +81,7 @@ struct backend {
     void (*close)(struct session *s, void *state);
 };
 
-/* ---- for backends --------------------------------------------------------------------------- */
+/* ---- for backends -------------------------------------------------------------------------- */
 
 /* Resolve, check, connect, and lock the doors: stage B is in force when this returns 0, before the
  * target's first byte is read. *fd is the caller's. */

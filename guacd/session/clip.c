@@ -70,6 +70,7 @@ static void put_piece(struct outstream *o, struct user *u, struct buf *b) {
 }
 
 void clip_pump(struct user *u) {
+    u->clip_turn = false;
     while (user_live(u) && u->out_streams && outq_empty(&u->out)) {
         struct outstream *o = u->out_streams;
         _buf_cleanup_ struct buf b;
@@ -88,7 +89,7 @@ void clip_pump(struct user *u) {
 void clip_offer(struct session *s, const char *mimetype, const char *data, size_t len) {
     struct user *u = s->owner;
     record_clipboard(s, NULL, mimetype, data, len);
-    if (!u || !s->copy || len > s->clipboard_max)
+    if (!u || !user_live(u) || !s->copy || len > s->clipboard_max)
         return;
     struct outstream *o = calloc(1, sizeof(*o) + len);
     if (!o)

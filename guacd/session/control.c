@@ -38,8 +38,7 @@ struct control {
     unsigned count;
 };
 
-/* ---- ops ----------------------------------------------------------------------------------------
- */
+/* ---- ops ----------------------------------------------------------------------------------- */
 
 /* Members of the answer beside `ok` (may stay NULL), or -1 and e. *fd is taken by setting it to -1.
  */
@@ -183,8 +182,7 @@ json_t *control_answer(struct session *s, const json_t *msg, int *fd) {
     return members;
 }
 
-/* ---- sockets ------------------------------------------------------------------------------------
- */
+/* ---- sockets ------------------------------------------------------------------------------- */
 
 static void close_peer(struct peer *p) {
     struct peer **at = &p->control->peers;

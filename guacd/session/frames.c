@@ -13,8 +13,7 @@ static bool same_caps(const struct picture_caps *a, const struct picture_caps *b
     return a->jpeg == b->jpeg && a->webp == b->webp && a->lossless == b->lossless;
 }
 
-/* ---- pacing -------------------------------------------------------------------------------------
- */
+/* ---- pacing -------------------------------------------------------------------------------- */
 
 static void refill(struct session *s, uint64_t now) {
     uint64_t n = (now - s->tokens_us) / FRAME_EVERY_US;
@@ -40,8 +39,7 @@ void frames_input(struct session *s) {
         s->tokens = 1;
 }
 
-/* ---- who can take a frame -----------------------------------------------------------------------
- */
+/* ---- who can take a frame ------------------------------------------------------------------ */
 
 /* Too far behind to be sent more. *retry_us: when to look again if no answer comes. */
 static bool lags(const struct user *u, uint64_t now, uint64_t *retry_us) {
@@ -65,6 +63,7 @@ static bool ready(const struct user *u, uint64_t now, uint64_t *retry_us) {
 
 static void sent(struct user *u, uint64_t n, uint64_t ts, uint64_t now) {
     u->shown = n;
+    u->clip_turn = true;
     if (u->sync_count == SYNCS_MAX) { /* he never answered the oldest: forget it */
         u->sync_head = (u->sync_head + 1) % SYNCS_MAX;
         u->sync_count--;
@@ -94,8 +93,7 @@ void frames_acked(struct user *u, uint64_t ts) {
     frames_pump(u->s);
 }
 
-/* ---- sealing ------------------------------------------------------------------------------------
- */
+/* ---- sealing ------------------------------------------------------------------------------- */
 
 static void put_sync(struct buf *b, uint64_t ts) {
     instr_begin(b, "sync");

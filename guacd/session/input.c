@@ -50,6 +50,11 @@ static bool fraction(const struct instr *in, size_t i, double *out) {
     return true;
 }
 
+/* Paused, or a prompt is open: what is typed now is meant for nobody, and nobody records it. */
+static bool takes_input(const struct user *u) {
+    return !u->s->paused && mailbox_takes_input(&u->s->mailbox);
+}
+
 static enum input_result put(struct user *u, struct event *ev) {
     ev->user = u->number;
     if (!mailbox_put(&u->s->mailbox, ev))
@@ -63,7 +68,7 @@ static enum input_result on_key(struct user *u, const struct instr *in, struct e
     if (in->argc < 2 || !instr_to_int(in->argv[0], 0, UINT32_MAX, &keysym) ||
         !instr_to_int(in->argv[1], 0, 1, &pressed))
         return bad(e, "key");
-    if (u->s->paused)
+    if (!takes_input(u))
         return INPUT_OK;
     struct event ev = { .type = EVENT_KEY };
     ev.key.keysym = (uint32_t)keysym;
@@ -82,7 +87,7 @@ static enum input_result on_mouse(struct user *u, const struct instr *in, struct
     if (!pixel(in, 0, &ev.mouse.x) || !pixel(in, 1, &ev.mouse.y) ||
         !number(in, 2, 0, 0x7F, &ev.mouse.mask))
         return bad(e, "mouse");
-    if (u->s->paused)
+    if (!takes_input(u))
         return INPUT_OK;
     int x = ev.mouse.x, y = ev.mouse.y, mask = ev.mouse.mask;
     ev.mouse.move = mask == u->last_mask;
@@ -102,7 +107,7 @@ static enum input_result on_touch(struct user *u, const struct instr *in, struct
         !pixel(in, 2, &ev.touch.y) || !pixel(in, 3, &ev.touch.rx) || !pixel(in, 4, &ev.touch.ry) ||
         !fraction(in, 5, &ev.touch.angle) || !fraction(in, 6, &ev.touch.force))
         return bad(e, "touch");
-    if (u->s->paused)
+    if (!takes_input(u))
         return INPUT_OK;
     struct event copy = ev;
     enum input_result r = put(u, &ev);

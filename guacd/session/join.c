@@ -38,8 +38,7 @@ static int join(struct session *s, const char *id, int fd, struct err *e) {
     return answer ? 0 : -1;
 }
 
-/* ---- the relay of TLS ---------------------------------------------------------------------------
- */
+/* ---- the relay of TLS ---------------------------------------------------------------------- */
 
 /* Bytes from one side to the other; reads only while nothing waits. */
 struct half {

@@ -13,8 +13,7 @@
 #include "guacd/session/record.h"
 #include "guacd/session/session.h"
 
-/* ---- users: keep-alive and silence --------------------------------------------------------------
- */
+/* ---- users: keep-alive and silence --------------------------------------------------------- */
 
 static void nop(struct user *u) {
     _buf_cleanup_ struct buf b;
@@ -67,8 +66,7 @@ static void on_tick(void *arg) {
     life_tick(arg);
 }
 
-/* ---- grace --------------------------------------------------------------------------------------
- */
+/* ---- grace --------------------------------------------------------------------------------- */
 
 void life_owner_gone(struct session *s) {
     struct event ev = { .type = EVENT_RELEASE };
@@ -98,8 +96,7 @@ uint64_t life_grace_left(const struct session *s) {
     return s->grace_until_ms > now ? s->grace_until_ms - now : 0;
 }
 
-/* ---- idle time, maximum duration ----------------------------------------------------------------
- */
+/* ---- idle time, maximum duration ----------------------------------------------------------- */
 
 /* ms until the session ends by itself, and why; UINT64_MAX: it does not. */
 static uint64_t left(const struct session *s, uint64_t now, const char **reason) {
@@ -149,8 +146,7 @@ void life_active(struct session *s) {
     }
 }
 
-/* ---- pauses -------------------------------------------------------------------------------------
- */
+/* ---- pauses -------------------------------------------------------------------------------- */
 
 static json_t *paused_json(const struct session *s) {
     json_t *list = json_array();
@@ -205,8 +201,7 @@ void life_resume(struct session *s, unsigned why) {
     frames_pump(s);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------
- */
+/* ---- the end ------------------------------------------------------------------------------- */
 
 static void finish(struct session *s) {
     if (!s->ended)
@@ -259,8 +254,7 @@ void life_end(struct session *s, int status, const char *fmt, ...) {
     life_check_end(s);
 }
 
-/* -------------------------------------------------------------------------------------------------
- */
+/* -------------------------------------------------------------------------------------------- */
 
 int life_init(struct session *s, struct err *e) {
     s->start_ms = s->active_ms = clock_ms();

@@ -82,6 +82,10 @@ ssize_t link_writev(struct link *l, const struct iovec *iov, int count) {
     return n;
 }
 
+bool link_pending(const struct link *l) {
+    return l->ssl && SSL_has_pending(l->ssl) == 1;
+}
+
 short link_events(const struct link *l, bool reading, bool writing) {
     bool in = (reading && !l->read_wants_out) || (writing && l->write_wants_in);
     bool out = (writing && !l->write_wants_in) || (reading && l->read_wants_out);

@@ -24,6 +24,8 @@ int link_init(struct link *l, int fd, struct ssl_ctx_st *ctx, struct err *e);
 ssize_t link_read(struct link *l, void *data, size_t len);
 ssize_t link_peek(struct link *l, void *data, size_t len);
 ssize_t link_writev(struct link *l, const struct iovec *iov, int count);
+/* Bytes that were read ahead: poll would not tell of them. */
+bool link_pending(const struct link *l);
 /* poll events for somebody who wants to read, to write. */
 short link_events(const struct link *l, bool reading, bool writing);
 /* shutdown(2) for writing, when all is said. */

@@ -174,8 +174,9 @@ bool mailbox_take(struct mailbox *m, struct event *ev) {
     return got;
 }
 
-void mailbox_input(struct mailbox *m, bool on) {
+bool mailbox_takes_input(struct mailbox *m) {
     pthread_mutex_lock(&m->lock);
-    m->input_off = !on;
+    bool r = !m->input_off && !m->ended;
     pthread_mutex_unlock(&m->lock);
+    return r;
 }

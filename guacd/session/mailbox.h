@@ -17,13 +17,13 @@
 
 struct mailbox {
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* CLOCK_MONOTONIC; signalled on END and by mailbox_wake() */
+    pthread_cond_t changed; /* CLOCK_MONOTONIC; signalled on END and by ask.c */
     struct event *ring;
     size_t head, count, cap, bytes;
-    int fd;         /* eventfd, readable while events wait */
-    bool full;      /* a put was refused since the last on_room */
-    bool ended;     /* END was put; nothing is taken in after it */
-    bool input_off; /* keys, mouse and touch are dropped: a prompt is open, or a pause */
+    int fd;                     /* eventfd, readable while events wait */
+    bool full;                  /* a put was refused since the last on_room */
+    bool ended;                 /* END was put; nothing is taken in after it */
+    bool input_off;             /* keys, mouse and touch are dropped: a prompt is open */
     void (*on_room)(void *arg); /* called on the backend thread, lock not held */
     void (*on_taken)(void *arg, const struct event *ev); /* likewise, for each event taken */
     void *arg;
@@ -37,6 +37,7 @@ bool mailbox_put(struct mailbox *m, struct event *ev);
 /* Would a put succeed now? Otherwise on_room will be called. */
 bool mailbox_has_room(struct mailbox *m);
 bool mailbox_take(struct mailbox *m, struct event *ev);
-void mailbox_input(struct mailbox *m, bool on);
+/* false: keys, mouse and touch would be dropped. */
+bool mailbox_takes_input(struct mailbox *m);
 
 #endif

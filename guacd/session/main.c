@@ -82,7 +82,9 @@ static int lock_doors(const struct options *o, struct err *e) {
                                              .denylist_only = o->denylist_only,
                                              .trap = o->sandbox_trap };
     setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 256, 256 });
+#ifndef GUAC_SANITIZER
     setrlimit(RLIMIT_DATA, &(struct rlimit){ 1ul << 30, 1ul << 30 });
+#endif
     return sandbox_begin(e) < 0 ? -1 : sandbox_enter(&profile, &options, e);
 }
 

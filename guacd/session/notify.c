@@ -25,12 +25,11 @@ static void put_plain(struct buf *b, const char *text) {
     instr_str(b, plain);
 }
 
-/* ---- joined, left ------------------------------------------------------------------------------
- */
+/* ---- joined, left -------------------------------------------------------------------------- */
 
 static void send_msg(struct session *s, const struct user *about, int code) {
     struct user *owner = s->owner;
-    if (!owner || owner == about || owner->version < HANDSHAKE_1_5_0)
+    if (!owner || !user_live(owner) || owner == about || owner->version < HANDSHAKE_1_5_0)
         return;
     _buf_cleanup_ struct buf b;
     buf_init(&b, 4096);
@@ -71,8 +70,7 @@ void notify_left(struct user *u) {
     notify_state(s, NULL, users_json(s));
 }
 
-/* ---- pipes of our own page ----------------------------------------------------------------------
- */
+/* ---- pipes of our own page ----------------------------------------------------------------- */
 
 static void put_line(struct buf *b, int stream, const char *data, size_t len) {
     char text[BASE64_LEN(BLOB_BYTES_MAX)];
@@ -107,36 +105,41 @@ void notify_state(struct session *s, struct user *only, json_t *members) {
     chunk_unref(c);
 }
 
+/* Lines go on once the backend answered with a whole one. */
 static void want_text(struct user *u) {
     struct event ev = { .type = EVENT_TEXT };
-    u->text_waits = true;
+    u->text_waits = u->text_asked = true;
     mailbox_put(&u->s->mailbox, &ev);
 }
 
-/* One line of the backend. Who cannot take it waits for a whole one, which is asked for once he has
- * taken what he has. */
+void notify_drained(struct user *u) {
+    if (user_live(u) && u->text && u->text_waits && !u->text_asked && outq_empty(&u->out))
+        want_text(u);
+}
+
+static struct chunk *text_line(const char *text) {
+    _buf_cleanup_ struct buf line, b;
+    buf_init(&line, LINE_MAX);
+    buf_init(&b, 2 * LINE_MAX);
+    buf_puts(&line, text);
+    buf_putc(&line, '\n');
+    if (line.failed)
+        return NULL;
+    put_line(&b, TEXT_STREAM, line.data, line.len);
+    return chunk_steal(&b);
+}
+
+/* One line of the backend. Who has not taken what he was sent waits for a whole one, which is asked
+ * for when he has. */
 void notify_text(struct session *s, const char *text, bool whole) {
-    struct chunk *c = NULL;
-    for (struct user *u = s->users; u; u = u->next) {
+    struct chunk *c = text_line(text);
+    for (struct user *u = s->users; c && u; u = u->next) {
         if (!user_live(u) || !u->text || (u->text_waits && !whole))
             continue;
-        if (u->out.bytes > USER_OUT_SOFT) {
-            want_text(u);
-            continue;
-        }
-        if (!c) {
-            _buf_cleanup_ struct buf line, b;
-            buf_init(&line, LINE_MAX);
-            buf_init(&b, 2 * LINE_MAX);
-            buf_puts(&line, text);
-            buf_putc(&line, '\n');
-            if (!line.failed)
-                put_line(&b, TEXT_STREAM, line.data, line.len);
-            if (!(c = chunk_steal(&b)))
-                return;
-        }
-        u->text_waits = false;
-        user_send(u, c);
+        u->text_asked = false;
+        u->text_waits = u->out.bytes > USER_OUT_SOFT;
+        if (!u->text_waits)
+            user_send(u, c);
     }
     chunk_unref(c);
 }

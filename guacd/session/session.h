@@ -46,8 +46,7 @@
 
 enum role { ROLE_VIEWER, ROLE_HELPER, ROLE_OWNER };
 
-/* ---- options of the program (guacd/daemon/child.h) ----------------------------------------------
- */
+/* ---- options of the program (guacd/daemon/child.h) ----------------------------------------- */
 
 struct options {
     char *mode, *run, *trusted_uids, *log_level, *backends;
@@ -83,11 +82,14 @@ struct user {
     unsigned version;
     struct picture_caps caps;
     bool ours; /* our page: gets guac.state, and guac.text if `text` */
-    bool text, text_waits;
+    bool text;
+    bool text_waits, text_asked; /* until the next whole line of text; EVENT_TEXT was put */
     uint64_t since_ms, heard_ms, said_ms;
 
     struct buf in;
-    bool stalled; /* an instruction waits for room in the mailbox */
+    bool finished;  /* closing: all is said, only his end-of-file is awaited */
+    bool clip_turn; /* he got a frame: a piece of bulk comes before the next */
+    bool stalled;   /* an instruction waits for room in the mailbox */
     struct outq out;
 
     uint64_t shown; /* frame on this canvas */
@@ -253,6 +255,7 @@ void notify_left(struct user *u);
 void notify_welcome(struct user *u);
 void notify_state(struct session *s, struct user *only, json_t *members); /* steals members */
 void notify_text(struct session *s, const char *line, bool whole);
+void notify_drained(struct user *u);
 void notify_title(struct session *s, const char *text);
 void notify_message(struct session *s, const char *text);
 void notify_role(struct user *u);

@@ -56,8 +56,7 @@ void start_selected(struct user *u) {
         user_send_buf(u, &b);
 }
 
-/* ---- after `connect` ----------------------------------------------------------------------------
- */
+/* ---- after `connect` ----------------------------------------------------------------------- */
 
 static void read_policy(struct session *s) {
     const struct args *a = s->args;

@@ -97,8 +97,7 @@ void tap_free(struct tap *t) {
     free(t);
 }
 
-/* ---- limits -------------------------------------------------------------------------------------
- */
+/* ---- limits -------------------------------------------------------------------------------- */
 
 enum tap_state tap_state(struct tap *t) {
     uint64_t now = clock_ms();
@@ -148,8 +147,7 @@ size_t tap_unstored(const struct tap *t) {
     return t->unstored;
 }
 
-/* ---- acknowledgements ---------------------------------------------------------------------------
- */
+/* ---- acknowledgements ---------------------------------------------------------------------- */
 
 static void spooled(struct tap *t, uint64_t sequence) {
     t->spooled = MAX_OF(t->spooled, sequence);
@@ -198,8 +196,7 @@ static void receive(struct tap *t) {
         t->on_change(t->arg);
 }
 
-/* ---- sending ------------------------------------------------------------------------------------
- */
+/* ---- sending ------------------------------------------------------------------------------- */
 
 static int pieces(const struct tap *t, struct iovec *iov) {
     int n = 0;

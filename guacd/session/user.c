@@ -44,8 +44,7 @@ const char *user_by(const struct user *u, char out[160]) {
     return out;
 }
 
-/* ---- the end of a user --------------------------------------------------------------------------
- */
+/* ---- the end of a user --------------------------------------------------------------------- */
 
 void user_free(struct user *u) {
     loop_fd_remove(u->watch);
@@ -135,8 +134,7 @@ void user_end(struct user *u, int status, const char *text) {
     life_tick(u->s);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------
- */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 void user_flush(struct user *u) {
     while (!outq_empty(&u->out)) {
@@ -151,8 +149,8 @@ void user_flush(struct user *u) {
         }
         outq_written(&u->out, (size_t)n);
     }
-    if (u->phase == USER_CLOSING && outq_empty(&u->out) && !u->stalled) {
-        u->stalled = true; /* said everything: now only his end-of-file is awaited */
+    if (u->phase == USER_CLOSING && outq_empty(&u->out) && !u->finished) {
+        u->finished = true;
         link_finish(&u->link);
     }
     user_watch(u);
@@ -179,8 +177,7 @@ int user_send_buf(struct user *u, struct buf *b) {
     return r;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------
- */
+/* ---- reading ------------------------------------------------------------------------------- */
 
 static void read_handshake(struct user *u);
 
@@ -206,6 +203,14 @@ static void parse(struct user *u) {
         }
         buf_consume(&u->in, used);
     }
+}
+
+/* TLS may hold bytes that no poll tells of. */
+static void read_more(void *arg) {
+    struct session *s = arg;
+    for (struct user *u = s->users; u; u = u->next)
+        if (u->phase == USER_LIVE && !u->stalled && link_pending(&u->link))
+            user_read(u);
 }
 
 static ssize_t fill(struct user *u) {
@@ -237,11 +242,13 @@ static void read_live(struct user *u) {
     }
     if (u->phase == USER_LIVE && !u->in.len && u->in.cap > READ_BYTES)
         buf_wipe(&u->in);
+    if (u->phase == USER_LIVE && !u->stalled && link_pending(&u->link))
+        loop_post(u->s->loop, read_more, u->s);
 }
 
 static void read_closing(struct user *u) {
     char waste[4096];
-    for (;;) {
+    for (int turn = 0; turn < READS_A_TURN; turn++) {
         ssize_t n = link_read(&u->link, waste, sizeof(waste));
         if (n == 0 || (n < 0 && errno != EAGAIN))
             bury(u);
@@ -261,6 +268,15 @@ void user_read(struct user *u) {
         user_watch(u);
 }
 
+/* He took everything: bulk and frames take turns. */
+static void drained(struct user *u) {
+    if (u->clip_turn)
+        clip_pump(u);
+    frames_pump(u->s);
+    clip_pump(u);
+    notify_drained(u);
+}
+
 static void on_io(void *arg, int fd, short revents) {
     (void)fd;
     struct user *u = arg;
@@ -269,10 +285,8 @@ static void on_io(void *arg, int fd, short revents) {
     if (revents & POLLOUT || u->link.write_wants_in) {
         bool waited = !outq_empty(&u->out);
         user_flush(u);
-        if (u->phase == USER_LIVE && waited && outq_empty(&u->out)) {
-            clip_pump(u);
-            frames_pump(u->s);
-        }
+        if (waited && outq_empty(&u->out))
+            drained(u);
     }
     if (u->phase != USER_DEAD && revents & (POLLIN | POLLHUP | POLLERR)) {
         if (revents & (POLLHUP | POLLERR) && u->stalled && u->phase == USER_LIVE)
@@ -289,8 +303,7 @@ static void user_watch(struct user *u) {
     loop_fd_events(u->watch, link_events(&u->link, reading, !outq_empty(&u->out)));
 }
 
-/* ---- the handshake ------------------------------------------------------------------------------
- */
+/* ---- the handshake ------------------------------------------------------------------------- */
 
 /* Takes from the socket what belongs to the handshake and not a byte more, since after `select $id`
  * the rest belongs to another process. */
