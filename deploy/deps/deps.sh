@@ -69,6 +69,11 @@ test  | expect tmux             | -       | terminal tests
 test  | sudo                    | -       | masking tests: sudo at a prompt
 test  | libpam-oath             | -       | one-time passwords of the test sshd
 test  | procps strace           | -       | process and sandbox tests
+test  | tigervnc-standalone-server tigervnc-common | - | VNC targets: Xvnc, vncpasswd
+test  | x11vnc xvfb xauth       | -       | a VNC target that shows a screen of another program
+test  | openbox xterm xclip xdotool | -   | something to show, to type into and to paste there
+test  | x11-apps x11-utils x11-xserver-utils | - | xwd and xrandr: what a screen really shows
+test  | python3-pil             | -       | pictures in the integration tests
 '
 
 # needed only while a library has to be built
