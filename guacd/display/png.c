@@ -10,7 +10,7 @@
 
 #define LEVEL_INDEXED 1 /* measured: codecs.md section 1 */
 #define LEVEL_TRUE_COLOR 2
-#define SCRATCH_KEEP (256u << 10)
+#define SCRATCH_KEEP (2u << 20) /* after a larger picture it shrinks again */
 
 enum png_color { PNG_GREY = 0, PNG_RGB = 2, PNG_PALETTE = 3, PNG_RGBA = 6 };
 
@@ -51,7 +51,7 @@ void png_encoder_free(struct png_encoder *e) {
 }
 
 static uint8_t *scratch(uint8_t **memory, size_t *size, size_t need) {
-    if (*size < need || (*size > SCRATCH_KEEP && need < SCRATCH_KEEP / 4)) {
+    if (*size < need || (*size > SCRATCH_KEEP && need < SCRATCH_KEEP)) {
         free(*memory);
         *memory = malloc(need);
         *size = *memory ? need : 0;
