@@ -4,10 +4,8 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "guacd/base/buf.h"
 #include "guacd/base/conf_parts.h"
@@ -83,13 +81,13 @@ static int load_file(const struct conf_table *t, void *target, const char *path,
         return !must && errno == ENOENT ? 0 : err_errno(e, 0, "%s", path);
     _buf_cleanup_ struct buf b;
     buf_init(&b, FILE_MAX + 1);
-    for (;;) {
-        char *room = buf_reserve(&b, 4096 < b.max - b.len ? 4096 : b.max - b.len);
-        size_t n = room ? fread(room, 1, MIN_OF((size_t)4096, b.max - b.len), f) : 0;
-        if (n == 0)
-            break;
+    size_t n;
+    do {
+        size_t want = MIN_OF((size_t)4096, b.max - b.len);
+        char *room = buf_reserve(&b, want);
+        n = room ? fread(room, 1, want, f) : 0;
         b.len += n;
-    }
+    } while (n > 0);
     if (ferror(f))
         return err_errno(e, 0, "%s", path);
     if (b.failed || b.len > FILE_MAX)

@@ -27,6 +27,12 @@ static socklen_t length_of(const struct sockaddr_storage *sa) {
     return sa->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 }
 
+static void set_port(struct sockaddr_storage *sa, in_port_t port) {
+    size_t at = sa->ss_family == AF_INET6 ? offsetof(struct sockaddr_in6, sin6_port)
+                                          : offsetof(struct sockaddr_in, sin_port);
+    memcpy((char *)sa + at, &port, sizeof port);
+}
+
 static void print_address(const struct sockaddr_storage *sa, char *out, size_t size) {
     char host[INET6_ADDRSTRLEN + 20], port[8];
     if (getnameinfo((const struct sockaddr *)sa, length_of(sa), host, sizeof host, port,
@@ -59,12 +65,18 @@ static int look_up(const char *host, uint16_t port, int timeout_ms, struct addri
     return getaddrinfo(host, service, &hints, list);
 }
 
-/* An address of this machine or pod, whatever its network: a packet to it would come from it. */
+/* An address of this machine or pod, whatever its network: one may bind to it, or, where a sandbox
+ * forbids that, a packet to it would come from it. */
 static bool is_own(const struct sockaddr_storage *sa) {
     _close_ int fd = socket(sa->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_storage mine = { 0 };
-    socklen_t len = sizeof mine;
-    if (fd < 0 || connect(fd, (const struct sockaddr *)sa, length_of(sa)) < 0 ||
+    struct sockaddr_storage mine = *sa;
+    socklen_t len = length_of(sa);
+    if (fd < 0)
+        return false;
+    set_port(&mine, 0);
+    if (bind(fd, (const struct sockaddr *)&mine, len) == 0)
+        return true;
+    if (connect(fd, (const struct sockaddr *)sa, len) < 0 ||
         getsockname(fd, (struct sockaddr *)&mine, &len) < 0)
         return false;
     return dial_same_host((const struct sockaddr *)sa, (const struct sockaddr *)&mine);

@@ -77,7 +77,7 @@ static bool parse_rule(struct rule *r, const char *item, size_t len) {
     text[len] = '\0';
     *r = (struct rule){ .bits = 0 };
 
-    char *address = text, *rest = text;
+    char *address = text, *rest;
     char *last_colon = strrchr(text, ':');
     if (text[0] == '[') {
         address = text + 1;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -206,10 +207,17 @@ static int allow_sends(scmp_filter_ctx f, unsigned needs, int r) {
 static int allow_sockets(scmp_filter_ctx f, int r) {
     static const char *const names[] = { "connect", NULL };
     static const uint64_t families[] = { AF_INET, AF_INET6 };
+    static const uint64_t protocols[] = { 0, IPPROTO_TCP, IPPROTO_UDP };
     const struct scmp_arg_cmp route[] = { SCMP_A0_64(SCMP_CMP_EQ, AF_NETLINK),
                                           SCMP_A2_64(SCMP_CMP_EQ, NETLINK_ROUTE) };
     r = sandbox_filter_names(f, ALLOW, names, r);
-    r = allow_values(f, "socket", 0, families, ARRAY_LEN(families), r);
+    for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+        for (size_t n = 0; n < ARRAY_LEN(protocols); n++) {
+            const struct scmp_arg_cmp rule[] = { SCMP_A0_64(SCMP_CMP_EQ, families[i]),
+                                                 SCMP_A2_64(SCMP_CMP_EQ, protocols[n]) };
+            r = sandbox_filter_args(f, ALLOW, "socket", ARRAY_LEN(rule), rule, r);
+        }
+    }
     r = sandbox_filter_args(f, ALLOW, "socket", ARRAY_LEN(route), route, r);
     return sandbox_filter_arg(f, ALLOW, "sendmmsg", SCMP_A3_64(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0),
                               r);

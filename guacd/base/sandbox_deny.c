@@ -2,7 +2,7 @@
  * (memfd execution, TCP fast open, io_uring, namespaces). EPERM, so that a library that merely
  * tries goes on. */
 #include <errno.h>
-#include <linux/netlink.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -162,6 +162,25 @@ static int deny_families(scmp_filter_ctx f, int r) {
     return sandbox_filter_arg(f, DENY, "socket", SCMP_A0_64(SCMP_CMP_GT, AF_NETLINK), r);
 }
 
+/* Over IPv4 and IPv6 nothing but TCP and UDP: Landlock's port rule knows TCP alone, and an MPTCP
+ * socket, which it does not look at, talks to any TCP server. */
+static int deny_protocols(scmp_filter_ctx f, int r) {
+    static const uint64_t families[] = { AF_INET, AF_INET6 };
+    static const uint64_t numbers[] = { IPPROTO_DCCP, IPPROTO_SCTP, IPPROTO_UDPLITE };
+    for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+        struct scmp_arg_cmp rule[] = { SCMP_A0_64(SCMP_CMP_EQ, families[i]),
+                                       SCMP_A2_64(SCMP_CMP_GE, 256) }; /* MPTCP, SMC */
+        r = sandbox_filter_args(f, DENY, "socket", 2, rule, r);
+        for (size_t n = 0; n < ARRAY_LEN(numbers); n++) {
+            rule[1] = SCMP_A2_64(SCMP_CMP_EQ, numbers[n]);
+            r = sandbox_filter_args(f, DENY, "socket", 2, rule, r);
+        }
+        rule[1] = SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xf, SOCK_RAW);
+        r = sandbox_filter_args(f, DENY, "socket", 2, rule, r);
+    }
+    return r;
+}
+
 /* A connect that neither connect() nor Landlock's port rule sees. */
 static int deny_fast_open(scmp_filter_ctx f, int r) {
     r = sandbox_filter_arg(f, DENY, "sendto",
@@ -183,6 +202,7 @@ int sandbox_deny(bool allow_exec, struct err *e) {
 #endif
     r = deny_clones(f, allow_exec, r);
     r = deny_families(f, r);
+    r = deny_protocols(f, r);
     r = deny_fast_open(f, r);
     if (!allow_exec) {
         r = sandbox_filter_names(f, DENY, unless_exec, r);
@@ -193,7 +213,7 @@ int sandbox_deny(bool allow_exec, struct err *e) {
 }
 
 int sandbox_deny_late(unsigned needs, struct err *e) {
-    static const char *const servers[] = { "bind", "listen", "accept", "seccomp", NULL };
+    static const char *const servers[] = { "bind", "listen", "seccomp", NULL };
     static const char *const clients[] = { "socket", "socketpair", "connect", NULL };
     scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
     int r = f ? 0 : -ENOMEM;

@@ -187,6 +187,25 @@ static int udp(void) {
     return result(socket(AF_INET, SOCK_DGRAM, 0));
 }
 
+/* Talks to any TCP server, but is no TCP to Landlock. */
+static int multipath_tcp(void) {
+    struct sockaddr_in sa = loopback(other_port);
+    int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+    return fd < 0 ? errno : result(connect(fd, (struct sockaddr *)&sa, sizeof sa));
+}
+
+static int sctp(void) {
+    return result(socket(AF_INET6, SOCK_STREAM, IPPROTO_SCTP));
+}
+
+static int raw_packets(void) {
+    return result(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP));
+}
+
+static int tcp_by_number(void) {
+    return result(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, IPPROTO_TCP));
+}
+
 static int netlink_route(void) {
     return result(socket(AF_NETLINK, SOCK_RAW, 0));
 }
@@ -398,6 +417,10 @@ static const struct probe {
       { 0, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM } },
     { "bind TCP", bind_tcp, 4, { 0, EACCES, EACCES, EPERM, EPERM, EPERM, EPERM } },
     { "UDP", udp, 0, { 0, 0, 0, EPERM, EPERM, 0, EPERM } },
+    { "multipath TCP", multipath_tcp, 0, { ANY, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM } },
+    { "SCTP", sctp, 0, { ANY, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM } },
+    { "raw packets", raw_packets, 0, { ANY, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM } },
+    { "TCP by number", tcp_by_number, 0, { 0, 0, 0, EPERM, EPERM, 0, EPERM } },
     { "netlink route", netlink_route, 0, { 0, 0, 0, EPERM, EPERM, 0, EPERM } },
     { "netlink audit", netlink_audit, 0, { ANY, ANY, ANY, EPERM, EPERM, EPERM, EPERM } },
     { "vsock", vsock, 0, { 0, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM } },
