@@ -16,14 +16,21 @@ struct cursor {
     uint32_t *pixels;
 };
 
+struct copy {
+    int src_x, src_y, width, height, dst_x, dst_y;
+};
+
 struct surface {
     struct picture picture;
-    pthread_mutex_t lock; /* guards what the backend writes: the next five */
+    pthread_mutex_t lock; /* guards what the backend writes, down to held */
     uint32_t *pixels;
     int width, height;
     bool *touched; /* tiles that may differ from what was sealed */
     struct cursor cursor;
     bool resized, cursor_changed;
+    struct copy copies[SURFACE_COPIES_MAX]; /* since the last frame, in order */
+    size_t copy_count;
+    bool held;
 
     /* As of the last sealed frame; the wire thread's alone. */
     uint32_t *sealed;
@@ -181,17 +188,54 @@ static void put_tiles(struct surface *s, struct buf *out) {
     tiles_encode(&t, 0, s->png, out);
 }
 
+static uint32_t *at_pixel(uint32_t *pixels, int width, int x, int y) {
+    return pixels + (size_t)y * (size_t)width + (size_t)x;
+}
+
+static void move_pixels(uint32_t *pixels, int width, const struct copy *c) {
+    bool down = c->dst_y > c->src_y;
+    for (int i = 0; i < c->height; i++) {
+        int row = down ? c->height - 1 - i : i;
+        memmove(at_pixel(pixels, width, c->dst_x, c->dst_y + row),
+                at_pixel(pixels, width, c->src_x, c->src_y + row),
+                (size_t)c->width * sizeof(*pixels));
+    }
+}
+
+/* Does on what was sealed, and on the canvases that show it, what the target did. It need not be
+ * exact (the source may have been painted over before): comparing mends the rest, since
+ * surface_copy touched the tiles. */
+static bool replay_copies(struct surface *s, uint64_t n, struct buf *out) {
+    int columns = columns_of(s->sealed_width);
+    for (size_t i = 0; i < s->copy_count; i++) {
+        const struct copy *c = &s->copies[i];
+        move_pixels(s->sealed, s->sealed_width, c);
+        draw_copy(out, 0, c->src_x, c->src_y, c->width, c->height, DRAW_OVER, 0, c->dst_x,
+                  c->dst_y);
+        for (int row = c->dst_y / SURFACE_TILE; row <= (c->dst_y + c->height - 1) / SURFACE_TILE;
+             row++)
+            for (int col = c->dst_x / SURFACE_TILE; col <= (c->dst_x + c->width - 1) / SURFACE_TILE;
+                 col++)
+                s->versions[row * columns + col] = n;
+    }
+    bool any = s->copy_count > 0;
+    s->copy_count = 0;
+    return any;
+}
+
 static bool surface_frame(struct picture *p, uint64_t n, const struct picture_caps *caps,
                           struct buf *out) {
     (void)caps; /* tiles are exact; JPEG comes with the photo classifier */
     struct surface *s = (struct surface *)p;
     pthread_mutex_lock(&s->lock);
     bool resized = s->resized || !s->sealed;
-    if (resized && take_size(s) < 0) {
+    if (s->held || (resized && take_size(s) < 0)) {
         pthread_mutex_unlock(&s->lock);
         return false;
     }
     s->resized = false;
+    bool copied = !resized && replay_copies(s, n, out);
+    s->copy_count = 0;
     bool differs = compare(s), cursor = s->cursor_changed;
     if (cursor) {
         free(s->sealed_cursor.pixels);
@@ -200,7 +244,7 @@ static bool surface_frame(struct picture *p, uint64_t n, const struct picture_ca
         s->cursor_changed = false;
     }
     pthread_mutex_unlock(&s->lock);
-    if (!resized && !differs && !cursor)
+    if (!resized && !copied && !differs && !cursor)
         return false;
     s->frame = n;
     size_t tiles = tiles_of(s->sealed_width, s->sealed_height);
@@ -334,6 +378,38 @@ void surface_end(struct surface *s, int x, int y, int width, int height) {
             memset(s->touched + row * columns + first, true, (size_t)(last - first + 1));
     }
     pthread_mutex_unlock(&s->lock);
+}
+
+uint32_t *surface_hold(struct surface *s, size_t *stride) {
+    uint32_t *pixels = surface_begin(s, stride);
+    s->held = true;
+    pthread_mutex_unlock(&s->lock);
+    return pixels;
+}
+
+void surface_release(struct surface *s, int x, int y, int width, int height) {
+    pthread_mutex_lock(&s->lock);
+    s->held = false;
+    surface_end(s, x, y, width, height);
+}
+
+void surface_copy(struct surface *s, int src_x, int src_y, int width, int height, int dst_x,
+                  int dst_y) {
+    if (width < 1 || height < 1 || src_x < 0 || src_y < 0 || dst_x < 0 || dst_y < 0 ||
+        (src_x == dst_x && src_y == dst_y))
+        return;
+    size_t stride;
+    uint32_t *pixels = surface_begin(s, &stride);
+    int most_x = s->width - width, most_y = s->height - height;
+    if (MAX_OF(src_x, dst_x) > most_x || MAX_OF(src_y, dst_y) > most_y) {
+        pthread_mutex_unlock(&s->lock);
+        return;
+    }
+    const struct copy c = { src_x, src_y, width, height, dst_x, dst_y };
+    move_pixels(pixels, s->width, &c);
+    if (s->copy_count < SURFACE_COPIES_MAX)
+        s->copies[s->copy_count++] = c;
+    surface_end(s, dst_x, dst_y, width, height);
 }
 
 void surface_fill(struct surface *s, int x, int y, int width, int height, uint32_t color) {

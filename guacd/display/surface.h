@@ -14,6 +14,7 @@
 #define SURFACE_SIDE_MAX 8192
 #define SURFACE_AREA_MAX (40u << 20) /* pixels */
 #define SURFACE_CURSOR_MAX 256       /* side */
+#define SURFACE_COPIES_MAX 64        /* a frame; what goes beyond is sent as pixels */
 
 struct surface;
 
@@ -39,6 +40,15 @@ void surface_end(struct surface *s, int x, int y, int width, int height);
 void surface_fill(struct surface *s, int x, int y, int width, int height, uint32_t color);
 void surface_put(struct surface *s, int x, int y, int width, int height, const uint32_t *pixels,
                  size_t stride);
+/* As surface_begin() for a library that decodes into the pixels while it waits for its peer: the
+ * lock is not kept, but no frame is sealed before surface_release(), which ends it as surface_end()
+ * does. The other calls may come between; sealing again needs a session_damage() after it. */
+uint32_t *surface_hold(struct surface *s, size_t *stride);
+void surface_release(struct surface *s, int x, int y, int width, int height);
+/* Moves pixels inside the surface (may overlap; nothing happens unless both rectangles lie inside
+ * it) and lets the next frame do it by `copy`. */
+void surface_copy(struct surface *s, int src_x, int src_y, int width, int height, int dst_x,
+                  int dst_y);
 /* Pointer shape, 0xAARRGGBB with straight alpha; sides 1..SURFACE_CURSOR_MAX, else ignored. */
 void surface_cursor(struct surface *s, int width, int height, int hot_x, int hot_y,
                     const uint32_t *pixels);
