@@ -36,7 +36,9 @@ struct child {
     struct children *all;
     pid_t pid;
     char id[UUID_LEN + 1]; /* "" until told; stays "" for one that joined another session */
-    bool starting, killed;
+    bool starting;
+    int killed; /* by us: the status to tell, and the text; 0: not */
+    const char *killed_text;
     struct loop_timer *start_timer; /* until it says something */
     int channel;
     struct loop_fd *channel_watch;
@@ -165,15 +167,16 @@ static void on_channel(void *arg, int fd, short revents) {
     listen_to(arg);
 }
 
-static void put_down(struct child *p) {
-    p->killed = true;
+static void put_down(struct child *p, int status, const char *text) {
+    p->killed = status;
+    p->killed_text = text;
     kill(p->pid, SIGKILL);
 }
 
 static void on_start_timer(void *arg) {
     struct child *p = arg;
     log_warning("process %d does not get through its handshake", (int)p->pid);
-    put_down(p);
+    put_down(p, STATUS_CLIENT_TIMEOUT, "The client took too long to introduce itself.");
 }
 
 static void child_free(struct child *p) {
@@ -293,12 +296,13 @@ void children_accept(struct children *c, int client) {
 
 void children_end(struct children *c, bool now, const char *text) {
     for (struct child *p = c->first; p; p = p->next) {
+        listen_to(p); /* it may have become a session just now */
         _json_ json_t *msg = json_pack("{s:s, s:i, s:s}", "op", CHILD_OP_END, "status",
                                        STATUS_SESSION_CLOSED, "text", text);
         /* One that is still in its handshake has nobody to tell yet. */
         if (now || p->starting || !msg || p->channel < 0 ||
             ctl_send(p->channel, msg, NULL, 0, NULL) < 0)
-            put_down(p);
+            put_down(p, STATUS_SESSION_CLOSED, text);
     }
 }
 
@@ -319,10 +323,11 @@ static void bury(struct children *c, struct child *p, int status) {
     listen_to(p); /* its last message may still be waiting */
     say_how(p, status);
     if (!WIFEXITED(status) || WEXITSTATUS(status)) {
-        metric_add(&stats_died_total, 1);
+        metric_add(&stats_died_total, !p->killed);
         while (p->clients)
-            refuse(c->env.refusals, client_take(p->clients), STATUS_SERVER_ERROR,
-                   "The session ended unexpectedly.");
+            refuse(c->env.refusals, client_take(p->clients),
+                   p->killed ? p->killed : STATUS_SERVER_ERROR,
+                   p->killed ? p->killed_text : "The session ended unexpectedly.");
     }
     if (p->id[0])
         registry_remove(c->env.registry, p->id);

@@ -33,7 +33,7 @@ void children_accept(struct children *c, int client);
 size_t children_count(const struct children *c);
 /* Is this session one of ours? */
 bool children_know(struct children *c, const char *id);
-/* Ask all to end (kill false), or end them. */
+/* Ask all to end (kill false), or end them. text: a literal, for their users. */
 void children_end(struct children *c, bool kill, const char *text);
 /* After SIGCHLD. */
 void children_reap(struct children *c);

@@ -19,6 +19,7 @@
 
 #define ACCEPTS_A_TURN 64
 #define BREATH_US 100000 /* after accept failed for want of descriptors */
+#define MOMENTS 5        /* breaths for last words on their way, at the end */
 #define SWEEP_US 60000000
 #define KILL_AFTER_US 8000000 /* what a session may take to say good-bye */
 
@@ -33,6 +34,7 @@ struct daemon {
     struct secret tls;
     struct loop_timer *breath, *sweep, *stop;
     enum { RUNNING, DRAINING, ENDING, KILLING } phase;
+    int moments; /* given to last words after the last session */
 };
 
 /* ---- accepting ---------------------------------------------------------------------------------
@@ -93,10 +95,12 @@ static void on_client(void *arg, int fd, short revents) {
  */
 
 static void check_end(struct daemon *d) {
-    if (d->phase != RUNNING && children_count(d->children) == 0 && refusals_count(d->refusals) == 0)
+    if (d->phase == RUNNING || children_count(d->children) > 0)
+        return;
+    if (refusals_count(d->refusals) == 0 || d->moments++ >= MOMENTS)
         loop_stop(d->loop);
-    else if (d->phase != RUNNING && children_count(d->children) == 0)
-        loop_timer_set(d->stop, BREATH_US); /* the last words are on their way */
+    else
+        loop_timer_set(d->stop, BREATH_US);
 }
 
 static void enter(struct daemon *d, int phase) {
