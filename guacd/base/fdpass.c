@@ -53,7 +53,7 @@ static size_t collect(struct msghdr *msg, int got[FDPASS_MAX]) {
 }
 
 ssize_t fdpass_recv(int sock, void *data, size_t len, int *fds, size_t *nfds) {
-    size_t room = nfds ? MIN_OF(*nfds, (size_t)FDPASS_MAX) : 0;
+    size_t room = fds && nfds ? MIN_OF(*nfds, (size_t)FDPASS_MAX) : 0;
     union control control = { 0 };
     struct iovec iov = { .iov_base = data, .iov_len = len };
     struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
@@ -75,7 +75,8 @@ ssize_t fdpass_recv(int sock, void *data, size_t len, int *fds, size_t *nfds) {
         errno = msg.msg_flags & MSG_CTRUNC ? EPROTO : EMSGSIZE;
         return -1;
     }
-    memcpy(fds ? fds : got, got, count * sizeof(int));
+    if (count > 0)
+        memcpy(fds, got, count * sizeof(int));
     if (nfds)
         *nfds = count;
     return n;

@@ -11,6 +11,8 @@
 #include "guacd/base/json.h"
 #include "guacd/base/util.h"
 
+/* One byte at least, so that the end of the stream can be told from a packet. */
+#define CTL_ROOM(size) ((size) > 0 ? (size_t)(size) : (size_t)1)
 #define STATUS_TIMEOUT 0x0202
 #define STATUS_UPSTREAM_ERROR 0x0203
 
@@ -32,55 +34,58 @@ static void close_all(const int *fds, size_t n) {
         close(fds[i]);
 }
 
-json_t *ctl_recv(int sock, int *fds, size_t *nfds, struct err *e) {
-    /* The size first: a packet cannot be read in pieces, and most are small. */
+/* The next packet's size, without taking it. A reset is an end like any other. */
+static ssize_t next_size(int sock) {
     ssize_t size;
     do
         size = recv(sock, NULL, 0, MSG_PEEK | MSG_TRUNC);
     while (size < 0 && errno == EINTR);
-    if (size < 0) {
-        if (errno == ECONNRESET)
-            size = 0;
-        else {
-            err_errno(e, 0, "cannot receive a control message");
-            return NULL;
-        }
-    }
-    if (size > CTL_MESSAGE_MAX) {
-        errno = EMSGSIZE;
-        err_set(e, 0, "control message of %zd bytes, at most %d are taken", size, CTL_MESSAGE_MAX);
-        return NULL;
-    }
-    size_t room = nfds ? *nfds : 0, count = room;
-    struct buf b __attribute__((cleanup(buf_wipe)));
-    buf_init(&b, CTL_MESSAGE_MAX);
-    b.secret = true;
-    char *data = buf_reserve(&b, MAX_OF((size_t)size, 1));
-    if (!data) {
-        errno = ENOMEM;
-        err_errno(e, 0, "cannot receive a control message");
-        return NULL;
-    }
-    ssize_t n = fdpass_recv(sock, data, MAX_OF((size_t)size, 1), fds, &count);
-    if (n < 0 && errno != ECONNRESET) {
-        err_errno(e, 0, "cannot receive a control message");
-        return NULL;
-    }
-    if (n <= 0) {
-        if (e)
-            *e = (struct err){ 0 };
-        errno = 0;
-        return NULL;
-    }
-    json_t *msg = json_parse(data, (size_t)n, CTL_MESSAGE_MAX, e);
+    return size < 0 && errno == ECONNRESET ? 0 : size;
+}
+
+static json_t *parse(const char *data, size_t len, struct err *e) {
+    json_t *msg = json_parse(data, len, CTL_MESSAGE_MAX, e);
     if (msg && !json_is_object(msg)) {
         json_decref(msg);
         msg = NULL;
         err_set(e, 0, "control message is no object");
     }
-    if (!msg) {
-        close_all(fds, count);
+    if (!msg)
         errno = EPROTO;
+    return msg;
+}
+
+static json_t *closed(struct err *e) {
+    if (e)
+        *e = (struct err){ 0 };
+    errno = 0;
+    return NULL;
+}
+
+json_t *ctl_recv(int sock, int *fds, size_t *nfds, struct err *e) {
+    /* A packet cannot be read in pieces, and most are small. */
+    ssize_t size = next_size(sock);
+    if (size > CTL_MESSAGE_MAX) {
+        errno = EMSGSIZE;
+        err_set(e, 0, "control message of %zd bytes, at most %d are taken", size, CTL_MESSAGE_MAX);
+        return NULL;
+    }
+    size_t count = nfds ? *nfds : 0;
+    struct buf b __attribute__((cleanup(buf_wipe)));
+    buf_init(&b, CTL_MESSAGE_MAX);
+    char *data = size < 0 ? NULL : buf_reserve(&b, CTL_ROOM(size));
+    ssize_t n = data ? fdpass_recv(sock, data, CTL_ROOM(size), fds, &count) : -1;
+    if (n < 0 && data && errno == ECONNRESET)
+        return closed(e);
+    if (n < 0) {
+        err_errno(e, 0, "cannot receive a control message");
+        return NULL;
+    }
+    json_t *msg = n == 0 ? closed(e) : parse(data, (size_t)n, e);
+    if (!msg) {
+        int saved = errno;
+        close_all(fds, count); /* an empty packet may carry some */
+        errno = saved;
         return NULL;
     }
     if (nfds)

@@ -197,6 +197,10 @@ START_TEST(wrong_messages_are_refused) {
     ck_assert_int_eq(fdpass_send(s[0], "{]", 2, &null, 1), 2);
     ck_assert_ptr_null(ctl_recv(s[1], fds, &n, &e)); /* and its descriptor is closed */
     ck_assert_int_eq(errno, EPROTO);
+    n = 1;
+    ck_assert_int_eq(fdpass_send(s[0], "", 0, &null, 1), 0);
+    ck_assert_ptr_null(ctl_recv(s[1], fds, &n, &e)); /* an empty packet says good-bye */
+    ck_assert_int_eq(e.status, 0);
     ck_assert_int_eq(fdpass_send(s[0], "[1]", 3, NULL, 0), 3);
     ck_assert_ptr_null(ctl_recv(s[1], NULL, NULL, &e));
     ck_assert_str_eq(e.text, "control message is no object");
