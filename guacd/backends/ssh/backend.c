@@ -1,0 +1,139 @@
+/* SSH: life and death of one connection. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guacd/backends/ssh/ssh.h"
+#include "guacd/base/clock.h"
+#include "guacd/base/log.h"
+#include "guacd/base/secret.h"
+#include "guacd/base/util.h"
+#include "guacd/proto/status.h"
+
+static int warm(void *state, struct err *e) {
+    (void)state;
+    if (libssh2_init(0))
+        return err_set(e, STATUS_SERVER_ERROR, "libssh2 cannot be started");
+    term_warm();
+    return 0;
+}
+
+static size_t ports(const struct args *args, uint16_t *out, size_t max) {
+    if (!max)
+        return 0;
+    out[0] = (uint16_t)args_int(args, "port");
+    return 1;
+}
+
+static int make_term(struct ssh *c, const struct args *a, struct err *e) {
+    struct term_config cfg = {
+        .font_name = args_str(a, "font-name"),
+        .font_size = (int)args_int(a, "font-size"),
+        .color_scheme = args_str(a, "color-scheme"),
+        .scrollback = (int)args_int(a, "scrollback"),
+        .backspace = atoi(args_str(a, "backspace")),
+        .vt100_keys = strcmp(args_str(a, "func-keys-and-keypad"), "vt100") == 0,
+        .clipboard_write = !args_bool(a, "disable-copy"),
+    };
+    session_size(c->s, &cfg.width, &cfg.height, &cfg.dpi);
+    c->term = term_new(&cfg, &ssh_term_ops, c, e);
+    return c->term ? 0 : -1;
+}
+
+static int handshake(struct ssh *c, uint64_t deadline, struct err *e) {
+    int rc;
+    ssh_prefer_host_keys(c);
+    while ((rc = libssh2_session_handshake(c->lib, c->fd)) == LIBSSH2_ERROR_EAGAIN)
+        if (ssh_wait(c, deadline, e))
+            return -1;
+    return rc ? ssh_error(c, rc, "the SSH handshake", e) : 0;
+}
+
+/* What a server says before the login belongs above it. */
+static void show_banner(struct ssh *c) {
+    char *text = NULL;
+    if (libssh2_userauth_banner(c->lib, &text) || !text)
+        return;
+    for (const char *p = text; *p;) {
+        size_t n = strcspn(p, "\r\n");
+        term_feed(c->term, p, n);
+        p += n;
+        if (*p == '\n')
+            term_feed(c->term, "\r\n", 2);
+        p += *p ? 1 : 0;
+    }
+}
+
+static int ssh_open(struct session *s, void *state, const struct args *args, struct err *e) {
+    struct ssh *c = state;
+    c->s = s;
+    c->args = args;
+    c->fd = -1;
+    c->port = (int)args_int(args, "port");
+    snprintf(c->host, sizeof c->host, "%s", args_str(args, "hostname"));
+    buf_init(&c->out, SSH_OUT_MAX);
+    if (make_term(c, args, e))
+        return -1;
+    int timeout_ms = (int)args_int(args, "timeout") * 1000;
+    uint64_t deadline = clock_ms() + (uint64_t)timeout_ms;
+    session_state(s, "connecting", c->host);
+    if (session_dial(s, c->host, (uint16_t)c->port, timeout_ms, &c->fd, e))
+        return -1;
+    if (ssh_wire_start(c, e) || handshake(c, deadline, e) || ssh_check_host(c, e))
+        return -1;
+    session_state(s, "login", c->host);
+    int r = ssh_login(c, e);
+    c->login = NULL;
+    if (r)
+        return -1;
+    show_banner(c);
+    session_set_picture(s, term_picture(c->term));
+    if (ssh_shell(c, e))
+        return -1;
+    session_state(s, "connected", c->host);
+    log_info("%s at %s: %s, %s, %s", c->username, c->host,
+             libssh2_session_methods(c->lib, LIBSSH2_METHOD_KEX),
+             libssh2_session_methods(c->lib, LIBSSH2_METHOD_HOSTKEY),
+             libssh2_session_methods(c->lib, LIBSSH2_METHOD_CRYPT_CS));
+    return 0;
+}
+
+static int ssh_main(struct session *s, void *state, struct err *e) {
+    (void)s;
+    return ssh_run(state, e);
+}
+
+static void ssh_close(struct session *s, void *state) {
+    struct ssh *c = state;
+    (void)s;
+    if (c->lib) {
+        c->budget = SSH_READ_BUDGET;
+        if (c->fd >= 0)
+            libssh2_session_disconnect(c->lib, "closed by the gateway");
+        ssh_flush(c);
+        libssh2_session_free(c->lib);
+    }
+    if (c->fd >= 0)
+        close(c->fd);
+    for (size_t i = 0; i < c->held_count; i++)
+        event_fini(&c->held[i]);
+    if (c->clip)
+        secret_wipe(c->clip, c->clip_len);
+    free(c->clip);
+    free(c->username);
+    buf_wipe(&c->out);
+    buf_fini(&c->wire);
+    term_free(c->term);
+}
+
+extern const struct backend backend;
+__attribute__((visibility("default"))) const struct backend backend = {
+    .name = "ssh",
+    .state_size = sizeof(struct ssh),
+    .warm = warm,
+    .ports = ports,
+    .open = ssh_open,
+    .run = ssh_main,
+    .close = ssh_close,
+};

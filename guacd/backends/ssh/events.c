@@ -1,0 +1,183 @@
+/* What people do: keys, mouse, clipboards, sizes. While the target does not take what was typed or
+ * pasted, events wait here in order, and behind them in the mailbox; the end is looked for all the
+ * same. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "guacd/backends/ssh/ssh.h"
+#include "guacd/base/log.h"
+#include "guacd/base/secret.h"
+#include "guacd/base/util.h"
+
+#define PASTE_STEP 16384
+
+/* ---- what the terminal wants ------------------------------------------------------------------
+ */
+
+static void on_output(void *arg, const void *data, size_t len) {
+    struct ssh *c = arg;
+    if (buf_add(&c->out, data, len)) {
+        /* Only answers to a target that asks and does not read can come this far. */
+        c->out.failed = false;
+        log_debug("%zu bytes for the target dropped: it does not read", len);
+    }
+}
+
+static void on_title(void *arg, const char *text) {
+    session_title(((struct ssh *)arg)->s, text);
+}
+
+static void on_clipboard(void *arg, const char *text, size_t len) {
+    struct ssh *c = arg;
+    session_clipboard(c->s, "text/plain", text, len);
+    /* It can be pasted here at once, whether or not the policy lets it out. */
+    char *copy = c->pasting ? NULL : malloc(len + 1);
+    if (!copy)
+        return;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    free(c->clip);
+    c->clip = copy;
+    c->clip_len = len;
+}
+
+static void on_paste(void *arg) {
+    struct ssh *c = arg;
+    if (c->pasting || !c->clip_len)
+        return;
+    c->pasting = true;
+    c->paste_at = 0;
+    term_paste_begin(c->term);
+    ssh_paste_pump(c);
+}
+
+static void on_size(void *arg, int cols, int rows, int width, int height) {
+    struct ssh *c = arg;
+    c->cols = cols;
+    c->rows = rows;
+    c->width = width;
+    c->height = height;
+    c->resized = true;
+}
+
+static void on_echo(void *arg, uint64_t id) {
+    session_key_echoed(((struct ssh *)arg)->s, id);
+}
+
+const struct term_ops ssh_term_ops = {
+    .output = on_output,
+    .title = on_title,
+    .clipboard = on_clipboard,
+    .paste = on_paste,
+    .size = on_size,
+    .echo = on_echo,
+};
+
+void ssh_paste_pump(struct ssh *c) {
+    while (c->pasting && c->out.len < SSH_OUT_LIMIT) {
+        size_t n = MIN_OF(c->clip_len - c->paste_at, (size_t)PASTE_STEP);
+        term_paste(c->term, c->clip + c->paste_at, n);
+        c->paste_at += n;
+        if (c->paste_at == c->clip_len) {
+            term_paste_end(c->term);
+            c->pasting = false;
+        }
+    }
+}
+
+/* ---- events -----------------------------------------------------------------------------------
+ */
+
+static void serve(struct ssh *c, struct event *ev) {
+    struct err e = { 0 };
+    switch (ev->type) {
+    case EVENT_KEY:
+        term_key(c->term, ev->key.keysym, ev->key.pressed, ev->key.id);
+        break;
+    case EVENT_MOUSE:
+        term_mouse(c->term, ev->mouse.x, ev->mouse.y, ev->mouse.mask);
+        break;
+    case EVENT_SIZE:
+        term_resize(c->term, ev->size.width, ev->size.height, ev->size.dpi);
+        break;
+    case EVENT_CLIPBOARD:
+        if (strncmp(ev->name, "text/", 5) != 0)
+            break;
+        if (c->clip)
+            secret_wipe(c->clip, c->clip_len);
+        free(c->clip);
+        c->clip = ev->data;
+        c->clip_len = ev->data ? ev->len : 0;
+        ev->data = NULL;
+        ev->len = 0;
+        break;
+    case EVENT_ARGV:
+        if (!term_option(c->term, ev->name, ev->data, &e))
+            log_warning("%s", e.text);
+        break;
+    case EVENT_INPUT:
+        buf_add(&c->out, ev->data, ev->len);
+        break;
+    case EVENT_RELEASE:
+        term_release(c->term);
+        break;
+    case EVENT_TEXT:
+        c->text_whole = c->text_due = true;
+        break;
+    case EVENT_PAUSE:
+    case EVENT_RESUME:
+        c->paused = ev->type == EVENT_PAUSE;
+        break;
+    case EVENT_TOUCH:
+    case EVENT_END:
+        break;
+    }
+}
+
+static bool blocked(const struct ssh *c) {
+    return c->pasting || c->out.len >= SSH_OUT_LIMIT;
+}
+
+/* A pause is not for the target: it works at once, whatever waits. */
+static bool urgent(const struct event *ev) {
+    return ev->type == EVENT_PAUSE || ev->type == EVENT_RESUME || ev->type == EVENT_TEXT;
+}
+
+bool ssh_events(struct ssh *c) {
+    size_t done = 0;
+    while (done < c->held_count && !blocked(c)) {
+        serve(c, &c->held[done]);
+        event_fini(&c->held[done++]);
+    }
+    memmove(c->held, c->held + done, (c->held_count - done) * sizeof *c->held);
+    c->held_count -= done;
+
+    struct event ev;
+    while (c->held_count < SSH_HELD_MAX && session_next_event(c->s, &ev)) {
+        if (ev.type == EVENT_END) {
+            event_fini(&ev);
+            return false;
+        }
+        if (!urgent(&ev) && (c->held_count || blocked(c))) {
+            c->held[c->held_count++] = ev;
+            continue;
+        }
+        serve(c, &ev);
+        event_fini(&ev);
+    }
+    return true;
+}
+
+bool ssh_early_events(struct ssh *c) {
+    struct event ev;
+    while (session_next_event(c->s, &ev)) {
+        bool end = ev.type == EVENT_END;
+        if (ev.type == EVENT_SIZE || ev.type == EVENT_CLIPBOARD || ev.type == EVENT_ARGV ||
+            urgent(&ev))
+            serve(c, &ev);
+        event_fini(&ev);
+        if (end)
+            return false;
+    }
+    return true;
+}

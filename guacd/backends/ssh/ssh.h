@@ -1,0 +1,100 @@
+/* Inside of the SSH backend: a terminal (guacd/term) and libssh2, never blocking, on one thread. */
+#ifndef GUAC_BACKENDS_SSH_SSH_H
+#define GUAC_BACKENDS_SSH_SSH_H
+
+#include <libssh2.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "guacd/base/buf.h"
+#include "guacd/base/err.h"
+#include "guacd/proto/args.h"
+#include "guacd/session/backend.h"
+#include "guacd/term/term.h"
+
+#define SSH_READ_CHUNK 32768       /* what the terminal is fed at once */
+#define SSH_READ_BUDGET 131072     /* taken from the socket before events are looked at again */
+#define SSH_WINDOW (512u << 10)    /* what may be under way to us: 1/100 s of a flood */
+#define SSH_OUT_LIMIT (256u << 10) /* bytes for the target beyond which no event is served */
+#define SSH_OUT_MAX (4u << 20)
+#define SSH_WIRE_LIMIT (64u << 10) /* encrypted, not yet taken by the kernel */
+#define SSH_WIRE_MAX (1u << 20)
+#define SSH_HELD_MAX 256 /* events that wait behind a paste */
+
+struct login;
+
+struct ssh {
+    struct session *s;
+    const struct args *args;
+    int fd;
+    LIBSSH2_SESSION *lib;
+    LIBSSH2_CHANNEL *channel;
+    struct term *term;
+
+    /* libssh2 cannot take a partial send and then something else; so it never meets one. */
+    struct buf wire;
+    size_t budget;    /* bytes it may still take from the socket in this turn */
+    bool more;        /* the budget was used up: there is more to read */
+    bool peer_closed; /* seen, but told to libssh2 only once its queue is empty */
+    bool tell_closed;
+    uint64_t heard_ms, alive_ms;
+    int alive_interval; /* seconds, 0: none */
+
+    struct buf out; /* typed, answered: for the target */
+    char *clip;     /* text to paste */
+    size_t clip_len, paste_at;
+    bool pasting;
+    struct event held[SSH_HELD_MAX];
+    size_t held_count;
+    bool paused, resized, ended;
+    int cols, rows, width, height;
+    uint64_t shown_ms, text_ms;
+    bool text_due, text_whole;
+
+    struct login *login; /* auth.c, while it lasts */
+    char *username;
+    char host[256];
+    int port;
+};
+
+/* wire.c: libssh2 and the socket */
+int ssh_wire_start(struct ssh *c, struct err *e);
+/* Wait for the socket, or fail: `deadline` (ms, 0: none) passed, or END came. */
+int ssh_wait(struct ssh *c, uint64_t deadline, struct err *e);
+int ssh_flush(struct ssh *c); /* -1: the socket is broken */
+/* What libssh2 says, as a sentence and a status. */
+int ssh_error(struct ssh *c, int rc, const char *what, struct err *e);
+
+/* hostkey.c */
+int ssh_check_host(struct ssh *c, struct err *e);
+void ssh_prefer_host_keys(struct ssh *c);
+
+/* pin.c: pure */
+enum pin_result { PIN_MATCH, PIN_OTHER, PIN_BAD };
+/* Is this key (raw) the pinned one? `pin`: lines of known_hosts with or without names, bare base64,
+ * or SHA256:fingerprint. BAD: there is no key in it. */
+enum pin_result pin_check(const char *pin, const unsigned char *key, size_t len);
+/* Type name of the first key in `pin` ("ssh-rsa"), "" when it cannot be told. */
+void pin_type(const char *pin, char *out, size_t size);
+/* "SHA256:…" without padding, as ssh-keygen prints it. out >= 52 bytes. */
+void pin_fingerprint(const unsigned char *key, size_t len, char *out);
+/* Does a private key in memory want a passphrase? */
+bool key_encrypted(const char *pem);
+
+/* auth.c */
+int ssh_login(struct ssh *c, struct err *e);
+
+/* shell.c: the channel, and what goes through it */
+int ssh_shell(struct ssh *c, struct err *e);
+int ssh_run(struct ssh *c, struct err *e);
+
+/* events.c: what people do */
+extern const struct term_ops ssh_term_ops;
+/* Serves what waits, in order, as far as the queue for the target has room. false: END. */
+bool ssh_events(struct ssh *c);
+/* While connecting: sizes, clipboards and the end are all that counts. false: END. */
+bool ssh_early_events(struct ssh *c);
+/* Goes on with a paste as far as there is room. */
+void ssh_paste_pump(struct ssh *c);
+
+#endif
