@@ -153,6 +153,10 @@ class Guacd(Process):
         """Pids of its living session processes."""
         return [pid for pid, state in children(self.pid) if state not in "ZX"]
 
+    def children_left(self):
+        """Living or dead: none once everything was reaped."""
+        return children(self.pid)
+
     def zombies(self):
         return [pid for pid, state in children(self.pid) if state in "ZX"]
 
