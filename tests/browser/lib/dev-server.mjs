@@ -1,0 +1,178 @@
+// The page's back end as ARCHITECTURE.md describes it, small enough to put the page into any state:
+// for work on the page and for tests of states that a real gateway reaches only by failing. The
+// acceptance tests use the real gateway (gateway.mjs).
+import { createServer } from "node:http";
+import { existsSync, readFileSync } from "node:fs";
+import { join, extname } from "node:path";
+import { WebSocketServer } from "ws";
+import { instruction, paint, typical } from "./recording.mjs";
+
+export const CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; " +
+  "media-src 'self' blob:; worker-src 'self' blob:; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; " +
+  "require-trusted-types-for 'script'";
+const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json" };
+
+export const ids = {
+  session: "019a9f00-0000-7000-8000-000000000001",
+  recording: "019a9f00-0000-7000-8000-0000000000aa",
+  live: "019a9f00-0000-7000-8000-0000000000bb",
+  other: "019a9f00-0000-7000-8000-0000000000cc",
+};
+
+export function world() {
+  return {
+    me: { sub: "u-1", name: "Anna Example", roles: ["operator", "auditor"], canOperate: true, canAudit: true, csrf: "csrf-1", expires: Date.now() + 3600000 },
+    methods: { oidc: true, link: false },
+    generation: 1,
+    connections: [
+      { namespace: "relay", name: "build-host", title: "Build host", protocol: "ssh", target: "10.42.7.12:22", recording: { enabled: true, retentionDays: 365, keys: "full" }, allowed: true, live: 1, lastUsed: Date.now() - 3600000 },
+      { namespace: "relay", name: "legacy-payment-gateway", title: "Legacy payment gateway", protocol: "rdp", target: "10.42.7.30:3389", recording: { enabled: true, retentionDays: 2555 }, jit: { requiredApprovers: ["team-platform"] }, allowed: true, live: 0, lastUsed: Date.now() - 86400000 * 3 },
+      { namespace: "staging", name: "db-admin", title: "Database admin", protocol: "ssh", target: "db-1.staging:22", recording: { enabled: true, retentionDays: 90 }, allowed: true, live: 0 },
+      { namespace: "staging", name: "kiosk", title: "Kiosk display", protocol: "vnc", target: "kiosk.staging:5900", recording: { enabled: false, retentionDays: 0 }, allowed: true, live: 0 },
+      { namespace: "relay", name: "core-switch", title: "Core switch", protocol: "ssh", target: "10.42.0.1:22", recording: { enabled: true, retentionDays: 365 }, allowed: false, why: "You need the role network-operator.", rule: "audience", live: 0 },
+      { namespace: "relay", name: "broken", title: "", protocol: "ssh", target: "", recording: { enabled: true, retentionDays: 365 }, allowed: false, why: "", errors: ["spec.port: 70000 is not a port (1 to 65535)", "spec.parameters.colour-scheme: unknown; did you mean color-scheme?"], live: 0 },
+    ],
+    sessions: [],
+    recordings: [
+      typical(ids.recording), typical(ids.live, { minutes: 3, live: true, person: { sub: "u-2", name: "Ben Beispiel" } }),
+      typical(ids.other, { minutes: 1, connection: { namespace: "staging", name: "db-admin" }, target: "db-1.staging:22", start: Date.now() - 86400000 }),
+    ],
+    // What the tunnel does: "live", or a function (socket, url) of a test's own.
+    tunnel: "live",
+    log: [],
+    received: [],
+    ended: [],
+    waiting: [],
+    bump() { this.generation++; for (const w of this.waiting.splice(0)) w(); },
+  };
+}
+
+function json(res, status, body) {
+  res.writeHead(status, { "content-type": "application/json", "cache-control": "no-store" });
+  res.end(JSON.stringify(body));
+}
+
+async function api(w, req, res, url) {
+  const path = url.pathname;
+  if (path === "/auth/methods") return json(res, 200, w.methods);
+  if (path === "/auth/login") { res.writeHead(302, { location: url.searchParams.get("to") ?? "/" }); return res.end(); }
+  if (path === "/api/me") return w.me ? json(res, 200, w.me) : json(res, 401, { error: "You are not signed in." });
+  if (!w.me) return json(res, 401, { error: "You are not signed in.", advice: "Sign in first." });
+  if (w.fail) return json(res, w.fail.status, w.fail);
+  if (req.method === "POST" && req.headers["x-csrf"] !== w.me.csrf) return json(res, 403, { error: "CSRF" });
+  if (path === "/auth/logout") { w.me = null; return json(res, 200, { to: "/" }); }
+  if (path === "/api/connections") {
+    if (url.searchParams.get("after") === String(w.generation))
+      await new Promise((r) => { const timer = setTimeout(r, 25000); w.waiting.push(() => { clearTimeout(timer); r(); }); req.on("close", r); });
+    return json(res, 200, { connections: w.connections, generation: w.generation });
+  }
+  if (path === "/api/sessions") return json(res, 200, { sessions: w.sessions });
+  let m = /^\/api\/sessions\/([^/]+)\/end$/.exec(path);
+  if (m) { w.ended.push(m[1]); w.sessions = w.sessions.filter((s) => s.id !== m[1]); return json(res, 200, {}); }
+  if (path === "/api/recordings") {
+    const q = url.searchParams;
+    const rows = w.recordings.map((r) => r.row).filter((r) =>
+      (!q.get("person") || r.person.name.toLowerCase().includes(q.get("person").toLowerCase())) &&
+      (!q.get("connection") || `${r.namespace}/${r.connection}`.includes(q.get("connection"))) &&
+      (!q.get("protocol") || r.protocol === q.get("protocol")) && (!q.get("state") || r.state === q.get("state")));
+    const at = Number(q.get("after") ?? 0), limit = w.pageSize ?? Number(q.get("limit") ?? 100);
+    return json(res, 200, { recordings: rows.slice(at, at + limit), next: at + limit < rows.length ? String(at + limit) : "" });
+  }
+  m = /^\/api\/recordings\/([^/]+)(?:\/objects\/([^/]+))?$/.exec(path);
+  const recording = m && w.recordings.find((r) => r.id === m[1]);
+  if (!recording) return json(res, 404, { error: "There is no such recording.", advice: "It may have expired.", id: "c-123" });
+  if (!m[2]) return json(res, 200, recording.show);
+  const object = recording.objects.get(decodeURIComponent(m[2]));
+  if (!object) return json(res, 404, { error: "There is no such object." });
+  w.log.push(decodeURIComponent(m[2]));
+  w.bytes = (w.bytes ?? 0) + object.length;
+  res.writeHead(200, { "content-type": "application/octet-stream", "content-disposition": "attachment", "cache-control": "no-store", "x-content-type-options": "nosniff" });
+  res.end(object);
+}
+
+const line = (o) => Buffer.from(JSON.stringify(o) + "\n").toString("base64");
+
+// A session: a picture, state and text pipes, echo of what is typed as text, acks.
+export function live(w, socket, url, options = {}) {
+  const send = (...e) => socket.readyState === 1 && socket.send(instruction(...e));
+  const id = url.searchParams.get("session") ?? ids.session;
+  send("", id);
+  const state = (o) => send("blob", 0, line(o));
+  const text = (o) => send("blob", 2, line(o));
+  send("pipe", 0, "application/x-ndjson", "guac.state");
+  send("pipe", 2, "application/x-ndjson", "guac.text");
+  state({ role: "owner", readOnly: false, protocol: "ssh", recording: true, policy: { copy: true, paste: true, clipboardMax: 8388608 } });
+  if (options.ask) { for (const a of options.ask) state({ ask: a }); send("required", ...(options.required ?? options.ask.map((a) => a.name))); }
+  else if (options.required) send("required", ...options.required);
+  const width = Math.min(Number(url.searchParams.get("width")) || 800, 4096), height = Math.min(Number(url.searchParams.get("height")) || 600, 4096);
+  let t = 0, timer = null;
+  const draw = (w2, h2) => {
+    send("size", 0, w2, h2);
+    socket.send(paint(0, true).replace(/^4\.size.*?;/, "") + instruction("rect", 0, 0, 0, 8, h2) + instruction("cfill", 14, 0, 255, 138, 117, 255));
+    send("sync", ++t, 1);
+  };
+  const begin = () => {
+    draw(width, height);
+    send("name", "deploy@build-host: ~");
+    text({ rows: 24, cols: 80, lines: [[0, "deploy@build-host:~$ "]], cursor: [0, 21] });
+    timer = setInterval(() => { socket.readyState === 1 ? socket.send(paint(t * 1000, false) + instruction("sync", ++t, 1)) : clearInterval(timer); }, 1000);
+  };
+  if (!options.required && !options.ask) begin();
+  let typed = "";
+  socket.on("message", (data) => {
+    const message = String(data);
+    if (message.startsWith("0.,4.ping")) return socket.readyState === 1 && socket.send(message);
+    const e = parse(message);
+    if (e[0] !== "nop" && e[0] !== "sync" && e[0] !== "mouse") w.received.push(e);
+    if (e[0] === "clipboard" || e[0] === "argv") send("ack", e[1], "OK", 0);
+    if (e[0] === "blob") send("ack", e[1], "OK", 0);
+    if (e[0] === "size") draw(Number(e[1]), Number(e[2]));
+    if (e[0] === "end" && (options.required || options.ask) && !timer) begin();
+    if (e[0] === "key" && e[2] === "1" && Number(e[1]) < 256) { typed += String.fromCharCode(Number(e[1])); text({ lines: [[0, `deploy@build-host:~$ ${typed}`]] }); }
+    if (e[0] === "disconnect") socket.close(1000, "0");
+  });
+  socket.on("close", () => clearInterval(timer));
+  options.ready?.({ send, state, text, socket });
+}
+
+export function parse(message) {
+  const out = [];
+  for (let rest = message; rest; ) {
+    const m = /^(\d+)\./.exec(rest);
+    if (!m) break;
+    const chars = [...rest.slice(m[0].length)].slice(0, Number(m[1])).join("");
+    out.push(chars);
+    rest = rest.slice(m[0].length + chars.length);
+    if (rest[0] === ";") break;
+    rest = rest.slice(1);
+  }
+  return out;
+}
+
+export async function serve(folder, w = world(), port = 0) {
+  const server = createServer((req, res) => {
+    const url = new URL(req.url, "http://x");
+    for (const [k, v] of Object.entries({ "content-security-policy": CSP, "x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "cross-origin-opener-policy": "same-origin", "cross-origin-resource-policy": "same-origin" })) res.setHeader(k, v);
+    if (/^\/(api|auth)\//.test(url.pathname)) return void api(w, req, res, url).catch((e) => json(res, 500, { error: e.message }));
+    let file = join(folder, url.pathname);
+    if (!/\.[^/]*$/.test(url.pathname)) file = join(folder, "index.html");
+    if (!existsSync(file)) { res.writeHead(404); return res.end("no such page\n"); }
+    res.setHeader("content-type", types[extname(file)] ?? "application/octet-stream");
+    const gz = /gzip/.test(req.headers["accept-encoding"] ?? "") && existsSync(`${file}.gz`);
+    if (gz) res.setHeader("content-encoding", "gzip");
+    res.end(readFileSync(gz ? `${file}.gz` : file));
+  });
+  const sockets = new WebSocketServer({ noServer: true, handleProtocols: (p) => (p.has("guacamole") ? "guacamole" : false) });
+  server.on("upgrade", (req, socket, head) => {
+    const url = new URL(req.url, "http://x");
+    sockets.handleUpgrade(req, socket, head, (ws) => (w.tunnel === "live" ? live(w, ws, url) : w.tunnel(ws, url)));
+  });
+  await new Promise((r) => server.listen(port, "127.0.0.1", r));
+  return { url: `http://127.0.0.1:${server.address().port}`, world: w, close: () => { for (const c of sockets.clients) c.terminate(); server.closeAllConnections(); return new Promise((r) => server.close(r)); } };
+}
+
+if (import.meta.url === `file://${process.argv[1]}`) {
+  const { url } = await serve(process.argv[2] ?? "build/release/web", world(), Number(process.env.PORT ?? 8000));
+  console.log(url);
+}

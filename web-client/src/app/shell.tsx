@@ -1,0 +1,51 @@
+// The frame of the quiet pages: where one can go, who one is.
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { post, type Me } from "../lib/api.ts";
+import { t, type Key } from "../lib/i18n.ts";
+import { Icon } from "../lib/icons.tsx";
+import { openKeys } from "./keys-dialog.tsx";
+import { Menu } from "./menu.tsx";
+
+async function signOut(): Promise<void> {
+  const { to } = await post<{ to?: string }>("/auth/logout", {}).catch(() => ({ to: "/" }));
+  location.assign(to && /^(https?:\/\/|\/(?!\/))/.test(to) ? to : "/");
+}
+
+export function Shell({ who, page, children }: { who: Me; page: string; children: ComponentChildren }) {
+  const main = useRef<HTMLElement>(null);
+  const first = useRef(true);
+  useEffect(() => {
+    document.title = `${t(`nav.${page}` in titles ? (`nav.${page}` as Key) : "app.name")} – ${t("app.name")}`;
+    if (first.current) first.current = false;
+    else if (!main.current?.contains(document.activeElement)) main.current?.focus();
+  }, [page]);
+  const link = (name: "connections" | "recordings") => (
+    <a href={`/${name}`} aria-current={page === name ? "page" : undefined}>{t(`nav.${name}`)}</a>
+  );
+  return (
+    <div class="shell">
+      <header class="top">
+        <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); main.current?.focus(); }}>{t("nav.skip")}</a>
+        <a class="brand" href="/" aria-label={t("app.name")}><span>{t("app.name")}</span></a>
+        <nav aria-label={t("nav.label")}>
+          {who.canOperate && link("connections")}
+          {who.canAudit && link("recordings")}
+        </nav>
+        <span class="grow" />
+        <button class="tool" type="button" title={t("keys.open")} aria-label={t("keys.open")} onClick={openKeys}><Icon name="help" /></button>
+        <Menu title={t("nav.person", { name: who.name })} label={<><Icon name="user" /><span class="wide">{who.name}</span></>}>
+          {(close) => (
+            <>
+              <a class="item" href="/settings" onClick={close}>{t("nav.settings")}</a>
+              <button class="item" type="button" onClick={() => void signOut()}>{t("nav.signOut")}</button>
+            </>
+          )}
+        </Menu>
+      </header>
+      <main class="page" id="main" ref={main} tabIndex={-1}>{children}</main>
+    </div>
+  );
+}
+
+const titles: Record<string, true> = { "nav.connections": true, "nav.recordings": true, "nav.settings": true };

@@ -1,0 +1,35 @@
+// Loading, failed, empty: each says what happened and what to do next.
+import { ApiError } from "../lib/api.ts";
+import { t } from "../lib/i18n.ts";
+import { Icon } from "../lib/icons.tsx";
+
+export function Loading() {
+  return (
+    <div class="state" role="status">
+      <span class="spinner" aria-hidden="true" />
+      <p class="muted">{t("loading")}</p>
+    </div>
+  );
+}
+
+export function ErrorState({ error, retry }: { error: unknown; retry?: (() => void) | undefined }) {
+  const e = error instanceof ApiError ? error : new ApiError(0, (error as Error)?.message || t("error.unknown"));
+  return (
+    <div class="state" role="alert">
+      <h2><Icon name="alert" /> {e.message}</h2>
+      {e.advice && <p>{e.advice}</p>}
+      {e.rule && <p class="muted">{t("error.rule")} <code>{e.rule}</code></p>}
+      {e.id && <p class="muted">{t("error.id")} <code>{e.id}</code></p>}
+      {retry && <button class="button" type="button" onClick={retry}><Icon name="refresh" />{t("retry")}</button>}
+    </div>
+  );
+}
+
+export function Empty({ title, children }: { title: string; children?: preact.ComponentChildren }) {
+  return (
+    <div class="state">
+      <h2>{title}</h2>
+      {children && <div class="muted">{children}</div>}
+    </div>
+  );
+}

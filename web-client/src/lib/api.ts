@@ -1,0 +1,148 @@
+// The gateway's HTTP interface (ARCHITECTURE.md). JSON in and out, the cookie goes by itself, and
+// every failure is an ApiError that carries a sentence and an advice.
+import { t } from "./i18n.ts";
+
+export interface Me {
+  sub: string;
+  name: string;
+  roles: string[];
+  canOperate: boolean;
+  canAudit: boolean;
+  csrf: string;
+  expires: number;
+}
+
+export interface Connection {
+  namespace: string;
+  name: string;
+  title?: string;
+  protocol: string;
+  target: string;
+  recording: { enabled: boolean; retentionDays: number; keys?: string };
+  jit?: { requiredApprovers?: string[]; maxDurationMinutes?: number } | null;
+  allowed: boolean;
+  why?: string | null;
+  rule?: string | null;
+  errors?: string[];
+  live?: number;
+  lastUsed?: number | string | null;
+}
+
+export interface Session {
+  id: string;
+  connection: { namespace: string; name: string };
+  protocol: string;
+  owner: { sub: string; name: string };
+  started: number;
+  users: number | unknown[];
+  mine: boolean;
+  recording?: unknown;
+  graceMs?: number | null;
+}
+
+export interface Recording {
+  id: string;
+  prefix?: string;
+  namespace: string;
+  connection: string;
+  protocol: string;
+  target: string;
+  person: { sub: string; name: string };
+  started: number | string;
+  ended?: number | string | null;
+  durationMs: number;
+  state: "live" | "closed" | "interrupted" | "refused";
+  bytes: number;
+  reason?: string;
+}
+
+export interface StoredObject {
+  name: string;
+  n: number;
+  start: number;
+  offset?: number;
+  size: number;
+}
+
+export interface Show {
+  open: Record<string, unknown>;
+  seal: Record<string, unknown> | null;
+  state: Recording["state"];
+  durationMs: number;
+  chunks: StoredObject[];
+  keyframes: StoredObject[];
+  texts: StoredObject[];
+}
+
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly advice = "",
+    readonly rule = "",
+    readonly id = "",
+  ) {
+    super(message);
+  }
+}
+
+let csrf = "";
+export let onSignedOut: () => void = () => {};
+export function setSignedOut(handler: () => void): void {
+  onSignedOut = handler;
+}
+
+export async function failure(response: Response): Promise<ApiError> {
+  let body: Record<string, unknown> = {};
+  try {
+    body = (await response.json()) as Record<string, unknown>;
+  } catch {
+    /* a proxy in between answered in its own way: the status alone speaks */
+  }
+  const say = (key: string) => (typeof body[key] === "string" ? (body[key] as string) : "");
+  const fallback = response.status >= 500 ? t("error.server", { status: response.status }) : t("error.http", { status: response.status });
+  return new ApiError(response.status, say("error") || fallback, say("advice"), say("rule"), say("id"));
+}
+
+export async function api<T>(path: string, init: RequestInit = {}): Promise<T> {
+  const headers = new Headers(init.headers);
+  if (init.method && init.method !== "GET") {
+    headers.set("X-CSRF", csrf);
+    if (init.body) headers.set("Content-Type", "application/json");
+  }
+  let response: Response;
+  try {
+    response = await fetch(path, { ...init, headers, credentials: "same-origin", cache: "no-store" });
+  } catch (cause) {
+    if ((cause as Error).name === "AbortError") throw cause;
+    throw new ApiError(0, t("error.unreachable"), t("error.unreachable.advice"));
+  }
+  if (!response.ok) {
+    const error = await failure(response);
+    if (response.status === 401 && path !== "/api/me") onSignedOut();
+    throw error;
+  }
+  const text = await response.text();
+  return (text ? JSON.parse(text) : {}) as T;
+}
+
+export async function me(): Promise<Me | null> {
+  try {
+    const who = await api<Me>("/api/me");
+    csrf = who.csrf;
+    return who;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return null;
+    throw error;
+  }
+}
+
+export const post = <T>(path: string, body: unknown): Promise<T> =>
+  api<T>(path, { method: "POST", body: JSON.stringify(body) });
+
+// Times come as Unix milliseconds or as RFC 3339 text.
+export function when(value: number | string | null | undefined): number {
+  if (typeof value === "number") return value;
+  const ms = value ? Date.parse(value) : NaN;
+  return Number.isFinite(ms) ? ms : 0;
+}

@@ -1,0 +1,41 @@
+// The icons of ../../icons, by name. Decoration only: the words stand beside them or in a label.
+export type IconName =
+  | "alert"
+  | "arrow-left"
+  | "back10"
+  | "check"
+  | "chevron"
+  | "chevron-down"
+  | "clipboard"
+  | "clock"
+  | "close"
+  | "desktop"
+  | "eye"
+  | "film"
+  | "forward10"
+  | "fullscreen"
+  | "help"
+  | "hide"
+  | "keyboard"
+  | "link"
+  | "lock"
+  | "pause"
+  | "play"
+  | "pod"
+  | "power"
+  | "rec"
+  | "refresh"
+  | "search"
+  | "shield"
+  | "skip"
+  | "step-back"
+  | "step-forward"
+  | "terminal"
+  | "text"
+  | "transcript"
+  | "up"
+  | "user";
+
+export function Icon({ name }: { name: IconName }) {
+  return <span class={`icon i-${name}`} aria-hidden="true" />;
+}

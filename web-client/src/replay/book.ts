@@ -1,0 +1,73 @@
+// The transcript's pages: text objects are loaded around the moment one looks at, and forgotten
+// again, so that a day-long session costs no more than a short one.
+import { lastAtOrBefore, type Index } from "./index.ts";
+import type { Line } from "./lines.ts";
+import type { Loader } from "./loader.ts";
+
+const PAGES = 12;
+
+export class Book {
+  from = 0; // pages [from, to) of index.texts are open, side by side
+  to = 0;
+  onchange: () => void = () => {};
+  #busy = false;
+
+  constructor(
+    public index: Index,
+    readonly loader: Loader,
+  ) {}
+
+  get lines(): Line[] {
+    const out: Line[] = [];
+    for (const text of this.index.texts.slice(this.from, this.to)) out.push(...(this.loader.have(text.name)?.lines ?? []));
+    return out;
+  }
+
+  get atStart(): boolean {
+    return this.from === 0;
+  }
+
+  get atEnd(): boolean {
+    return this.to >= this.index.texts.length;
+  }
+
+  // Opens the pages around a moment, unless they are open already.
+  async at(ms: number): Promise<void> {
+    const page = this.index.textAt(ms);
+    if (page >= this.from && page < this.to && (page < this.to - 1 || this.atEnd)) return;
+    if (page >= this.from - 1 && page <= this.to && this.to > this.from) return this.#open(Math.min(page, this.from), Math.max(page + 2, this.to), page);
+    return this.#open(Math.max(0, page - 1), page + 2, page);
+  }
+
+  earlier(): Promise<void> {
+    return this.#open(this.from - 1, this.to, this.from - 1);
+  }
+
+  later(): Promise<void> {
+    return this.#open(this.from, this.to + 1, this.to);
+  }
+
+  async #open(from: number, to: number, keep: number): Promise<void> {
+    if (this.#busy) return;
+    this.#busy = true;
+    from = Math.max(0, from);
+    to = Math.min(this.index.texts.length, to);
+    while (to - from > PAGES) {
+      if (keep - from > to - keep) from++;
+      else to--;
+    }
+    try {
+      await Promise.all(this.index.texts.slice(from, to).map((text) => this.loader.get(text.name).catch(() => null)));
+      this.from = from;
+      this.to = to;
+    } finally {
+      this.#busy = false;
+      this.onchange();
+    }
+  }
+}
+
+// Which entry belongs to a moment: the last that began.
+export function currentLine(lines: readonly Line[], ms: number): number {
+  return lastAtOrBefore(lines.map((l) => ({ start: l.t })), ms);
+}

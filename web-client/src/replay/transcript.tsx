@@ -1,0 +1,74 @@
+// What was shown and typed, as text: follows the picture, and every entry is a way to its moment.
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { clock } from "../lib/format.ts";
+import { t, type Key } from "../lib/i18n.ts";
+import { Icon } from "../lib/icons.tsx";
+import type { Book } from "./book.ts";
+import { currentLine } from "./book.ts";
+import type { Line } from "./lines.ts";
+
+interface TranscriptProps {
+  book: Book;
+  position: number;
+  seek: (ms: number) => void;
+  close: () => void;
+}
+
+const SHOWN = 600; // entries in the document at once
+
+export function Transcript({ book, position, seek, close }: TranscriptProps) {
+  const [, redraw] = useState(0);
+  const [follow, setFollow] = useState(true);
+  const list = useRef<HTMLDivElement>(null);
+  const automatic = useRef(0); // scrolls of our own must not switch following off
+  useEffect(() => {
+    book.onchange = () => redraw((n) => n + 1);
+    return () => { book.onchange = () => {}; };
+  }, [book]);
+  useEffect(() => { void book.at(position); }, [book, Math.floor(position / 1000), book.index]);
+
+  const all = book.lines;
+  const current = currentLine(all, position);
+  const first = Math.max(0, Math.min(current - SHOWN / 2, all.length - SHOWN));
+  const lines = all.slice(first, first + SHOWN);
+
+  useLayoutEffect(() => {
+    if (!follow) return;
+    const here = list.current?.querySelector<HTMLElement>("[aria-current]");
+    const box = list.current;
+    if (!here || !box) return;
+    const top = here.offsetTop - box.offsetTop;
+    if (top >= box.scrollTop && top + here.offsetHeight <= box.scrollTop + box.clientHeight) return;
+    automatic.current = performance.now();
+    box.scrollTop = top - box.clientHeight / 2;
+  });
+  const scrolled = () => {
+    const box = list.current;
+    if (!box || performance.now() - automatic.current < 200) return;
+    setFollow(false);
+    if (box.scrollTop < 80 && !book.atStart) void book.earlier();
+    if (box.scrollTop + box.clientHeight > box.scrollHeight - 80 && !book.atEnd) void book.later();
+  };
+  return (
+    <aside class="transcript" aria-label={t("replay.transcript")}>
+      <header>
+        <h2>{t("replay.transcript")}</h2>
+        {!follow && <button class="button" type="button" onClick={() => setFollow(true)}>{t("replay.follow")}</button>}
+        <button class="tool" type="button" title={t("close")} aria-label={t("close")} onClick={close}><Icon name="close" /></button>
+      </header>
+      <div class="lines" ref={list} onScroll={scrolled} tabIndex={0} role="region" aria-label={t("replay.transcript")}>
+        {all.length === 0 ? <p class="line"><span /> <span>{t(book.index.texts.length ? "loading" : "replay.noText")}</span></p> : null}
+        {lines.map((line, i) => <Entry key={first + i} line={line} past={first + i <= current} current={first + i === current} seek={(ms) => { setFollow(true); seek(ms); }} />)}
+      </div>
+    </aside>
+  );
+}
+
+function Entry({ line, past, current, seek }: { line: Line; past: boolean; current: boolean; seek: (ms: number) => void }) {
+  return (
+    <button type="button" class={`line ${past ? "past" : ""}`} aria-current={current ? "true" : undefined} onClick={() => seek(line.t)}>
+      <time>{clock(line.t)}</time>
+      <span>{line.kind !== "out" && <span class="kind">{t(`replay.kind.${line.kind}` as Key)}</span>}{line.text}</span>
+    </button>
+  );
+}

@@ -1,0 +1,89 @@
+// What lies over the screen when it is not simply live: connecting, lost, paused, ended.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { t } from "../lib/i18n.ts";
+import { Icon } from "../lib/icons.tsx";
+import type { Session, View } from "./session.ts";
+
+function useSeconds(until: number): number {
+  const left = () => Math.max(0, Math.ceil((until - Date.now()) / 1000));
+  const [seconds, set] = useState(left);
+  useEffect(() => {
+    set(left());
+    if (!until) return;
+    const timer = setInterval(() => set(left()), 250);
+    return () => clearInterval(timer);
+  }, [until]);
+  return seconds;
+}
+
+export function Overlay({ session, view, title, leave }: { session: Session; view: View; title: string; leave: () => void }) {
+  const { phase, remote } = view;
+  const next = phase.at === "lost" || phase.at === "ended" ? phase.next : 0;
+  const seconds = useSeconds(next);
+  const first = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (phase.at === "ended") first.current?.focus();
+  }, [phase.at]);
+
+  if (phase.at === "connecting") {
+    if (view.prompts.length) return null;
+    return (
+      <div class="veil">
+        <div class="card" role="status">
+          <h2><span class="spinner" aria-hidden="true" />{t("overlay.connecting", { title })}</h2>
+          {remote.progress && <p class="muted">{remote.progress}</p>}
+          <div class="actions"><button class="button" type="button" onClick={leave}>{t("cancel")}</button></div>
+        </div>
+      </div>
+    );
+  }
+  if (phase.at === "lost")
+    return (
+      <div class="veil dim">
+        <div class="card" role="status">
+          <h2><span class="spinner" aria-hidden="true" />{t("overlay.lost")}</h2>
+          <p>{t("overlay.lost.text")}</p>
+          <p class="muted">{seconds > 0 ? t("overlay.next", { seconds }) : t("overlay.trying")}</p>
+          <div class="actions">
+            <button class="button primary" type="button" onClick={() => session.retry()}>{t("overlay.now")}</button>
+            <button class="button" type="button" onClick={leave}>{t("overlay.leave")}</button>
+          </div>
+        </div>
+      </div>
+    );
+  if (phase.at === "ended") {
+    const { verdict } = phase;
+    const ended = verdict.code === 0;
+    const again = phase.alive || (!!session.target.connection && verdict.retry !== "never");
+    return (
+      <div class="veil dim">
+        <div class="card" role={ended ? "status" : "alert"}>
+          <h2>{!ended && <Icon name="alert" />}{verdict.title}</h2>
+          <p>{verdict.text}</p>
+          <p class="muted">{verdict.advice}</p>
+          {next > 0 && <p class="muted" aria-live="off">{t("overlay.next", { seconds })}</p>}
+          <div class="actions">
+            {again && <button class="button primary" type="button" ref={first} onClick={() => session.retry()}>{t(phase.alive ? "overlay.comeBack" : ended ? "overlay.again" : "retry")}</button>}
+            {next > 0 && <button class="button" type="button" onClick={() => session.stopRetrying()}>{t("overlay.stop")}</button>}
+            <button class="button" type="button" ref={again ? null : first} onClick={leave}>{t("overlay.leave")}</button>
+          </div>
+        </div>
+      </div>
+    );
+  }
+  if (remote.paused.length > 0)
+    return (
+      <div class="veil dim">
+        <div class="card" role="alert">
+          <h2><Icon name="pause" />{t("overlay.paused")}</h2>
+          <p>{remote.why || t("overlay.paused.text")}</p>
+          <p class="muted">{t(remote.paused.includes("moderator") ? "overlay.paused.moderator" : "overlay.paused.advice")}</p>
+        </div>
+      </div>
+    );
+  if (phase.unstable)
+    return <div class="banner" role="status"><span class="spinner" aria-hidden="true" />{t("overlay.unstable")}</div>;
+  if (remote.message)
+    return <div class="banner" role="alert"><Icon name="user" /><span class="grow">{remote.message}</span></div>;
+  return null;
+}

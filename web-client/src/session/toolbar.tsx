@@ -1,0 +1,184 @@
+// The slim bar above the screen: visible, hidden by Ctrl+Alt+Shift, never in the way of the picture.
+import { forwardRef } from "./forward.ts";
+import { useEffect, useState } from "preact/hooks";
+import { Menu } from "../app/menu.tsx";
+import { openKeys } from "../app/keys-dialog.tsx";
+import { clock } from "../lib/format.ts";
+import { t, tn, type Key } from "../lib/i18n.ts";
+import { Icon } from "../lib/icons.tsx";
+import { ALT, chord, CTRL, META, SHIFT, type KeyOut } from "./keys.ts";
+import { level } from "./quality.ts";
+import type { Session, View } from "./session.ts";
+
+interface ToolbarProps {
+  session: Session;
+  view: View;
+  title: string;
+  target: string;
+  recorded: boolean | null;
+  retention: number;
+  textBar: boolean;
+  onTextBar: () => void;
+  onHide: () => void;
+  focusScreen: () => void;
+}
+
+const combos: [label: string, keys: KeyOut[]][] = [
+  ["Ctrl+Alt+Del", chord(CTRL, ALT, 0xffff)],
+  ["Ctrl+Alt+Backspace", chord(CTRL, ALT, 0xff08)],
+  ["Esc", chord(0xff1b)],
+  ["Tab", chord(0xff09)],
+  ["Alt+Tab", chord(ALT, 0xff09)],
+  ["Win", chord(META)],
+  ["Ctrl+W", chord(CTRL, 0x77)],
+  ["Ctrl+T", chord(CTRL, 0x74)],
+  ["Ctrl+N", chord(CTRL, 0x6e)],
+  ["Print", chord(0xff61)],
+  ["Pause", chord(0xff13)],
+  ["Shift+Insert", chord(SHIFT, 0xff63)],
+];
+
+export const Toolbar = forwardRef<ToolbarProps, HTMLDivElement>((props, ref) => {
+  const { session, view, focusScreen } = props;
+  const live = view.phase.at === "live";
+  const press = (keys: KeyOut[], close: () => void) => () => {
+    session.press(keys);
+    close();
+    focusScreen();
+  };
+  return (
+    <div class="toolbar" role="toolbar" aria-label={t("toolbar.label")} ref={ref ?? null}>
+      <a class="tool" href="/connections" title={t("toolbar.back")} aria-label={t("toolbar.back")}><Icon name="arrow-left" /></a>
+      <div class="what">
+        <span class="name">{props.title}</span>
+        <span class="mono muted">{view.title && view.title !== props.title ? view.title : props.target}</span>
+      </div>
+      <span class="held" aria-live="off">{view.modifiers.map((m) => <kbd key={m}>{m}</kbd>)}</span>
+      <span class="grow" />
+      <Menu title={t("toolbar.keys")} label={<><Icon name="keyboard" /><span class="label">{t("toolbar.keys")}</span></>}>
+        {(close) => (
+          <>
+            {combos.map(([label, keys]) => <button key={label} class="item" type="button" disabled={!live} onClick={press(keys, close)}><kbd>{label}</kbd></button>)}
+            <hr />
+            <div class="note">{t("toolbar.fkeys")}</div>
+            <div class="actions">{Array.from({ length: 12 }, (_, i) => (
+              <button key={i} class="tool item-f" type="button" disabled={!live} onClick={press(chord(0xffbe + i), close)}><kbd>F{i + 1}</kbd></button>
+            ))}</div>
+          </>
+        )}
+      </Menu>
+      <ClipboardMenu {...props} />
+      <button class="tool" type="button" aria-pressed={props.textBar} title={t("toolbar.text")} aria-label={t("toolbar.text")} onClick={props.onTextBar}><Icon name="text" /></button>
+      <Menu title={t("toolbar.display")} label={<Icon name="desktop" />}>
+        {(close) => (
+          <>
+            {([["fit", t("display.fit")], ["actual", t("display.actual")], [150, "150 %"], [200, "200 %"], [300, "300 %"]] as const).map(([fit, label]) => (
+              <button key={fit} class="item" type="button" aria-pressed={view.fit === fit} onClick={() => { session.setFit(fit); close(); focusScreen(); }}>{label}</button>
+            ))}
+            <div class="note">{view.size.width} × {view.size.height}</div>
+          </>
+        )}
+      </Menu>
+      <FullScreen session={session} focusScreen={focusScreen} />
+      <span class="sep" />
+      <Quality view={view} />
+      <TimeLeft endsAt={view.remote.endsAt} />
+      <RecFlag recorded={props.recorded} paused={view.remote.paused.length > 0} retention={props.retention} />
+      <span class="sep" />
+      <button class="tool" type="button" title={t("keys.open")} aria-label={t("keys.open")} onClick={openKeys}><Icon name="help" /></button>
+      <button class="tool" type="button" title={t("toolbar.hide")} aria-label={t("toolbar.hide")} onClick={props.onHide}><Icon name="up" /></button>
+      <button class="tool" type="button" disabled={view.phase.at === "ended"} onClick={() => session.end()}><Icon name="power" /><span class="label">{t("toolbar.disconnect")}</span></button>
+    </div>
+  );
+});
+
+export function RecFlag({ recorded, paused, retention }: { recorded: boolean | null; paused: boolean; retention: number }) {
+  if (recorded === false) return <span class="recflag off">{t("rec.off")}</span>;
+  return (
+    <span class={`recflag ${paused ? "still" : ""}`} title={retention ? tn("rec.kept", retention) : t("rec.on")}>
+      <Icon name="rec" />REC<span class="sr"> {t("rec.on")}</span>
+    </span>
+  );
+}
+
+function Quality({ view }: { view: View }) {
+  if (view.phase.at !== "live" || view.roundTrip === null) return null;
+  const bars = view.phase.unstable ? 0 : level(view.roundTrip, view.lag);
+  const words = t(`quality.${bars}` as Key);
+  const detail = t("quality.detail", { quality: words, rtt: view.roundTrip, lag: view.lag ?? 0 });
+  return (
+    <span class="meter" title={detail} role="img" aria-label={detail}>
+      <span class="bars" data-level={bars}><i /><i /><i /></span>
+      <span class="num" aria-hidden="true">{view.roundTrip} ms</span>
+    </span>
+  );
+}
+
+function TimeLeft({ endsAt }: { endsAt: number }) {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    if (!endsAt) return;
+    const timer = setInterval(() => setNow(Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, [endsAt]);
+  if (!endsAt) return null;
+  const left = Math.max(0, endsAt - now);
+  return (
+    <span class="meter" title={t("toolbar.timeLeft")}>
+      <Icon name="clock" /><span class="sr">{t("toolbar.timeLeft")} </span>{clock(left)}
+      {left < 300_000 && <span class="sr" role="alert">{t("toolbar.soonOver")}</span>}
+    </span>
+  );
+}
+
+function FullScreen({ session, focusScreen }: { session: Session; focusScreen: () => void }) {
+  const [full, setFull] = useState(!!document.fullscreenElement);
+  useEffect(() => {
+    const changed = () => {
+      setFull(!!document.fullscreenElement);
+      if (!document.fullscreenElement) navigator.keyboard?.unlock();
+    };
+    document.addEventListener("fullscreenchange", changed);
+    return () => document.removeEventListener("fullscreenchange", changed);
+  }, []);
+  if (!document.fullscreenEnabled) return null;
+  const toggle = async () => {
+    if (document.fullscreenElement) return document.exitFullscreen();
+    try {
+      await document.documentElement.requestFullscreen({ navigationUI: "hide" });
+      // Esc, Ctrl+W, Alt+Tab then reach the target; holding Esc leaves.
+      if (navigator.keyboard) {
+        await navigator.keyboard.lock();
+        session.say(t("toolbar.locked"));
+      }
+    } catch {
+      /* refused by the browser: nothing changed */
+    }
+    focusScreen();
+  };
+  const title = t(full ? "toolbar.leaveFull" : "toolbar.full");
+  return <button class="tool" type="button" aria-pressed={full} title={title} aria-label={title} onClick={() => void toggle()}><Icon name="fullscreen" /></button>;
+}
+
+function ClipboardMenu({ session, view, focusScreen }: ToolbarProps) {
+  const [text, setText] = useState("");
+  const { copy, paste } = view.remote;
+  return (
+    <Menu title={t("toolbar.clipboard")} panelClass="clip" label={<><Icon name="clipboard" /><span class="label">{t("toolbar.clipboard")}</span></>}>
+      {(close) => (
+        <>
+          <label class="field">{t("clipboard.there")}
+            <textarea rows={6} value={text} disabled={!paste} onInput={(e) => setText(e.currentTarget.value)}
+              onKeyDown={(e) => e.key !== "Escape" && e.stopPropagation()} />
+          </label>
+          <div class="actions">
+            <button class="button primary" type="button" disabled={!paste || !text} onClick={() => { void session.copyTo(text, true); close(); focusScreen(); }}>{t("clipboard.paste")}</button>
+            <button class="button" type="button" disabled={!paste || !text} onClick={() => { void session.copyTo(text, false); close(); focusScreen(); }}>{t("clipboard.put")}</button>
+          </div>
+          <p class="muted">{t(paste ? (session.isTerminal ? "clipboard.hintTerminal" : "clipboard.hint") : "clipboard.noPaste")}</p>
+          <p class="muted">{t(copy ? "clipboard.copyHint" : "clipboard.noCopy")}</p>
+        </>
+      )}
+    </Menu>
+  );
+}
