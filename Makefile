@@ -58,6 +58,7 @@ DISPLAY_PKG   := libpng libjpeg libwebp libdeflate pixman-1
 TERM_PKG      := vterm freetype2 fontconfig libdeflate
 SESSION_PKG   := libssl
 SSH_PKG       := libssh2
+VNC_PKG       := libvncclient gnutls libgcrypt
 RECORDING_PKG := libzstd libcrypto jansson
 CRD_PKG       := yaml-0.1 jansson
 AUTHD_PKG     := libjwt libcrypto jansson
@@ -94,7 +95,7 @@ programs: $(BINARIES) $(BACKEND_SO)
 web: $(WEB)
 
 PKG_CFLAGS := $(sort $(call pkg,cflags,$(sort $(BASE_PKG) $(HTTP_PKG) $(DISPLAY_PKG) $(TERM_PKG) \
-    $(SESSION_PKG) $(SSH_PKG) $(RECORDING_PKG) $(CRD_PKG) $(AUTHD_PKG) $(PROXY_PKG) check)))
+    $(SESSION_PKG) $(SSH_PKG) $(VNC_PKG) $(RECORDING_PKG) $(CRD_PKG) $(AUTHD_PKG) $(PROXY_PKG) check)))
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -119,6 +120,7 @@ $(B)/guacd-session: $(B)/obj/guacd/session/main.o $(SESSION_O) $(DISPLAY_O) $(PR
 $(B)/backends/demo.so: EXTRA :=
 $(B)/backends/ssh.so: EXTRA = $(call libs_of,$(SSH_PKG) $(TERM_PKG)) -lm
 $(B)/backends/ssh.so: $(TERM_O)
+$(B)/backends/vnc.so: EXTRA = $(call libs_of,$(VNC_PKG))
 
 .SECONDEXPANSION:
 $(B)/backends/%.so: $$(call objs,guacd/backends/$$*)
@@ -172,6 +174,7 @@ UNIT_display   := $(DISPLAY_O) $(UNIT_proto)
 UNIT_term      := $(TERM_O) $(UNIT_display)
 UNIT_session   := $(SESSION_O) $(UNIT_display)
 UNIT_ssh       := $(call objs,guacd/backends/ssh) $(TERM_O) $(UNIT_session)
+UNIT_vnc       := $(call objs,guacd/backends/vnc) $(UNIT_session)
 UNIT_recording := $(RECORDING_O) $(RECORDER_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
 UNIT_evidence  := $(RECORDING_O) $(EVIDENCE_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
 UNIT_crd       := $(CRD_O) $(PROTO_O) $(BASE_O)
@@ -179,6 +182,7 @@ UNIT_authd     := $(AUTHD_O) $(CRD_O) $(RECORDING_O) $(PROTO_O) $(BASE_O) $(HTTP
 UNIT_proxy     := $(PROXY_O) $(PROTO_O) $(BASE_O)
 UNIT_EXTRA_proxy = $(call libs_of,$(PROXY_PKG))
 UNIT_EXTRA_ssh = $(call libs_of,$(SSH_PKG))
+UNIT_EXTRA_vnc = $(call libs_of,$(VNC_PKG))
 
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $$(UNIT_$$(firstword $$(subst /, ,$$*)))
 	@mkdir -p $(@D)
