@@ -118,7 +118,7 @@ static bool fixed_number(struct slice s, size_t digits, int max, int *out) {
 
 bool name_prefix_parse(const char *text, struct name_prefix *out) {
     struct name_prefix r = { 0 };
-    if (strlen(text) >= NAME_KEY_SIZE - NAME_SIZE || !name_key_valid(text))
+    if (strlen(text) >= NAME_PREFIX_SIZE || !name_key_valid(text))
         return false;
     struct slice b = part(&text), ns = part(&text), c = part(&text), y = part(&text),
                  m = part(&text), d = part(&text), s = part(&text);

@@ -16,8 +16,9 @@
 #define NAME_OPEN_OBJECT "open.dsse.json"
 #define NAME_SEAL_OBJECT "seal.dsse.json"
 #define NAME_LIST_OBJECT "chunks.jsonl.zst"
-#define NAME_SIZE 80         /* room for any object's name and its NUL */
-#define NAME_KEY_SIZE 768    /* room for a prefix, a slash and a name */
+#define NAME_SIZE 80      /* room for any object's name and its NUL */
+#define NAME_KEY_SIZE 768 /* room for a prefix, a slash and a name */
+#define NAME_PREFIX_SIZE (NAME_KEY_SIZE - NAME_SIZE)
 #define NAME_PART_MAX 253    /* bytes of a namespace or a connection (RFC 1123 subdomain) */
 #define NAME_N_MAX 99999999u /* 8 digits */
 

@@ -137,9 +137,13 @@ enum store_result s3_judge(const char *what, const char *key, struct http_respon
                                                              : STORE_REFUSED;
 }
 
+/* It goes into lists and statements as it is: an odd one is none. */
 static void version_of(struct http_response *rs, char out[STORE_VERSION_SIZE]) {
     if (!http_header(rs, "x-amz-version-id", out, STORE_VERSION_SIZE) || strcmp(out, "null") == 0)
         out[0] = '\0';
+    for (const char *p = out; *p; p++)
+        if (*p <= ' ' || *p > '~' || *p == '"' || *p == '\\')
+            out[0] = '\0';
 }
 
 /* ---- objects -------------------------------------------------------------------------------- */

@@ -1,0 +1,299 @@
+/* guac-recorder: takes what sessions show and what is typed in them, signs it, and stores it where
+ * it cannot be changed; or, with nowhere to store it, lets no session begin. */
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "guacd/base/clock.h"
+#include "guacd/base/conf.h"
+#include "guacd/base/log.h"
+#include "guacd/base/sandbox.h"
+#include "guacd/base/util.h"
+#include "recording/name.h"
+#include "recording/recorder/control.h"
+#include "recording/recorder/recorder.h"
+#include "recording/recorder/session.h"
+
+#define CLOCK_US 60000000u /* between looks at the store's clock */
+#define PROBE_US 3000000u  /* while it is away: between tries to write */
+#define CLOCK_ALARM_MS 2000
+#define BUCKETS_MAX 16
+
+static const struct conf_row rows[] = {
+    { "run", CONF_PATH, offsetof(struct config, run), "/run/guac", 0, 0, 0,
+      "Folder of the sockets" },
+    { "spool", CONF_PATH, offsetof(struct config, spool), "/var/lib/guac/spool", 0, 0, 0,
+      "Folder for what is not stored yet; on a disk that survives a restart" },
+    { "secret-file", CONF_SECRET_FILE, offsetof(struct config, secret_file), NULL, 0, 0, 0,
+      "File with the secret that session keys are encrypted with in the spool" },
+    STORE_CONF_ROWS(struct config, store),
+    { "buckets", CONF_LIST, offsetof(struct config, buckets), "", 0, 0, 0,
+      "Buckets to be checked at start (and made by `guac-recorder bucket`)" },
+    { "retention-days", CONF_INT, offsetof(struct config, retention_days), "1", 1, 36500, 0,
+      "For `bucket`: how long an object is kept that came without a retention of its own" },
+    { "trusted-uids", CONF_LIST, offsetof(struct config, trusted_uids), "", 0, 0, 0,
+      "Users beside our own that may connect (authd's)" },
+    { "max-sessions", CONF_INT, offsetof(struct config, max_sessions), "2000", 1, 20000, 0,
+      "Sessions recorded at once" },
+    { "workers", CONF_INT, offsetof(struct config, workers), "8", 1, 64, 0,
+      "Requests to the store at once, beside those that open sessions" },
+    { "compression", CONF_INT, offsetof(struct config, level), "1", 1, 19, 0, "Level of zstd" },
+    { "put-timeout", CONF_INT, offsetof(struct config, put_timeout_ms), "4000", 100, 60000, 0,
+      "Milliseconds after which a request to the store is tried again" },
+    { "log-level", CONF_STRING, offsetof(struct config, log_level), "info", 0, 0, 0,
+      "error, warning, info, debug or trace" },
+    { "allow-no-seccomp", CONF_BOOL, offsetof(struct config, allow_no_seccomp), "no", 0, 0, 0,
+      "Start also where the kernel has no seccomp" },
+};
+
+static const struct conf_table table = {
+    .program = "guac-recorder",
+    .purpose = "Records sessions into a store. `guac-recorder bucket` makes the buckets right.",
+    .rows = rows,
+    .count = ARRAY_LEN(rows),
+    .default_file = "/etc/guac/recorder.conf",
+};
+
+/* ---- the store's state ---------------------------------------------------------------------- */
+
+struct watch {
+    struct job job;
+    struct recorder *r;
+    struct loop_timer *timer;
+    char bucket[64];
+    bool probe; /* the store was away: a real PUT tells whether it is back */
+    enum store_result result;
+    int64_t offset_ms;
+    struct err err;
+};
+
+void recorder_store_result(struct recorder *r, enum store_result result, const char *why) {
+    bool away = result == STORE_AWAY || result == STORE_REFUSED;
+    if (away && !r->store_away)
+        log_error("the store does not take what is recorded: %s", why);
+    if (!away && r->store_away)
+        log_info("the store takes what is recorded again");
+    r->store_away = away;
+    if (away)
+        snprintf(r->store_why, sizeof r->store_why, "%s", why);
+}
+
+static void look(struct job *j, struct worker *w) {
+    struct watch *t = (struct watch *)j;
+    t->err = (struct err){ 0 };
+    t->result = t->probe ? store_check(w->store, t->bucket, &t->err) : STORE_OK;
+    if (t->result == STORE_OK)
+        t->result = store_clock(w->store, t->bucket, &t->offset_ms, &t->err);
+}
+
+static void looked(struct job *j) {
+    struct watch *t = (struct watch *)j;
+    struct recorder *r = t->r;
+    if (t->probe || t->result != STORE_OK)
+        recorder_store_result(r, t->result, t->err.text);
+    if (t->result == STORE_OK) {
+        int64_t off = t->offset_ms < 0 ? -t->offset_ms : t->offset_ms;
+        if (off > CLOCK_ALARM_MS)
+            log_warning("the store's clock and this machine's differ by %lld ms",
+                        (long long)t->offset_ms);
+        r->clock_offset_ms = t->offset_ms;
+    }
+    loop_timer_set(t->timer, r->store_away ? PROBE_US : CLOCK_US);
+}
+
+static void on_watch(void *arg) {
+    struct watch *t = arg;
+    t->probe = t->r->store_away;
+    work_submit(t->r->work, &t->job);
+}
+
+/* ---- buckets -------------------------------------------------------------------------------- */
+
+struct buckets {
+    char names[BUCKETS_MAX][64];
+    size_t count;
+};
+
+static int add_bucket(const char *item, void *arg) {
+    struct buckets *b = arg;
+    if (b->count == BUCKETS_MAX || !name_bucket_valid(item, strlen(item)))
+        return -1;
+    snprintf(b->names[b->count++], sizeof b->names[0], "%s", item);
+    return 0;
+}
+
+static int read_buckets(const struct config *c, struct buckets *b, struct err *e) {
+    if (conf_each(c->buckets, add_bucket, b) != 0)
+        return err_set(e, 0, "buckets: at most %d names of 3 to 63 of a-z 0-9 . -", BUCKETS_MAX);
+    if (b->count == 0)
+        add_bucket("guacamole-recordings", b);
+    return 0;
+}
+
+static int make_folder(const char *path, mode_t mode, struct err *e) {
+    return mkdir(path, mode) < 0 && errno != EEXIST ? err_errno(e, 0, "%s", path) : 0;
+}
+
+static int make_store(const struct recorder *r, struct err *e) {
+    const char *folder = store_target_folder(r->target);
+    return folder ? make_folder(folder, 0750, e) : 0;
+}
+
+static void say(const char *text) {
+    printf("  %s\n", text);
+}
+
+static int make_buckets(struct recorder *r, const struct buckets *b, struct err *e) {
+    _store_ struct store *s = make_store(r, e) == 0 ? store_new(r->target, e) : NULL;
+    if (!s)
+        return -1;
+    for (size_t i = 0; i < b->count; i++) {
+        printf("%s\n", b->names[i]);
+        if (store_bucket(s, b->names[i], (int)r->config->retention_days, say, e) != STORE_OK)
+            return -1;
+    }
+    return 0;
+}
+
+/* Only what can never work keeps us from starting: sessions in the spool wait for us also when the
+ * store is away. */
+static int check_buckets(struct recorder *r, const struct buckets *b, struct err *e) {
+    _store_ struct store *s = store_new(r->target, e);
+    if (!s)
+        return -1;
+    store_timeout(s, (int)r->config->put_timeout_ms);
+    for (size_t i = 0; i < b->count; i++) {
+        enum store_result result = store_check(s, b->names[i], e);
+        if (result != STORE_OK && result != STORE_AWAY)
+            return -1;
+        recorder_store_result(r, result, e->text);
+        if (result == STORE_OK && i == 0)
+            store_clock(s, b->names[i], &r->clock_offset_ms, e);
+        *e = (struct err){ 0 };
+    }
+    return 0;
+}
+
+/* ---- start ---------------------------------------------------------------------------------- */
+
+static int enter_sandbox(const struct recorder *r, struct err *e) {
+    const struct config *c = r->config;
+    char sockets[128];
+    snprintf(sockets, sizeof sockets, "%s/s", c->run);
+    const char *folder = store_target_folder(r->target);
+    const uint16_t port = store_target_port(r->target);
+    const struct sandbox_path paths[] = {
+        { c->spool, SANDBOX_WRITE },
+        { sockets, SANDBOX_READ },
+        { folder ? folder : c->store.ca_file, folder ? SANDBOX_WRITE : SANDBOX_READ },
+    };
+    const bool third = folder || (c->store.ca_file && *c->store.ca_file);
+    const struct sandbox_profile profile = {
+        .paths = paths,
+        .path_count = third ? 3 : 2,
+        .connect_ports = port ? &port : NULL,
+        .connect_port_count = port ? 1 : 0,
+        .libraries = true,
+        .tls = true,
+    };
+    const struct sandbox_options options = { .allow_no_seccomp = c->allow_no_seccomp };
+    return sandbox_begin(e) < 0 ? -1 : sandbox_enter(&profile, &options, e);
+}
+
+static void on_stop(void *arg, int signo) {
+    log_info("ends by signal %d", signo);
+    loop_stop(arg);
+}
+
+/* Every session has a tap; a spool's files come and go. */
+static void raise_files(void) {
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0) {
+        l.rlim_cur = l.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &l);
+    }
+}
+
+static int prepare(struct recorder *r, const struct buckets *buckets, struct err *e) {
+    const struct config *c = r->config;
+    char path[128];
+    if (strlen(c->run) > 48)
+        return err_set(e, 0, "run: %s is too long for sockets below it", c->run);
+    if (vault_init(&r->vault, c->secret_file, e) < 0 || make_folder(c->spool, 0700, e) < 0 ||
+        make_store(r, e) < 0 || check_buckets(r, buckets, e) < 0)
+        return -1;
+    r->spooler = spooler_new(r->loop, c->spool, e);
+    r->work = r->spooler ? work_new(r->loop, r->target, (int)c->workers, (int)c->put_timeout_ms,
+                                    (int)c->level, e)
+                         : NULL;
+    snprintf(path, sizeof path, "%s/recorder.sock", c->run);
+    r->control = r->work ? control_new(r, path, c->trusted_uids, e) : NULL;
+    return r->control ? 0 : -1;
+}
+
+static int run(struct recorder *r, const struct buckets *buckets, struct err *e) {
+    struct watch watch = { .job = { .run = look, .done = looked }, .r = r };
+    r->loop = loop_new(e);
+    if (!r->loop)
+        return -1;
+    signal(SIGPIPE, SIG_IGN);
+    loop_signal(r->loop, SIGTERM, on_stop, r->loop);
+    loop_signal(r->loop, SIGINT, on_stop, r->loop);
+    raise_files();
+    watch.timer = loop_timer_new(r->loop, on_watch, &watch);
+    snprintf(watch.bucket, sizeof watch.bucket, "%s", buckets->names[0]);
+    if (!watch.timer || prepare(r, buckets, e) < 0 || enter_sandbox(r, e) < 0 ||
+        spooler_start(r->spooler, e) < 0 || work_start(r->work, e) < 0 ||
+        session_resume_all(r, e) < 0)
+        return -1;
+    loop_timer_set(watch.timer, r->store_away ? PROBE_US : CLOCK_US);
+    log_info("ready; %s, %zu sessions from the spool", r->config->store.url, r->session_count);
+    loop_run(r->loop);
+    /* What is in memory only was never acknowledged; what was is in the spool. */
+    session_free_all(r);
+    control_free(r->control);
+    spooler_free(r->spooler, 2000);
+    loop_timer_free(watch.timer);
+    /* Workers may hang in a request, and use what is not freed then: they end with the process. */
+    if (!work_free(r->work, 1000))
+        _exit(0);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    static struct config config;
+    static struct recorder recorder = { .config = &config };
+    static struct buckets buckets;
+    struct err e = { 0 };
+    char *words[4];
+    size_t word_count = ARRAY_LEN(words);
+    enum conf_result loaded = conf_load(&table, &config, argc, argv, words, &word_count, &e);
+    if (loaded == CONF_EXIT)
+        return 0;
+    int level = loaded == CONF_OK ? log_level_parse(config.log_level) : -1;
+    log_init("guac-recorder", level >= 0 ? (enum log_level)level : LOG_LEVEL_INFO);
+    bool bucket = word_count == 1 && strcmp(words[0], "bucket") == 0;
+    int r = loaded == CONF_OK ? 0 : -1;
+    if (r == 0 && level < 0)
+        r = err_set(&e, 0, "log-level: '%s' is none", config.log_level);
+    if (r == 0 && word_count > 0 && !bucket)
+        r = err_set(&e, 0, "'%s' is no command; there is only `bucket`", words[0]);
+    if (r == 0)
+        r = read_buckets(&config, &buckets, &e);
+    if (r == 0 && (recorder.target = store_target_new(&config.store, &e)) == NULL)
+        r = -1;
+    recorder_metrics_init(&recorder.metrics);
+    if (r == 0)
+        r = bucket ? make_buckets(&recorder, &buckets, &e) : run(&recorder, &buckets, &e);
+    if (r < 0)
+        log_error("%s", e.text);
+    vault_fini(&recorder.vault);
+    store_target_free(recorder.target);
+    conf_free(&table, &config);
+    return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,47 @@
+/* guac-recorder: what all its parts share. One loop thread owns everything here; the spool's thread
+ * and the workers get only what a job carries. */
+#ifndef GUAC_RECORDER_H
+#define GUAC_RECORDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "guacd/base/loop.h"
+#include "recording/recorder/metrics.h"
+#include "recording/recorder/spool.h"
+#include "recording/recorder/vault.h"
+#include "recording/recorder/work.h"
+#include "recording/store.h"
+
+struct config {
+    struct store_config store;
+    char *run, *spool, *secret_file, *buckets, *trusted_uids, *log_level;
+    long max_sessions, workers, level, put_timeout_ms, retention_days;
+    bool allow_no_seccomp;
+};
+
+struct session;
+struct control;
+
+struct recorder {
+    const struct config *config;
+    struct loop *loop;
+    struct store_target *target;
+    struct vault vault;
+    struct spooler *spooler;
+    struct work *work;
+    struct control *control;
+    struct session *sessions;
+    size_t session_count;
+    struct recorder_metrics metrics;
+    /* The store as the last answers show it. */
+    bool store_away;
+    char store_why[256];
+    int64_t clock_offset_ms;
+};
+
+/* Each answer of the store comes here: what is said of it in `status`, and whether `new` may hope.
+ */
+void recorder_store_result(struct recorder *r, enum store_result result, const char *why);
+
+#endif

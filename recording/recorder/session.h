@@ -1,0 +1,55 @@
+/* One recorded session, from `new` to its seal.
+ *
+ *   NEW       a key is made; nothing is written yet
+ *   OPENING   the open record goes to the store (also again and again, while it is in doubt)
+ *   LIVE      frames come by the tap
+ *   FLUSHING  it has ended; what came is on its way to the store
+ *   LISTING   the list of its chunks is made and stored
+ *   SEALING   authd signs, the seal is stored, the spool forgets it
+ *
+ * Everything is the loop thread's. A session is freed when its last job is done. */
+#ifndef GUAC_RECORDER_SESSION_H
+#define GUAC_RECORDER_SESSION_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "guacd/base/err.h"
+#include "recording/recorder/recorder.h"
+
+enum session_state { S_NEW, S_OPENING, S_LIVE, S_FLUSHING, S_LISTING, S_SEALING, S_GONE };
+
+/* Called once with the answer of `open`: fd is the tap's other end (to be sent, then closed), or -1
+ * and e. */
+typedef void session_opened(void *arg, struct session *s, int fd, const struct err *e);
+
+struct session *session_find(const struct recorder *r, const char *id);
+struct session *session_next(const struct session *s); /* of all, from recorder.sessions on */
+const char *session_id(const struct session *s);
+const char *session_prefix(const struct session *s);
+
+/* `new`: NULL and e when it cannot be. */
+struct session *session_new(struct recorder *r, const json_t *msg, struct err *e);
+const struct sign_key *session_key(const struct session *s);
+/* `open`. -1 and e: refused at once, and opened() is not called. */
+int session_open(struct session *s, const json_t *envelope, session_opened *opened, void *arg,
+                 struct err *e);
+/* Who waited for the answer is gone. */
+void session_forget(struct recorder *r, void *arg);
+/* `drop`: it never began. */
+void session_drop(struct session *s);
+/* `seal`. */
+int session_seal(struct session *s, const json_t *envelope, struct err *e);
+/* The predicate of one that waits for its seal, else NULL. */
+const json_t *session_predicate(const struct session *s);
+
+/* At start: everything the spool holds. -1: the spool cannot be read. */
+int session_resume_all(struct recorder *r, struct err *e);
+/* Sums for metrics, and {id, bytes, behindMs, state} for `status`. */
+void session_measure(struct recorder *r);
+json_t *session_status(const struct recorder *r, size_t max);
+/* At the end: taps are closed; the spool has the rest. */
+void session_free_all(struct recorder *r);
+
+#endif
