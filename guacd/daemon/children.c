@@ -122,7 +122,10 @@ static void hear(struct child *p, const json_t *msg) {
         log_warning("process %d says %s out of turn", (int)p->pid, op);
         return;
     }
-    if (strcmp(op, CHILD_OP_SESSION) == 0) {
+    if (strcmp(op, CHILD_OP_SESSION) == 0 && find(p->all, id)) {
+        /* It will not get far: the socket's name is taken. */
+        log_warning("process %d wants to be session %s, which is there already", (int)p->pid, id);
+    } else if (strcmp(op, CHILD_OP_SESSION) == 0) {
         memcpy(p->id, id, UUID_LEN + 1);
         log_info("process %d is session %s", (int)p->pid, id);
         started(p);

@@ -75,18 +75,18 @@ static bool socket_path(const struct registry *r, const char *id, struct sockadd
            (int)sizeof(sa->sun_path);
 }
 
-void registry_remove(const struct registry *r, const char *id) {
-    struct sockaddr_un sa;
-    if (socket_path(r, id, &sa) && unlink(sa.sun_path) < 0 && errno != ENOENT)
-        log_warning("cannot remove %s: %s", sa.sun_path, strerror(errno));
-}
-
 /* Does anybody listen? The address says; nothing is sent. */
 static bool alive(const struct sockaddr_un *sa) {
     _close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return true;
     return connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 || errno != ECONNREFUSED;
+}
+
+void registry_remove(const struct registry *r, const char *id) {
+    struct sockaddr_un sa;
+    if (socket_path(r, id, &sa) && !alive(&sa) && unlink(sa.sun_path) < 0 && errno != ENOENT)
+        log_warning("cannot remove %s: %s", sa.sun_path, strerror(errno));
 }
 
 static void close_dir(DIR **d) {

@@ -17,6 +17,7 @@ struct registry {
 int registry_open(struct registry *r, const char *run, struct err *e);
 /* Removes a private folder, if it is empty. */
 void registry_close(struct registry *r);
+/* Of a session that has ended. A socket that somebody listens on stays: it is another's. */
 void registry_remove(const struct registry *r, const char *id);
 /* Remove sockets that nobody listens on: those of sessions whose guacd died before them. mine(id)
  * tells those that are looked after. Returns how many sockets of others live. */
