@@ -24,16 +24,20 @@ TEXT = b"".join(b"%07d the quick brown fox jumps over the lazy dog 0123456789 ab
 class Daemon:
     def __init__(self, name, where, pid):
         self.name, self.where, self.pid = name, where, pid
+        self.extra = {}
+
+    def argv(self, params, select="ssh"):
+        pairs = dict(params, **(self.extra if params else {}))
+        return [LOAD, self.where, f"select={select}"] + [f"{k}={v}" for k, v in pairs.items()]
 
     def load(self, *words, params=None, **kw):
-        argv = [LOAD, self.where, "select=ssh"] + [f"{k}={v}" for k, v in (params or SSH).items()]
+        argv = self.argv(SSH if params is None else params)
         out = subprocess.run(argv + ["--"] + [str(w) for w in words], stdout=subprocess.PIPE,
                              text=True, timeout=400, **kw)
         return json.loads(out.stdout.strip().splitlines()[-1]) if out.stdout.strip() else {}
 
     def hold(self, *words, params=None, select="ssh"):
-        argv = [LOAD, self.where, f"select={select}"]
-        argv += [f"{k}={v}" for k, v in (SSH if params is None else params).items()]
+        argv = self.argv(SSH if params is None else params, select)
         p = subprocess.Popen(argv + ["--"] + [str(w) for w in words], stdout=subprocess.PIPE,
                              text=True)
         first = p.stdout.readline().split()
@@ -109,9 +113,8 @@ def row_idle(d, work):
 def flood_watchers(d, work, viewers, stalled):
     """A steady picture (a counter at 20 Hz), watched by others."""
     script = "i=0; while :; do i=$((i+1)); printf '\\\\033[5;5H%08d %s' $i \\\"$(seq -s. 1 60)\\\"; sleep 0.05; done"
-    owner = subprocess.Popen([LOAD, d.where, "select=ssh"] + [f"{k}={v}" for k, v in dict(
-        SSH, command=f'bash -c "{script}"').items()] + ["--", "watch", "14"],
-        stdout=subprocess.PIPE, text=True)
+    owner = subprocess.Popen(d.argv(dict(SSH, command=f'bash -c "{script}"')) +
+                             ["--", "watch", "14"], stdout=subprocess.PIPE, text=True)
     name = owner.stdout.readline().split()[1]
     if not name.startswith("$"):
         name = "$" + name
@@ -368,6 +371,7 @@ def main():
         SSH = {"hostname": "127.0.0.1", "port": ENV["SSHD_PORT"], "username": ENV["SSHD_USER"],
                "password": ENV["SSHD_PASSWORD"]}
         daemon, ours = start_guacd(work)
+        daemon.extra = {"host-key": ENV["SSHD_HOSTKEY_ED25519"]}  # unknown keys would be asked about
         daemons = [daemon]
         peer = os.environ.get("PEER")
         if peer:

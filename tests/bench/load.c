@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -76,6 +77,8 @@ static int dial(void) {
     int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, ai->ai_addr, ai->ai_addrlen) < 0)
         die(where);
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     freeaddrinfo(ai);
     return fd;
 }
@@ -213,9 +216,11 @@ static bool step(struct client *c, int ms) {
     return !c->ended;
 }
 
+/* Until no frame came for quiet_ms; some daemons send one each second for nothing, so not for ever. */
 static void settle(struct client *c, double quiet_ms) {
     double since = now_ms();
-    while (step(c, 20) && now_ms() - MAX_OF(since, c->last_sync) < quiet_ms)
+    while (step(c, 20) && now_ms() - MAX_OF(since, c->last_sync) < quiet_ms &&
+           now_ms() - since < 4 * quiet_ms)
         ;
 }
 
@@ -270,7 +275,7 @@ static int mode_echo(char **a) {
     double *ms = calloc(n, sizeof *ms);
     struct client c;
     open_session(&c);
-    settle(&c, 1500);
+    settle(&c, 800);
     for (size_t i = 0; ms && i < n && !c.ended; i++) {
         uint64_t frames = c.frames;
         double sent = now_ms();
