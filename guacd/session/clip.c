@@ -69,21 +69,28 @@ static void put_piece(struct outstream *o, struct user *u, struct buf *b) {
     }
 }
 
+static void pump_all(void *arg) {
+    struct session *s = arg;
+    for (struct user *u = s->users; u; u = u->next)
+        clip_pump(u);
+}
+
+/* One piece. More follows when the queue has drained, or after others had their turn. */
 void clip_pump(struct user *u) {
     u->clip_turn = false;
-    while (user_live(u) && u->out_streams && outq_empty(&u->out)) {
-        struct outstream *o = u->out_streams;
-        _buf_cleanup_ struct buf b;
-        buf_init(&b, 2 * PIECE);
-        b.secret = true;
-        put_piece(o, u, &b);
-        if (o->sent == o->len) {
-            u->out_streams = o->next;
-            drop(o);
-        }
-        if (user_send_buf(u, &b) < 0)
-            return;
+    if (!user_live(u) || !u->out_streams || !outq_empty(&u->out))
+        return;
+    struct outstream *o = u->out_streams;
+    _buf_cleanup_ struct buf b;
+    buf_init(&b, 2 * PIECE);
+    b.secret = true;
+    put_piece(o, u, &b);
+    if (o->sent == o->len) {
+        u->out_streams = o->next;
+        drop(o);
     }
+    if (user_send_buf(u, &b) == 0 && outq_empty(&u->out) && u->out_streams)
+        loop_post(u->s->loop, pump_all, u->s);
 }
 
 void clip_offer(struct session *s, const char *mimetype, const char *data, size_t len) {

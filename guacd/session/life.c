@@ -40,15 +40,15 @@ static uint64_t check_user(struct user *u, uint64_t now) {
     }
     if (u->stalled) /* we do not listen, so he is not silent */
         u->heard_ms = now;
-    if (now - u->heard_ms >= USER_SILENT_MS) {
+    if (now - u->heard_ms >= u->s->silent_ms) {
         user_drop(u, "he was silent for too long");
         return UINT64_MAX;
     }
-    if (now - u->said_ms >= NOP_EVERY_MS)
+    if (now - u->said_ms >= u->s->nop_ms)
         nop(u);
     if (!user_live(u))
         return CLOSING_MS;
-    uint64_t due = MIN_OF(u->said_ms + NOP_EVERY_MS, u->heard_ms + USER_SILENT_MS);
+    uint64_t due = MIN_OF(u->said_ms + u->s->nop_ms, u->heard_ms + u->s->silent_ms);
     return due > now ? due - now : 1;
 }
 
@@ -225,9 +225,9 @@ static void on_end_deadline(void *arg) {
     if (s->thread_runs && !s->backend_done)
         log_warning("the backend did not leave in time: going without it");
     uint64_t spent = clock_ms() - s->ending_ms;
-    if (!record_finished(s) && spent < TAP_END_MS) { /* the recorder has a little longer */
+    if (!record_finished(s) && spent < s->tap_end_ms) { /* the recorder has a little longer */
         record_end(s, s->end_status, s->end_text);
-        loop_timer_set(s->end_timer, (TAP_END_MS - spent) * 1000);
+        loop_timer_set(s->end_timer, (s->tap_end_ms - spent) * 1000);
         return;
     }
     finish(s);
@@ -258,6 +258,9 @@ void life_end(struct session *s, int status, const char *fmt, ...) {
 
 int life_init(struct session *s, struct err *e) {
     s->start_ms = s->active_ms = clock_ms();
+    s->silent_ms = USER_SILENT_MS;
+    s->nop_ms = NOP_EVERY_MS;
+    s->tap_end_ms = TAP_END_MS;
     s->tick_timer = loop_timer_new(s->loop, on_tick, s);
     s->grace_timer = loop_timer_new(s->loop, on_grace, s);
     s->limit_timer = loop_timer_new(s->loop, on_limit, s);

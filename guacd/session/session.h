@@ -220,6 +220,7 @@ struct session {
     uint64_t grace_ms, grace_until_ms, idle_ms, max_ms, active_ms;
     struct loop_timer *tick_timer, *grace_timer, *limit_timer, *end_timer;
     uint64_t warn_ms, ending_ms;
+    uint64_t silent_ms, nop_ms, tap_end_ms; /* the limits above; tests are less patient */
     bool warned;
 };
 

@@ -168,7 +168,10 @@ enum input_result streams_blob(struct user *u, const struct instr *in, struct er
     long len = data ? base64_decode(in->argv[1].data, in->argv[1].len, data) : -1;
     if (len < 0 || len > BLOB_BYTES_MAX) {
         free(data);
-        return bad(e, "blob");
+        if (len < 0)
+            return bad(e, "blob");
+        err_set(e, STATUS_CLIENT_OVERRUN, "a blob of more than %d bytes", BLOB_BYTES_MAX);
+        return INPUT_BAD;
     }
     data[len] = '\0';
     if (st->kind == STREAM_STDIN) {
