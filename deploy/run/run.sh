@@ -168,23 +168,21 @@ spec:
 Y
 
 # ---- the gateway --------------------------------------------------------------------------------
-random_key() { [ -f "$1" ] || head -c 32 /dev/urandom | base64 -w0 >"$1"; }
-random_key "$keys/cookie"
-random_key "$keys/recorder"
-[ -f "$keys/evidence.pem" ] || openssl genpkey -algorithm ed25519 -out "$keys/evidence.pem"
+[ -f "$keys/recorder" ] || head -c 32 /dev/urandom | base64 -w0 >"$keys/recorder"
 
 store=folder:$STATE/recordings
 start recorder "$B/guac-recorder" --run "$run" --store "$store" --spool "$STATE/spool" \
     --secret-file "$keys/recorder"
 start evidence "$B/guac-evidence" serve --run "$run" --store "$store"
-start guacd "$B/guacd" -f --socket "$run/guacd.sock" --run "$run" --listen-tcp no
+start guacd "$B/guacd" -f --socket "$run/guacd.sock" --run "$run"
 wait_for "the recorder" test -S "$run/recorder.sock"
+wait_for "the evidence reader" test -S "$run/evidence.sock"
 wait_for guacd test -S "$run/guacd.sock"
-start authd "$B/guac-authd" --run "$run" --connections "$STATE/connections" \
-    --public-url "http://127.0.0.1:$PORT" --cookie-key-file "$keys/cookie" \
-    --signing-key-file "$keys/evidence.pem" --audit-file "$logs/audit.jsonl" \
-    --dev-link yes --dev-user demo --dev-roles "operator auditor" --auditor-roles auditor \
-    --address-allow "127.0.0.1:$demo_port"
+start authd "$B/guac-authd" --run "$run" --folder "$STATE/connections" \
+    --public-url "http://127.0.0.1:$PORT" --create-keys yes \
+    --cookie-keys "$keys/cookie" --gateway-key "$keys/gateway.pem" \
+    --audit-file "$logs/audit.jsonl" --dev-link yes --dev-user demo \
+    --dev-roles "operator auditor" --auditor-roles auditor --address-allow "127.0.0.1 ::1"
 wait_for authd test -S "$run/authd.sock"
 start proxy "$B/guac-proxy" --run "$run" --web "$B/web" --listen "127.0.0.1:$PORT" \
     --admin-listen "127.0.0.1:$(free_port)"
