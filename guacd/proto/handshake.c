@@ -135,7 +135,7 @@ int handshake_put_ready(struct buf *out, const char *id) {
 int handshake_put_error(struct buf *out, int status, const char *text) {
     char clean[ERR_TEXT_MAX], number[16];
     size_t n = 0;
-    for (; text[n] && n < sizeof(clean) - 1; n++)
+    for (; n < sizeof(clean) - 1 && text[n]; n++)
         clean[n] = text[n] >= 0x20 && text[n] < 0x7F ? text[n] : '?';
     clean[n] = '\0';
     snprintf(number, sizeof(number), "%d", status);
