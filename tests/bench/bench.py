@@ -112,8 +112,8 @@ def row_idle(d, work):
 
 def flood_watchers(d, work, viewers, stalled):
     """A steady picture (a counter at 20 Hz), watched by others."""
-    script = "i=0; while :; do i=$((i+1)); printf '\\\\033[5;5H%08d %s' $i \\\"$(seq -s. 1 60)\\\"; sleep 0.05; done"
-    owner = subprocess.Popen(d.argv(dict(SSH, command=f'bash -c "{script}"')) +
+    script = 'i=0; while :; do i=$((i+1)); printf "\\033[5;5H%08d" $i; sleep 0.05; done'
+    owner = subprocess.Popen(d.argv(dict(SSH, command=f"bash -c '{script}'")) +
                              ["--", "watch", "14"], stdout=subprocess.PIPE, text=True)
     name = owner.stdout.readline().split()[1]
     if not name.startswith("$"):
