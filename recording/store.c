@@ -164,7 +164,7 @@ enum store_result store_head(struct store *s, const char *key, const char *versi
 enum store_result store_list(struct store *s, const char *folder,
                              int (*fn)(void *arg, const struct store_entry *entry), void *arg,
                              struct err *e) {
-    if (!name_key_valid(folder))
+    if (!name_key_valid(folder) && (*folder || !s->target->folder))
         return key_bad(folder, e);
     return s->target->ops->list(s, folder, fn, arg, e);
 }

@@ -106,7 +106,8 @@ struct store_entry {
 };
 /* What lies directly in `folder` (a key without a slash at its end): objects ascending by bytes,
  * folders too, but their order among each other is the store's. Pages are fetched as they are
- * needed. fn stops it by non-zero, which is no error. A missing folder is empty. */
+ * needed. fn stops it by non-zero, which is no error. A missing folder is empty. "" is the root of
+ * a folder store, where the buckets are. */
 enum store_result store_list(struct store *s, const char *folder,
                              int (*fn)(void *arg, const struct store_entry *entry), void *arg,
                              struct err *e);

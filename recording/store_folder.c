@@ -256,7 +256,7 @@ static int read_names(DIR *dir, struct names *out) {
 static enum store_result list(struct store *s, const char *folder,
                               int (*fn)(void *arg, const struct store_entry *entry), void *arg,
                               struct err *e) {
-    int fd = open_beneath(s->root, folder, O_RDONLY | O_DIRECTORY);
+    int fd = open_beneath(s->root, *folder ? folder : ".", O_RDONLY | O_DIRECTORY);
     if (fd < 0)
         return errno == ENOENT || errno == ENOTDIR ? STORE_OK : failed(folder, e);
     DIR *dir = fdopendir(fd);
@@ -277,7 +277,7 @@ static enum store_result list(struct store *s, const char *folder,
         if (!is_folder &&
             (fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode)))
             continue;
-        snprintf(key, sizeof key, "%s/%s", folder, name);
+        snprintf(key, sizeof key, "%s%s%s", folder, *folder ? "/" : "", name);
         struct store_entry entry = { .key = key,
                                      .size = (uint64_t)st.st_size,
                                      .folder = is_folder };

@@ -6,13 +6,11 @@
 #include "guacd/base/err.h"
 #include "recording/recorder/recorder.h"
 
-struct control_conn;
-
-/* Binds the socket (before the sandbox). `trusted`: uids beside our own, separated by blanks. */
+/* Binds the socket (before the sandbox). `trusted`: uids beside our own. */
 struct control *control_new(struct recorder *r, const char *path, const char *trusted,
                             struct err *e);
 void control_free(struct control *c); /* NULL is fine */
-/* `ended` of this session (NULL: of all that wait) to this connection (NULL: to all). */
-void control_ask_seals(struct recorder *r, struct session *only, struct control_conn *to);
+/* `ended` of this session to everyone connected. */
+void control_ask_seal(struct recorder *r, struct session *s);
 
 #endif

@@ -10,7 +10,7 @@
 #include "recording/recorder/metrics.h"
 #include "recording/recorder/spool.h"
 #include "recording/recorder/vault.h"
-#include "recording/recorder/work.h"
+#include "recording/work.h"
 #include "recording/store.h"
 
 struct config {

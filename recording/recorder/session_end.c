@@ -274,7 +274,7 @@ int session_seal(struct session *s, const json_t *envelope, struct err *e) {
 }
 
 void session_ask_seal(struct session *s) {
-    control_ask_seals(s->r, s, NULL);
+    control_ask_seal(s->r, s);
     loop_timer_set(s->retry_timer, (uint64_t)ENDED_AGAIN_MS * 1000);
 }
 

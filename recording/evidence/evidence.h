@@ -1,0 +1,33 @@
+/* guac-evidence: its configuration and its commands, a row and a file each. */
+#ifndef GUAC_EVIDENCE_H
+#define GUAC_EVIDENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "guacd/base/err.h"
+#include "recording/evidence/tree.h"
+#include "recording/store.h"
+
+struct config {
+    struct store_config store;
+    char *run, *buckets, *trusted_uids, *log_level, *key;
+    long workers;
+    bool json, raw, allow_no_seccomp;
+};
+
+struct evidence {
+    const struct config *config;
+    struct store_target *target; /* NULL: none configured */
+    struct store *store;         /* the main thread's; NULL likewise */
+    struct tree *tree;
+};
+
+/* Words behind the command. Returns the exit status; 2 and e: it could not be done. */
+int command_ls(struct evidence *v, char **words, size_t count, struct err *e);
+int command_verify(struct evidence *v, char **words, size_t count, struct err *e);
+int command_transcript(struct evidence *v, char **words, size_t count, struct err *e);
+int command_cat(struct evidence *v, char **words, size_t count, struct err *e);
+int command_serve(struct evidence *v, char **words, size_t count, struct err *e);
+
+#endif

@@ -1,0 +1,518 @@
+/* The verifier. It goes on after a problem, so that all are found: what follows a broken link is
+ * checked against the link as it should have been. */
+#include "recording/evidence/verify.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "guacd/base/enc.h"
+#include "guacd/base/util.h"
+#include "guacd/proto/status.h"
+#include "recording/list.h"
+
+/* A chain as far as it was followed. */
+struct link {
+    uint64_t count, raw, stored;
+    uint64_t offset, last_offset; /* behind the last chunk, and where that one began */
+    uint64_t last_seq;
+    bool gap;
+    char prev[HASH_HEX];
+};
+
+/* A chunk's place in its chain. Names sort keyframes with one number by the text of their time, so
+ * those are put in order first. */
+struct place {
+    char name[NAME_SIZE], head[HASH_HEX];
+    struct chunk_header h;
+    uint64_t len;
+};
+#define KEYFRAMES_MAX 1024 /* before one data chunk */
+
+struct check {
+    struct reading *r;
+    const struct verify_anchor *anchor;
+    struct verify_report *out;
+    struct sign_key *session; /* NULL: unknown, then signatures cannot be checked */
+    struct link chains[CHAIN_KINDS];
+    uint64_t frames, sequence;
+    struct place *keyframes;
+    size_t keyframe_count;
+    struct buf object;
+    struct err *e;
+};
+
+/* ---- findings ------------------------------------------------------------------------------- */
+
+/* Names come from listings and may hold anything. */
+static void clean(const char *text, char *out, size_t size) {
+    size_t n = 0;
+    for (; *text && n + 5 < size; text++) {
+        if (*text > ' ' && *text <= '~' && *text != '\\')
+            out[n++] = *text;
+        else
+            n += (size_t)snprintf(out + n, size - n, "\\x%02x", (unsigned char)*text);
+    }
+    out[n] = '\0';
+}
+
+static void add(json_t *list, const char *object, const char *key, const char *text) {
+    char name[600];
+    clean(object, name, sizeof name);
+    if (json_array_size(list) < VERIFY_PROBLEMS_MAX)
+        json_array_append_new(list, json_pack("{s:s, s:s}", "object", name, key, text));
+}
+
+static void problem(struct check *c, const char *object, const char *text) {
+    c->out->problem_count++;
+    add(c->out->problems, object, "problem", text);
+}
+
+static void note(struct check *c, const char *object, const char *text) {
+    add(c->out->notes, object, "note", text);
+}
+
+/* ---- signatures of authd -------------------------------------------------------------------- */
+
+int verify_anchor_add(struct verify_anchor *a, const char *text, struct err *e) {
+    if (a->count == VERIFY_KEYS_MAX)
+        return err_set(e, 0, "at most %d keys", VERIFY_KEYS_MAX);
+    if (strlen(text) == SIGN_KEYID_LEN && strspn(text, "0123456789abcdef") == SIGN_KEYID_LEN) {
+        memcpy(a->ids[a->count++], text, SIGN_KEYID_LEN + 1);
+        return 0;
+    }
+    _sign_key_ struct sign_key *k = sign_key_read_public(text, e);
+    if (!k)
+        return -1;
+    memcpy(a->ids[a->count++], sign_key_id(k), SIGN_KEYID_LEN + 1);
+    return 0;
+}
+
+static bool anchored(const struct verify_anchor *a, const char *id) {
+    for (size_t i = 0; a && i < a->count; i++)
+        if (strcmp(a->ids[i], id) == 0)
+            return true;
+    return false;
+}
+
+/* The key stands in the statement; the signature must be by it, and the anchor must know it. */
+static void check_envelope(struct check *c, const char *object, const struct reading_envelope *v,
+                           const char *public_key) {
+    struct err e = { 0 };
+    _sign_key_ struct sign_key *k = sign_key_from_base64(public_key, &e);
+    if (!k || dsse_verify(&v->dsse, k, &e) < 0) {
+        problem(c, object, e.text);
+    } else if (c->anchor && c->anchor->count && !anchored(c->anchor, sign_key_id(k))) {
+        char text[160];
+        snprintf(text, sizeof text, "signed by key %s, which is none of those given",
+                 sign_key_id(k));
+        problem(c, object, text);
+    }
+}
+
+static void check_open(struct check *c) {
+    struct reading *r = c->r;
+    struct name_prefix p;
+    const struct reading_envelope *v = &r->open_envelope;
+    if (!v->there) {
+        problem(c, NAME_OPEN_OBJECT, "missing");
+        return;
+    }
+    c->out->objects++;
+    c->out->bytes += v->bytes.len;
+    if (!v->statement) {
+        problem(c, NAME_OPEN_OBJECT, v->why.text);
+        return;
+    }
+    check_envelope(c, NAME_OPEN_OBJECT, v, r->open.gateway_public_key);
+    if (name_prefix_parse(r->prefix, &p) && strcmp(r->open.prefix, r->prefix) != 0)
+        problem(c, NAME_OPEN_OBJECT, "it is the open record of another recording");
+    c->session = sign_key_from_base64(r->open.session_public_key, NULL);
+}
+
+static void check_seal(struct check *c) {
+    struct reading *r = c->r;
+    const struct reading_envelope *v = &r->seal_envelope;
+    if (!v->there)
+        return;
+    c->out->sealed = true;
+    c->out->objects++;
+    c->out->bytes += v->bytes.len;
+    if (!v->statement) {
+        problem(c, NAME_SEAL_OBJECT, v->why.text);
+        return;
+    }
+    check_envelope(c, NAME_SEAL_OBJECT, v, r->seal.gateway_public_key);
+    if (!r->open_envelope.statement)
+        return;
+    if (strcmp(r->seal.session, r->open.session) != 0 ||
+        strcmp(r->seal.prefix, r->open.prefix) != 0)
+        problem(c, NAME_SEAL_OBJECT, "it is the seal of another recording");
+    if (strcmp(r->seal.open.sha256, r->open_envelope.sha256) != 0 ||
+        r->seal.open.size != (int64_t)r->open_envelope.bytes.len)
+        problem(c, NAME_OPEN_OBJECT, "it is not the one that was sealed");
+}
+
+/* ---- chunks --------------------------------------------------------------------------------- */
+
+static void follow(struct check *c, const struct place *p) {
+    const struct chunk_header *h = &p->h;
+    struct link *l = &c->chains[h->kind];
+    if (h->i != l->count)
+        problem(c, p->name, "not the next one of its chain: one is missing, or came twice");
+    else if (strcmp(h->prev, l->prev) != 0)
+        problem(c, p->name, "does not follow the one before: one of the two was replaced");
+    if (h->seq0 <= l->last_seq || h->frames == 0 || h->frames > h->seq1 - h->seq0 + 1)
+        problem(c, p->name, "its frames are not the next ones");
+    l->last_seq = h->seq1;
+    l->count = (uint64_t)h->i + 1;
+    l->raw += h->raw;
+    l->stored += p->len;
+    memcpy(l->prev, p->head, HASH_HEX);
+    c->frames += h->frames;
+    c->sequence = MAX_OF(c->sequence, h->seq1);
+}
+
+static void follow_stream(struct check *c, const struct place *p) {
+    struct link *l = &c->chains[p->h.kind];
+    if (p->h.n != p->h.i)
+        problem(c, p->name, "its number is not its place in the chain");
+    if (p->h.offset != l->offset)
+        problem(c, p->name, "does not begin where the one before ends");
+    l->last_offset = p->h.offset;
+    l->offset = p->h.offset + p->h.raw;
+    follow(c, p);
+}
+
+static int by_place(const void *a, const void *b) {
+    uint32_t x = ((const struct place *)a)->h.i, y = ((const struct place *)b)->h.i;
+    return x < y ? -1 : x > y;
+}
+
+/* All that is called `n` was met by now, the data chunk to feed next too, if it ever came. */
+static void follow_keyframes(struct check *c) {
+    const struct link *data = &c->chains[CHAIN_DATA];
+    if (c->keyframe_count)
+        qsort(c->keyframes, c->keyframe_count, sizeof *c->keyframes, by_place);
+    for (size_t i = 0; i < c->keyframe_count; i++) {
+        const struct place *p = &c->keyframes[i];
+        uint64_t n = p->h.n;
+        if (data->count != n && data->count != n + 1)
+            problem(c, p->name, "stands before a data chunk that is not there");
+        else if (p->h.offset != (data->count == n ? data->offset : data->last_offset))
+            problem(c, p->name, "stands elsewhere than the data chunk behind it");
+        follow(c, p);
+    }
+    c->keyframe_count = 0;
+}
+
+static void check_place(struct check *c, const struct place *p) {
+    if (c->keyframe_count && (p->h.n != c->keyframes[0].h.n || c->keyframe_count == KEYFRAMES_MAX))
+        follow_keyframes(c);
+    if (p->h.kind != CHAIN_KEYFRAME)
+        follow_stream(c, p);
+    else if (c->keyframes)
+        c->keyframes[c->keyframe_count++] = *p;
+}
+
+/* One that cannot be read itself, as the sealed list describes it: so the next ones are measured.
+ */
+static void check_place_listed(struct check *c, const struct list_entry *l) {
+    const struct link *link = &c->chains[l->kind];
+    struct place p = { .h = { .kind = l->kind,
+                              .n = l->n,
+                              .i = l->i,
+                              .offset = l->offset,
+                              .raw = l->raw,
+                              .seq0 = l->seq0,
+                              .seq1 = l->seq1,
+                              .frames = l->frames },
+                       .len = l->size };
+    memcpy(p.name, l->name, sizeof p.name);
+    memcpy(p.head, l->head, sizeof p.head);
+    memcpy(p.h.prev, link->prev, HASH_HEX);
+    check_place(c, &p);
+}
+
+/* The object in c->object under this name. True when it is a chunk of this session. */
+static bool check_chunk(struct check *c, const char *name, struct chunk *k) {
+    struct err e = { 0 };
+    char own[NAME_SIZE];
+    if (chunk_parse(c->object.data, c->object.len, k, &e) < 0) {
+        problem(c, name, e.text);
+        return false;
+    }
+    if (c->session && chunk_check(k, c->session, &e) < 0) {
+        problem(c, name, e.text);
+        return false;
+    }
+    chunk_name(&k->h, own);
+    if (strcmp(own, name) != 0) {
+        char text[160];
+        snprintf(text, sizeof text, "it is another chunk: %s", own);
+        problem(c, name, text);
+        return false;
+    }
+    if (c->r->open_envelope.statement && strcmp(k->h.session, c->r->open.session) != 0) {
+        problem(c, name, "it is a chunk of another session");
+        return false;
+    }
+    return true;
+}
+
+/* STORE_OK: read; MISSING: told; else the store failed. */
+static enum store_result read_object(struct check *c, const char *name, const char *version) {
+    struct err e = { 0 };
+    enum store_result r = reading_get(c->r, name, version, &c->object, &e);
+    if (r == STORE_OK) {
+        c->out->objects++;
+        c->out->bytes += c->object.len;
+    } else if (r == STORE_MISSING) {
+        problem(c, name, "missing");
+    } else if (e.status == STATUS_CLIENT_OVERRUN) {
+        problem(c, name, "larger than any chunk can be");
+        r = STORE_MISSING;
+    } else {
+        *c->e = e;
+    }
+    return r;
+}
+
+static void place_of(const struct check *c, const char *name, const struct chunk *k,
+                     struct place *out) {
+    *out = (struct place){ .h = k->h, .len = c->object.len };
+    snprintf(out->name, sizeof out->name, "%s", name);
+    chunk_head(k, out->head);
+}
+
+static int check_listed(struct check *c, const struct list_entry *l) {
+    struct chunk k;
+    struct place p = { 0 };
+    char hash[HASH_HEX];
+    const struct reading_object *o = reading_find(c->r, l->name);
+    enum store_result r = read_object(c, l->name, l->version);
+    if (r != STORE_OK && r != STORE_MISSING)
+        return -1;
+    bool good = r == STORE_OK;
+    if (good && !o)
+        note(c, l->name, "hidden behind a delete marker; read by its VersionId");
+    else if (good && o->size != l->size && *l->version)
+        note(c, l->name, "another version lies over it; read by its VersionId");
+    if (good)
+        sha256_hex(c->object.data, c->object.len, hash);
+    if (good && (c->object.len != l->size || strcmp(hash, l->sha256) != 0)) {
+        problem(c, l->name, "changed: not the bytes that were sealed");
+        good = false;
+    }
+    if (!good || !check_chunk(c, l->name, &k)) {
+        check_place_listed(c, l);
+        return 0;
+    }
+    place_of(c, l->name, &k, &p);
+    if (k.h.kind != l->kind || k.h.n != l->n || k.h.i != l->i || k.h.offset != l->offset ||
+        k.h.raw != l->raw || k.h.t1 != l->t1 || k.h.seq0 != l->seq0 || k.h.seq1 != l->seq1 ||
+        k.h.frames != l->frames || strcmp(p.head, l->head) != 0)
+        problem(c, l->name, "the list says something else of it");
+    check_place(c, &p);
+    return 0;
+}
+
+/* ---- the list ------------------------------------------------------------------------------- */
+
+static bool in_list(const struct buf *names, const char *name) {
+    /* Records of NAME_SIZE, sorted. */
+    size_t low = 0, high = names->len / NAME_SIZE;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int cmp = strcmp(name, names->data + middle * NAME_SIZE);
+        if (cmp == 0)
+            return true;
+        if (cmp < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return false;
+}
+
+static int check_lines(struct check *c, const struct buf *lines, struct buf *names) {
+    struct merkle tree;
+    uint8_t root[MERKLE_HASH];
+    char last[NAME_SIZE] = "";
+    merkle_init(&tree);
+    for (const char *p = lines->data, *end = p + lines->len; p && p < end;) {
+        const char *newline = memchr(p, '\n', (size_t)(end - p));
+        struct list_entry entry;
+        struct err e = { 0 };
+        size_t len = newline ? (size_t)(newline - p) : (size_t)(end - p);
+        if (!newline || list_entry_parse(p, len, &entry, &e) < 0) {
+            problem(c, NAME_LIST_OBJECT, newline ? e.text : "its last line is cut");
+        } else {
+            if (strcmp(last, entry.name) >= 0)
+                problem(c, NAME_LIST_OBJECT, "its lines are not sorted, or one came twice");
+            memcpy(last, entry.name, NAME_SIZE);
+            merkle_add(&tree, p, len);
+            if (buf_add(names, entry.name, NAME_SIZE) < 0)
+                return err_set(c->e, 0, "no memory");
+            if (check_listed(c, &entry) < 0)
+                return -1;
+        }
+        p += len + 1;
+    }
+    follow_keyframes(c);
+    merkle_root(&tree, root);
+    hex_encode(root, sizeof root, c->out->root);
+    if (strcmp(c->out->root, c->r->seal.root) != 0)
+        problem(c, NAME_LIST_OBJECT, "its Merkle root is not the one that was sealed");
+    if ((int64_t)tree.count != c->r->seal.count)
+        problem(c, NAME_LIST_OBJECT, "it has not as many lines as were sealed");
+    return 0;
+}
+
+static void check_counters(struct check *c) {
+    const struct seal_record *s = &c->r->seal;
+    for (int k = 0; k < CHAIN_KINDS; k++) {
+        const struct link *l = &c->chains[k];
+        char text[160];
+        if ((int64_t)l->count == s->chains[k].count && (int64_t)l->raw == s->chains[k].raw &&
+            (int64_t)l->stored == s->chains[k].stored && strcmp(l->prev, s->chains[k].head) == 0)
+            continue;
+        snprintf(text, sizeof text,
+                 "the chain of kind %s has %llu chunks, %llu bytes; sealed were %lld, %lld, or it "
+                 "ends in another chunk",
+                 chunk_kind_name((enum chain_kind)k), (unsigned long long)l->count,
+                 (unsigned long long)l->raw, (long long)s->chains[k].count,
+                 (long long)s->chains[k].raw);
+        problem(c, NAME_SEAL_OBJECT, text);
+    }
+    if ((int64_t)c->frames != s->frames)
+        problem(c, NAME_SEAL_OBJECT, "the chunks do not hold as many frames as were sealed");
+    if (s->frames != s->sequence)
+        problem(c, NAME_SEAL_OBJECT, "frames of the session are in no chunk");
+}
+
+static void check_others(struct check *c, const struct buf *names) {
+    for (size_t i = 0; i < c->r->count; i++) {
+        const struct reading_object *o = &c->r->objects[i];
+        bool fixed = o->known && o->as.kind != NAME_CHUNK;
+        if (!fixed && !in_list(names, o->name))
+            problem(c, o->name, "added: it is not in the sealed list");
+    }
+}
+
+static int check_sealed(struct check *c) {
+    struct buf lines __attribute__((cleanup(buf_fini)));
+    struct buf names __attribute__((cleanup(buf_fini)));
+    struct buf list __attribute__((cleanup(buf_fini)));
+    const struct seal_record *s = &c->r->seal;
+    struct err e = { 0 };
+    char hash[HASH_HEX];
+    buf_init(&lines, LIST_MAX);
+    buf_init(&names, (size_t)READING_OBJECTS_MAX * NAME_SIZE);
+    buf_init(&list, LIST_MAX);
+    enum store_result r = reading_get(c->r, NAME_LIST_OBJECT, s->list.version_id, &list, &e);
+    if (r != STORE_OK && r != STORE_MISSING) {
+        *c->e = e;
+        return -1;
+    }
+    if (r == STORE_MISSING) {
+        problem(c, NAME_LIST_OBJECT, "missing");
+        return 0;
+    }
+    c->out->objects++;
+    c->out->bytes += list.len;
+    sha256_hex(list.data, list.len, hash);
+    if ((int64_t)list.len != s->list.size || strcmp(hash, s->list.sha256) != 0)
+        problem(c, NAME_LIST_OBJECT, "changed: not the bytes that were sealed");
+    if (list_unpack(list.data, list.len, &lines, &e) < 0) {
+        problem(c, NAME_LIST_OBJECT, e.text);
+        return 0;
+    }
+    if (check_lines(c, &lines, &names) < 0)
+        return -1;
+    check_counters(c);
+    check_others(c, &names);
+    return 0;
+}
+
+/* ---- not sealed ----------------------------------------------------------------------------- */
+
+/* Each chunk by itself, and the chains as far as they go without a gap: up to four chunks are under
+ * way at once, so the last ones may have one. */
+static int check_live(struct check *c) {
+    for (size_t i = 0; i < c->r->count; i++) {
+        const struct reading_object *o = &c->r->objects[i];
+        struct chunk k;
+        if (o->known && o->as.kind != NAME_CHUNK) {
+            if (o->as.kind == NAME_LIST)
+                note(c, o->name, "there, but no seal: sealing is under way, or was cut short");
+            continue;
+        }
+        if (!o->known) {
+            problem(c, o->name, "added: no name of a recording's object");
+            continue;
+        }
+        enum store_result r = read_object(c, o->name, NULL);
+        if (r == STORE_MISSING)
+            continue;
+        if (r != STORE_OK)
+            return -1;
+        if (!check_chunk(c, o->name, &k))
+            continue;
+        struct link *l = &c->chains[k.h.kind];
+        if (k.h.kind != CHAIN_KEYFRAME && k.h.i > l->count && !l->gap) {
+            l->gap = true;
+            note(c, o->name, "behind a gap: the one before is on its way, or was removed");
+        }
+        /* Keyframes are measured by the data chunk behind them, which may still be to come. */
+        if (k.h.kind != CHAIN_KEYFRAME && !l->gap) {
+            struct place p;
+            place_of(c, o->name, &k, &p);
+            check_place(c, &p);
+        }
+    }
+    return 0;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------ */
+
+int verify_run(struct reading *r, const struct verify_anchor *a, struct verify_report *out,
+               struct err *e) {
+    *out = (struct verify_report){ .problems = json_array(), .notes = json_array() };
+    struct check c = { .r = r, .anchor = a, .out = out, .e = e };
+    buf_init(&c.object, CHUNK_MAX);
+    c.keyframes = calloc(KEYFRAMES_MAX, sizeof *c.keyframes);
+    if (!c.keyframes)
+        return err_set(e, 0, "no memory");
+    check_open(&c);
+    for (int k = 0; k < CHAIN_KINDS; k++)
+        memcpy(c.chains[k].prev, r->open_envelope.sha256, HASH_HEX);
+    check_seal(&c);
+    int result = r->seal_envelope.statement ? check_sealed(&c) : check_live(&c);
+    sign_key_free(c.session);
+    free(c.keyframes);
+    buf_fini(&c.object);
+    out->result = out->problem_count             ? VERIFY_BROKEN
+                  : out->sealed && a && a->count ? VERIFY_PROVED
+                                                 : VERIFY_UNANCHORED;
+    return result;
+}
+
+void verify_report_fini(struct verify_report *r) {
+    json_decref(r->problems);
+    json_decref(r->notes);
+    *r = (struct verify_report){ 0 };
+}
+
+json_t *verify_report_json(const struct verify_report *v, const struct reading *r) {
+    static const char *const words[] = { [VERIFY_PROVED] = "proved",
+                                         [VERIFY_BROKEN] = "broken",
+                                         [VERIFY_UNANCHORED] = "self-consistent, not anchored" };
+    const struct seal_record *s = r->seal_envelope.statement ? &r->seal : NULL;
+    const struct open_record *o = r->open_envelope.statement ? &r->open : NULL;
+    return json_pack("{s:s, s:s*, s:s, s:b, s:s*, s:s*, s:s, s:I, s:I, s:O, s:I, s:O}", "prefix",
+                     r->prefix, "session", o ? o->session : NULL, "result", words[v->result],
+                     "sealed", v->sealed, "state", s ? s->state : NULL, "reason",
+                     s ? s->reason : NULL, "root", v->root, "objects", (json_int_t)v->objects,
+                     "bytes", (json_int_t)v->bytes, "problems", v->problems, "problemCount",
+                     (json_int_t)v->problem_count, "notes", v->notes);
+}
