@@ -193,6 +193,18 @@ $(B)/guac-load: $(B)/obj/tests/bench/load.o $(PROTO_O) $(BASE_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(call libs_of,$(BASE_PKG))
 
+# Probes of tests/it/test_sandbox*.py: loaded into the programs under test, never installed.
+PROBE_SO := $(B)/probe/preload.so $(B)/probe/backends/demo.so
+.PHONY: probes
+probes: $(PROBE_SO)
+it: probes
+$(B)/probe/preload.so: $(B)/obj/tests/probe/preload.o $(B)/obj/tests/probe/probes.o
+$(B)/probe/backends/demo.so: $(B)/obj/tests/probe/backend.o $(B)/obj/tests/probe/probes.o
+$(PROBE_SO):
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -shared $(LINK) -o $@ $^
+
 $(B)/guac-demo-shell: $(B)/obj/deploy/run/demo-shell.o $(BASE_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ $(call libs_of,$(BASE_PKG))
@@ -229,7 +241,7 @@ deps:  ## install or build what this machine lacks
 run:  ## a whole gateway on loopback with a demo target; PORT= and STATE= are honoured
 	@deploy/run/run.sh
 link:  ## another sign-in link while `make run` runs (STATE= as there)
-	@$(B)/guac-authd link --run $(or $(STATE),$(or $(XDG_STATE_HOME),$(HOME)/.local/state)/guac)/run
+	@$(B)/guac-authd link --config $(or $(STATE),$(or $(XDG_STATE_HOME),$(HOME)/.local/state)/guac)/authd.conf
 lint:  ## layers, format, static analysis, shell, types
 	@tests/lint/lint.sh
 format:

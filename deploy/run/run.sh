@@ -19,7 +19,7 @@ case $PORT in '' | *[!0-9]*) die "PORT=$PORT is no port" ;; esac
 [ "${#STATE}" -le 60 ] || die "STATE=$STATE is too long for the sockets' paths; choose a shorter one"
 
 # ---- what is needed, and the build ------------------------------------------------------------
-deploy/deps/deps.sh run
+deploy/deps/deps.sh build run >/dev/null
 make --no-print-directory -s B="$B" all
 
 run=$STATE/run logs=$STATE/log keys=$STATE/keys demo=$STATE/demo
@@ -178,17 +178,28 @@ start guacd "$B/guacd" -f --socket "$run/guacd.sock" --run "$run"
 wait_for "the recorder" test -S "$run/recorder.sock"
 wait_for "the evidence reader" test -S "$run/evidence.sock"
 wait_for guacd test -S "$run/guacd.sock"
-start authd "$B/guac-authd" --run "$run" --folder "$STATE/connections" \
-    --public-url "http://127.0.0.1:$PORT" --create-keys yes \
-    --cookie-keys "$keys/cookie" --gateway-key "$keys/gateway.pem" \
-    --audit-file "$logs/audit.jsonl" --dev-link yes --dev-user demo \
-    --dev-roles "operator auditor" --auditor-roles auditor --address-allow "127.0.0.1 ::1"
+cat >"$STATE/authd.conf" <<C
+# Written by make run.
+run = $run
+folder = $STATE/connections
+public-url = http://127.0.0.1:$PORT
+create-keys = yes
+cookie-keys = $keys/cookie
+gateway-key = $keys/gateway.pem
+audit-file = $logs/audit.jsonl
+dev-link = yes
+dev-user = demo
+dev-roles = operator auditor
+auditor-roles = auditor
+address-allow = 127.0.0.1 ::1
+C
+start authd "$B/guac-authd" --config "$STATE/authd.conf"
 wait_for authd test -S "$run/authd.sock"
 start proxy "$B/guac-proxy" --run "$run" --web "$B/web" --listen "127.0.0.1:$PORT" \
     --admin-listen "127.0.0.1:$(free_port)"
 wait_for "the page" listens "$PORT"
 
-link=$("$B/guac-authd" link --run "$run") || die "no sign-in link; see $logs/authd.log"
+link=$("$B/guac-authd" link --config "$STATE/authd.conf") || die "no sign-in link; see $logs/authd.log"
 say ""
 say "The gateway runs. Open this link, which works once (make link prints another):"
 say ""
