@@ -69,6 +69,24 @@ static inline void canvas_image(struct canvas *c) {
     buf_fini(&c->blob);
 }
 
+/* As a browser does it: the source is what was there before. */
+static inline void canvas_copy(struct canvas *c, const struct instr *in) {
+    int v[9];
+    for (size_t i = 0; i < 9; i++)
+        v[i] = canvas_int(in, i);
+    ck_assert(v[0] == 0 && v[5] == 14 && v[6] == 0);
+    int sx = v[1], sy = v[2], w = v[3], h = v[4], dx = v[7], dy = v[8];
+    ck_assert(sx >= 0 && sy >= 0 && dx >= 0 && dy >= 0 && w > 0 && h > 0);
+    ck_assert(sx + w <= c->width && dx + w <= c->width && sy + h <= c->height &&
+              dy + h <= c->height);
+    uint32_t *before = malloc((size_t)w * (size_t)h * sizeof(*before));
+    for (int y = 0; y < h; y++)
+        memcpy(before + y * w, c->pixels + (sy + y) * c->width + sx, (size_t)w * sizeof(*before));
+    for (int y = 0; y < h; y++)
+        memcpy(c->pixels + (dy + y) * c->width + dx, before + y * w, (size_t)w * sizeof(*before));
+    free(before);
+}
+
 static inline void canvas_do(struct canvas *c, const struct instr *in) {
     if (slice_is(in->opcode, "size")) {
         if (canvas_int(in, 0) == 0)
@@ -101,6 +119,8 @@ static inline void canvas_do(struct canvas *c, const struct instr *in) {
     } else if (slice_is(in->opcode, "end")) {
         c->img[3] = 0;
         canvas_image(c);
+    } else if (slice_is(in->opcode, "copy")) {
+        canvas_copy(c, in);
     } else if (slice_is(in->opcode, "cursor")) {
         c->cursors++;
     } else {

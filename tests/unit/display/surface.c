@@ -30,7 +30,7 @@ static void scribble(void) {
     surface_get_size(surface, &w, &h);
     int x = (int)below((uint32_t)w + 40) - 20, y = (int)below((uint32_t)h + 40) - 20;
     int rw = (int)below(200), rh = (int)below(90);
-    uint32_t kind = below(10);
+    uint32_t kind = below(12);
     if (kind < 4) {
         surface_fill(surface, x, y, rw, rh, below(4) * 0x505050u);
     } else if (kind < 7) {
@@ -50,7 +50,9 @@ static void scribble(void) {
         for (int i = 0; i < 256; i++)
             shape[i] = below(1u << 31) * 2;
         surface_cursor(surface, 16, 16, 3, 4, shape);
-    } else if (below(4) == 0) {
+    } else if (kind < 11) {
+        surface_copy(surface, x, y, rw, rh, x + (int)below(60) - 30, y + (int)below(60) - 30);
+    } else if (below(3) == 0) {
         ck_assert_int_eq(surface_resize(surface, 1 + (int)below(500), 1 + (int)below(400)), 0);
     }
 }

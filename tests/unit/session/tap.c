@@ -94,7 +94,7 @@ START_TEST(a_recording) {
     peer_send(&owner, "key", "108", "0");
     peer_send(&owner, "key", "65293", "1");
     for (int i = 0; i < 30; i++) { /* moves gather, clicks stay */
-        char x[8];
+        char x[16];
         snprintf(x, sizeof(x), "%d", i);
         peer_send(&owner, "mouse", x, "7", "0");
     }
@@ -131,6 +131,11 @@ START_TEST(a_recording) {
 }
 END_TEST
 
+static void wiped_fn(struct session *s, void *arg) {
+    (void)arg;
+    ck_assert_str_eq(args_str(s->args, "password"), ""); /* once connected */
+}
+
 START_TEST(secrets_stay_out) {
     rig.ask = true;
     const char *client = NULL;
@@ -146,8 +151,7 @@ START_TEST(secrets_stay_out) {
     peer_send(&owner, "argv", "0", "text/plain", "username");
     peer_stream(&owner, "0", "ada", 3);
     peer_until(&owner, "sync");
-    usleep(50000);
-    ck_assert_str_eq(args_str(rig.s->args, "password"), ""); /* wiped once connected */
+    rig_do(wiped_fn, NULL);
     gather(200);
     for (size_t i = 0; i < got_count; i++)
         ck_assert(!memmem(got[i].data, got[i].h.length, "pw-in-", 6));
@@ -163,7 +167,7 @@ static void echo_fn(struct session *s, void *arg) {
 
 static void type(const char *text, bool echoed) {
     for (; *text; text++) {
-        char keysym[8];
+        char keysym[16];
         snprintf(keysym, sizeof(keysym), "%d", *text);
         peer_send(&owner, "key", keysym, "1");
         uint64_t id = rig_event(EVENT_KEY)->key.id;
