@@ -209,8 +209,7 @@ static void *run(void *arg) {
     }
 }
 
-/* ---- secrets
- * ------------------------------------------------------------------------------------- */
+/* ---- secrets --------------------------------------------------------------------------------- */
 
 static int read_key(int dir, const char *key, struct secret_set *out, struct err *e) {
     struct stat st;
@@ -284,8 +283,7 @@ static int folder_secret(struct catalog *s, const char *namespace, const char *n
     return rc;
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void folder_free(struct catalog *s) {
     struct folder *d = (struct folder *)s;

@@ -244,8 +244,7 @@ void folder_file_load(struct folder_file *f, int folder_fd) {
     buf_wipe(&text);
 }
 
-/* ---- Secret documents
- * ---------------------------------------------------------------------------- */
+/* ---- Secret documents ------------------------------------------------------------------------ */
 
 struct search {
     const char *namespace, *name;

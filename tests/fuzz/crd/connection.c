@@ -11,8 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void whole(const struct connection *c) {
     char target[400];
-    if (!c->namespace || !c->name || !c->uid || !c->version || !c->title || !c->source || !c->roles ||
-        !c->jit.approvers || !c->host_key.keys || !c->parameters || !c->spec ||
+    if (!c->namespace || !c->name || !c->uid || !c->version || !c->title || !c->source ||
+        !c->roles || !c->jit.approvers || !c->host_key.keys || !c->parameters || !c->spec ||
         !c->recording.bucket || json_array_size(c->errors) > 66)
         abort();
     connection_target(c, target, sizeof target);

@@ -1,0 +1,157 @@
+/* Recordings, for auditors: questions go to guac-evidence, bytes come back as descriptors and pass
+ * on to the proxy unread. Opening a recording is an audit event. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "guacd/base/clock.h"
+#include "guacd/base/fdpass.h"
+#include "guacd/base/json.h"
+#include "guacd/base/util.h"
+#include "guacd/proto/status.h"
+#include "proxy/authd/route.h"
+#include "proxy/authd/used.h"
+#include "recording/name.h"
+
+#define EVIDENCE_MS 20000
+#define LIMIT_MAX 500
+#define LIMIT_DEFAULT 100
+#define REPLAY_MS (3600 * 1000) /* objects read within this of `show` belong to it */
+
+/* Takes msg. The answer's first descriptor in *fd, or -1. */
+static json_t *ask(struct exchange *x, json_t *msg, int *fd, struct err *e) {
+    char path[400];
+    int fds[FDPASS_MAX];
+    size_t nfds = FDPASS_MAX;
+    _json_ json_t *held = msg;
+    struct err ignored = { 0 };
+    *fd = -1;
+    snprintf(path, sizeof path, "%s/evidence.sock", x->a->conf.run);
+    _close_ int sock = held ? ctl_connect(path, &ignored) : -1;
+    uid_t uid = 0;
+    pid_t pid = 0;
+    if (sock < 0 || ctl_peer(sock, &uid, &pid) || !authd_trusts(x->a, uid)) {
+        err_set(e, STATUS_UPSTREAM_UNAVAILABLE, "The reader of recordings is not running.");
+        return NULL;
+    }
+    json_t *answer = ctl_call(sock, held, NULL, 0, fds, &nfds, EVIDENCE_MS, e);
+    if (!answer)
+        return NULL;
+    if (nfds)
+        *fd = fds[0];
+    for (size_t i = 1; i < nfds; i++)
+        close(fds[i]);
+    return answer;
+}
+
+static void refuse(struct exchange *x, const struct err *e) {
+    exchange_error(x, status_http(e->status), e->text,
+                   e->status == STATUS_RESOURCE_NOT_FOUND ? "Go back to the list."
+                                                          : "Try again in a moment.",
+                   NULL);
+}
+
+/* Bytes that are known in number, or not (a pipe). */
+static void pass_on(struct exchange *x, const char *type, int fd, int64_t size) {
+    struct stat st;
+    if (size < 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        size = st.st_size;
+    exchange_fd(x, type, fd, size);
+}
+
+static json_t *filter_of(const struct exchange *x) {
+    static const char *const keys[] = { "person", "connection", "protocol", "from", "to", "state" };
+    json_t *filter = json_object();
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        const char *value = query_get(&x->query, keys[i], "");
+        if (*value)
+            json_object_set_new(filter, keys[i], json_string(value));
+    }
+    return filter;
+}
+
+void api_recordings(struct exchange *x) {
+    struct err e = { 0 };
+    int fd;
+    long limit = strtol(query_get(&x->query, "limit", "0"), NULL, 10);
+    const char *after = query_get(&x->query, "after", "");
+    limit = limit <= 0 ? LIMIT_DEFAULT : MIN_OF(limit, LIMIT_MAX);
+    json_t *msg =
+        json_pack("{s:s, s:o, s:i}", "op", "list", "filter", filter_of(x), "limit", (int)limit);
+    if (*after)
+        json_object_set_new(msg, "after", json_string(after));
+    _json_ json_t *answer = ask(x, msg, &fd, &e);
+    if (!answer) {
+        refuse(x, &e);
+        return;
+    }
+    if (fd >= 0) {
+        pass_on(x, "application/json; charset=utf-8", fd, json_num(answer, "size", -1));
+        return;
+    }
+    json_object_del(answer, "ok");
+    exchange_json(x, 200, json_incref(answer));
+}
+
+static void audit(struct exchange *x, enum audit_kind kind, const char *id, const char *object) {
+    struct audit_event ev = { .kind = kind,
+                              .success = true,
+                              .who = x->who,
+                              .peer = x->peer,
+                              .message = "a recording was read",
+                              .detail =
+                                  json_pack("{s:s, s:s}", "recording", id, "object", object) };
+    audit_write(x->a->audit, &ev);
+}
+
+void api_recording(struct exchange *x) {
+    struct err e = { 0 };
+    int fd;
+    const char *id = x->params[0];
+    if (!uuid_valid(id, strlen(id))) {
+        err_set(&e, STATUS_RESOURCE_NOT_FOUND, "There is no such recording.");
+        refuse(x, &e);
+        return;
+    }
+    _json_ json_t *answer = ask(x, json_pack("{s:s, s:s}", "op", "show", "id", id), &fd, &e);
+    if (!answer || fd < 0) {
+        if (answer)
+            err_set(&e, STATUS_UPSTREAM_ERROR, "The reader of recordings sent nothing.");
+        refuse(x, &e);
+        return;
+    }
+    audit(x, AUDIT_REPLAY, id, "");
+    used_note(x->a->replays, x->who->sub, id, (int64_t)clock_wall_ms());
+    pass_on(x, "application/json; charset=utf-8", fd, json_num(answer, "size", -1));
+}
+
+void api_recording_object(struct exchange *x) {
+    struct err e = { 0 };
+    struct name name;
+    char disposition[NAME_SIZE + 64];
+    int fd;
+    const char *id = x->params[0], *object = x->params[1];
+    if (!uuid_valid(id, strlen(id)) || !name_parse(object, strlen(object), &name)) {
+        err_set(&e, STATUS_RESOURCE_NOT_FOUND, "There is no such object.");
+        refuse(x, &e);
+        return;
+    }
+    _json_ json_t *answer =
+        ask(x, json_pack("{s:s, s:s, s:s}", "op", "object", "id", id, "name", object), &fd, &e);
+    if (!answer || fd < 0) {
+        if (answer)
+            err_set(&e, STATUS_UPSTREAM_ERROR, "The reader of recordings sent nothing.");
+        refuse(x, &e);
+        return;
+    }
+    /* A player opens the recording first; whoever takes pieces without is told apart. */
+    int64_t now = (int64_t)clock_wall_ms();
+    if (now - used_last(x->a->replays, x->who->sub, id) > REPLAY_MS) {
+        audit(x, AUDIT_REPLAY_OBJECT, id, object);
+        used_note(x->a->replays, x->who->sub, id, now);
+    }
+    snprintf(disposition, sizeof disposition, "attachment; filename=\"%.79s\"", object);
+    exchange_header(x, "content-disposition", disposition);
+    pass_on(x, "application/octet-stream", fd, json_num(answer, "size", -1));
+}

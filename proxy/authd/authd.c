@@ -1,0 +1,117 @@
+/* The few questions that need several parts at once. */
+#include "proxy/authd/authd.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guacd/base/clock.h"
+#include "guacd/base/json.h"
+#include "guacd/proto/status.h"
+
+#define OFFSET_FRESH_MS 60000
+
+int authd_seal(struct authd *a, const char *purpose, const json_t *content, struct buf *out,
+               struct err *e) {
+    pthread_rwlock_rdlock(&a->keys_lock);
+    int rc = cookie_seal(a->keys, purpose, content, out, e);
+    pthread_rwlock_unlock(&a->keys_lock);
+    return rc;
+}
+
+json_t *authd_open(struct authd *a, const char *purpose, const char *text, size_t len,
+                   struct err *e) {
+    pthread_rwlock_rdlock(&a->keys_lock);
+    json_t *content = cookie_open(a->keys, purpose, text, len, e);
+    pthread_rwlock_unlock(&a->keys_lock);
+    return content;
+}
+
+void authd_csrf(struct authd *a, const char *sid, char out[COOKIE_CSRF_LEN + 1]) {
+    pthread_rwlock_rdlock(&a->keys_lock);
+    cookie_csrf(a->keys, sid, out);
+    pthread_rwlock_unlock(&a->keys_lock);
+}
+
+bool authd_csrf_check(struct authd *a, const char *sid, const char *token) {
+    pthread_rwlock_rdlock(&a->keys_lock);
+    bool ok = cookie_csrf_check(a->keys, sid, token);
+    pthread_rwlock_unlock(&a->keys_lock);
+    return ok;
+}
+
+void authd_new_keys(struct authd *a, struct cookie_keys *keys) {
+    pthread_rwlock_wrlock(&a->keys_lock);
+    struct cookie_keys *old = a->keys;
+    a->keys = keys;
+    pthread_rwlock_unlock(&a->keys_lock);
+    cookie_keys_free(old);
+}
+
+bool authd_trusts(const struct authd *a, unsigned uid) {
+    bool known = uid == geteuid();
+    for (size_t i = 0; i < a->conf.uid_count; i++)
+        known |= a->conf.uids[i] == uid;
+    return known;
+}
+
+uint64_t authd_generation(struct authd *a) {
+    struct snapshot *s = catalog_snapshot(a->catalog);
+    uint64_t g = s->generation + atomic_load(&a->session_changes);
+    snapshot_unref(s);
+    return g;
+}
+
+int64_t authd_clock_offset(struct authd *a) {
+    int64_t at = atomic_load(&a->clock_offset_at);
+    return at && (int64_t)clock_ms() - at < OFFSET_FRESH_MS ? atomic_load(&a->clock_offset_ms) : 0;
+}
+
+struct collected {
+    struct policy_session *list;
+    size_t count, room;
+    const char *sub;
+};
+
+/* This person's sessions. Only how many they are is asked, so no text is kept. */
+static void collect(void *arg, const struct session *one) {
+    struct collected *c = arg;
+    if (strcmp(one->sub, c->sub) == 0 && c->count < c->room)
+        c->list[c->count++] = (struct policy_session){ c->sub, "" };
+}
+
+void authd_decide(struct authd *a, const struct identity *who, const struct connection *c,
+                  const struct snapshot *snapshot, bool resuming, struct decision *out) {
+    struct policies p = { .config = &a->policy,
+                          .environments = snapshot->policies,
+                          .environment_count = snapshot->policy_count,
+                          .clock_offset_ms = authd_clock_offset(a) };
+    size_t room = a->policy.sessions_per_person && who ? sessions_count(a->sessions) + 16 : 0;
+    struct collected own = { room ? calloc(room, sizeof *own.list) : NULL, 0, 0,
+                             who ? who->sub : "" };
+    if (own.list) {
+        own.room = room;
+        sessions_each(a->sessions, collect, &own);
+    }
+    struct policy_sessions sessions = { own.list, own.count, resuming };
+    decide(who, c, &p, NULL, &sessions, (int64_t)clock_wall_ms(), out);
+    free(own.list);
+}
+
+bool authd_can_audit(const struct authd *a, const struct identity *who) {
+    return identity_has_any(who, a->conf.auditors);
+}
+
+bool authd_can_moderate(const struct authd *a, const struct identity *who) {
+    return identity_has_any(who, a->conf.moderators);
+}
+
+bool authd_can_operate(const struct authd *a, const struct identity *who,
+                       const struct snapshot *snapshot) {
+    if (json_array_size(a->conf.operators) > 0)
+        return identity_has_any(who, a->conf.operators);
+    for (size_t i = 0; i < snapshot->count; i++)
+        if (identity_has_any(who, snapshot->connections[i]->roles))
+            return true;
+    return false;
+}

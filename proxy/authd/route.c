@@ -1,0 +1,89 @@
+/* The table is the interface: a new route is a row. */
+#include "proxy/authd/route.h"
+
+#include <string.h>
+
+#include "guacd/base/util.h"
+
+static const struct route routes[] = {
+    { "GET", "/auth/login", GUARD_NAVIGATION, WHO_ALL, signin_login },
+    { "GET", "/auth/callback", GUARD_NAVIGATION, WHO_ALL, signin_callback },
+    { "GET", "/auth/link", GUARD_NAVIGATION, WHO_ALL, signin_link },
+    { "GET", "/auth/methods", GUARD_READ, WHO_ALL, signin_methods },
+    { "POST", "/auth/refresh", GUARD_CHANGE, WHO_STALE, signin_refresh },
+    { "POST", "/auth/logout", GUARD_CHANGE, WHO_STALE, signin_logout },
+    { "GET", "/api/me", GUARD_READ, WHO_SIGNED_IN, api_me },
+    { "GET", "/api/connections", GUARD_READ, WHO_SIGNED_IN, api_connections },
+    { "GET", "/api/sessions", GUARD_READ, WHO_SIGNED_IN, api_sessions },
+    { "POST", "/api/sessions/:id/end", GUARD_CHANGE, WHO_SIGNED_IN, api_session_end },
+    { "GET", "/api/recordings", GUARD_READ, WHO_AUDITOR, api_recordings },
+    { "GET", "/api/recordings/:id", GUARD_READ, WHO_AUDITOR, api_recording },
+    { "GET", "/api/recordings/:id/objects/:name", GUARD_READ, WHO_AUDITOR, api_recording_object },
+};
+
+bool route_match(const char *pattern, const char *path, char params[EXCHANGE_PARAMS][254]) {
+    size_t n = 0;
+    while (*pattern) {
+        if (*pattern == ':') {
+            size_t len = strcspn(path, "/");
+            pattern += strcspn(pattern, "/");
+            if (len == 0 || n == EXCHANGE_PARAMS || !query_segment(path, len, params[n++], 254))
+                return false;
+            path += len;
+        } else if (*pattern++ != *path++) {
+            return false;
+        }
+    }
+    return *path == '\0';
+}
+
+/* HEAD is GET without a body, which the proxy leaves out. */
+static const struct route *find(struct exchange *x, bool *known_path) {
+    const char *method = strcmp(x->method, "HEAD") == 0 ? "GET" : x->method;
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+        if (!route_match(routes[i].path, x->path, x->params))
+            continue;
+        *known_path = true;
+        if (strcmp(routes[i].method, method) == 0)
+            return &routes[i];
+    }
+    return NULL;
+}
+
+/* FAILURE_NONE: may go on. detail: what to add to the failure's own sentence. */
+static enum failure admit(struct exchange *x, const struct route *r, const char **detail) {
+    enum failure f = guard_check(r->guard, x->origin, x->fetch_site, x->a->conf.origin);
+    if (f != FAILURE_NONE)
+        return f;
+    if (r->who == WHO_ALL)
+        return FAILURE_NONE;
+    exchange_identify(x);
+    bool stale = x->nobody == FAILURE_EXPIRED && r->who == WHO_STALE;
+    if (x->nobody != FAILURE_NONE && !stale)
+        return x->nobody;
+    if (r->guard == GUARD_CHANGE && !authd_csrf_check(x->a, x->who->sid, x->csrf))
+        return FAILURE_CSRF;
+    if (r->who == WHO_AUDITOR && !authd_can_audit(x->a, x->who)) {
+        *detail = "Recordings are for auditors.";
+        return FAILURE_FORBIDDEN;
+    }
+    return FAILURE_NONE;
+}
+
+void route_run(struct exchange *x) {
+    bool known_path = false;
+    const char *detail = NULL;
+    const struct route *r = find(x, &known_path);
+    if (!r) {
+        exchange_error(x, known_path ? 405 : 404,
+                       known_path ? "This address does not take that method."
+                                  : "There is nothing at this address.",
+                       "Check the address.", NULL);
+        return;
+    }
+    enum failure f = admit(x, r, &detail);
+    if (f != FAILURE_NONE)
+        exchange_fail(x, f, detail);
+    else
+        r->handle(x);
+}

@@ -1,0 +1,45 @@
+/* Which handler answers a path, and who may come that far. */
+#ifndef GUAC_AUTHD_ROUTE_H
+#define GUAC_AUTHD_ROUTE_H
+
+#include "proxy/authd/exchange.h"
+#include "proxy/authd/guard.h"
+
+enum route_who {
+    WHO_ALL,
+    WHO_STALE, /* signed in once: claims past their time will do */
+    WHO_SIGNED_IN,
+    WHO_AUDITOR,
+};
+
+struct route {
+    const char *method;
+    const char *path;      /* "/api/sessions/:id/end": a name takes one segment */
+    enum guard_kind guard; /* GUARD_CHANGE asks for the CSRF token, too */
+    enum route_who who;
+    void (*handle)(struct exchange *x);
+};
+
+/* Finds, checks, calls. Afterwards x holds an answer, or is to be parked. */
+void route_run(struct exchange *x);
+/* Pure: does the path fit? Fills params. */
+bool route_match(const char *pattern, const char *path, char params[EXCHANGE_PARAMS][254]);
+
+/* signin.c */
+void signin_login(struct exchange *x);
+void signin_callback(struct exchange *x);
+void signin_link(struct exchange *x);
+void signin_refresh(struct exchange *x);
+void signin_logout(struct exchange *x);
+void signin_methods(struct exchange *x);
+/* api.c */
+void api_me(struct exchange *x);
+void api_connections(struct exchange *x);
+void api_sessions(struct exchange *x);
+void api_session_end(struct exchange *x);
+/* api_recordings.c */
+void api_recordings(struct exchange *x);
+void api_recording(struct exchange *x);
+void api_recording_object(struct exchange *x);
+
+#endif

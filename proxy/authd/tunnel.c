@@ -1,0 +1,228 @@
+/* Decide, record, connect: in this order, and every way out closes what the steps before it opened.
+ */
+#include "proxy/authd/tunnel.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "guacd/base/clock.h"
+#include "guacd/base/fdpass.h"
+#include "guacd/base/json.h"
+#include "guacd/base/log.h"
+#include "guacd/base/util.h"
+#include "guacd/proto/status.h"
+#include "proxy/authd/launch.h"
+#include "proxy/authd/record.h"
+#include "proxy/authd/stats.h"
+#include "proxy/authd/used.h"
+
+#define RULE_SIZE 320
+
+static void snapshot_drop(struct snapshot **s) {
+    snapshot_unref(*s);
+}
+static void args_drop(struct args **a) {
+    args_free(*a);
+}
+
+static void audit(struct authd *a, const struct tunnel_request *rq, enum audit_kind kind, bool ok,
+                  const char *session, const char *connection, const char *rule, const char *text) {
+    struct audit_event ev = { .kind = kind,
+                              .success = ok,
+                              .session = session,
+                              .who = rq->who,
+                              .peer = rq->peer,
+                              .message = text,
+                              .detail =
+                                  json_pack("{s:s, s:s}", "connection", connection, "rule", rule) };
+    audit_write(a->audit, &ev);
+}
+
+/* Decide, tell, count. */
+static int judge(struct authd *a, const struct tunnel_request *rq, const struct connection *c,
+                 const struct snapshot *snapshot, bool resuming, const char *session,
+                 struct decision *d, char *rule, struct err *e) {
+    char name[400];
+    snprintf(name, sizeof name, "%s/%s", c->namespace, c->name);
+    authd_decide(a, rq->who, c, snapshot, resuming, d);
+    metric_add(d->allow ? &stats_decisions_allowed : &stats_decisions_refused, 1);
+    if (!d->allow || !resuming)
+        audit(a, rq, AUDIT_DECISION, d->allow, d->allow ? session : NULL, name, d->name, d->why);
+    if (d->allow)
+        return 0;
+    snprintf(rule, RULE_SIZE, "%s", d->name);
+    return err_set(e, d->status, "%s %s", d->why, d->advice);
+}
+
+static void set_name(struct handshake_info *info, const char *name) {
+    size_t n = strlen(name);
+    if (n < sizeof info->name)
+        memcpy(info->name, name, n + 1);
+}
+
+/* ---- a new session --------------------------------------------------------------------------- */
+
+static int connect_guacd(struct authd *a, const struct connection *c, struct tunnel_request *rq,
+                         const struct args *args, const char *id, int tap, int *fd, struct err *e) {
+    char path[400];
+    snprintf(path, sizeof path, "%s/guacd.sock", a->conf.run);
+    _close_ int sock = stream_connect(path, e);
+    if (sock < 0) {
+        log_error("%s", e->text);
+        return err_set(e, STATUS_UPSTREAM_UNAVAILABLE,
+                       "guacd is not running. Try again in a moment.");
+    }
+    set_name(&rq->display.info, rq->who->name);
+    if (launch_handshake(sock, c->protocol->name, tap, &rq->display.info, args, id, e))
+        return -1;
+    *fd = steal_fd(&sock);
+    return 0;
+}
+
+static int read_secrets(struct authd *a, const struct connection *c, struct secret_set *out,
+                        struct err *e) {
+    if (c->credentials.from != CREDENTIALS_SECRET)
+        return 0;
+    if (catalog_secret(a->catalog, c->namespace, c->credentials.secret, out, e) == 0)
+        return 0;
+    log_error("connection %s/%s: %s", c->namespace, c->name, e->text);
+    return err_set(e, STATUS_SERVER_ERROR,
+                   "This connection's credentials cannot be read. Tell who wrote it.");
+}
+
+static int start(struct authd *a, struct tunnel_request *rq, const struct connection *c,
+                 const struct decision *d, const char *id, int64_t started, int *fd,
+                 struct err *e) {
+    char target[300];
+    struct secret_set secrets __attribute__((cleanup(secret_set_fini))) = { 0 };
+    if (read_secrets(a, c, &secrets, e))
+        return -1;
+    struct launch l = { &a->conf, c, rq->who, d, &secrets, id, started };
+    struct args *args __attribute__((cleanup(args_drop))) = launch_args(&l, e);
+    if (!args)
+        return -1;
+    connection_target(c, target, sizeof target);
+    struct record_want want = { id, target, started, c, rq->who, d };
+    _close_ int tap = -1;
+    if (record_open(a, &want, &tap, e))
+        return -1;
+    if (connect_guacd(a, c, rq, args, id, tap, fd, e) == 0)
+        return 0;
+    record_drop(a, id);
+    return -1;
+}
+
+static void note(struct authd *a, const struct tunnel_request *rq, const struct connection *c,
+                 const char *id, const char *name, int64_t started) {
+    struct session one = { .connection = (char *)(uintptr_t)name,
+                           .protocol = (char *)(uintptr_t)c->protocol->name,
+                           .sub = rq->who->sub,
+                           .name = rq->who->name,
+                           .recording = (char *)(uintptr_t) "recorded",
+                           .started = started,
+                           .users = 1 };
+    memcpy(one.id, id, UUID_LEN + 1);
+    sessions_add(a->sessions, &one);
+    used_note(a->used, rq->who->sub, name, started);
+}
+
+static int open_new(struct authd *a, struct tunnel_request *rq, int *fd, char id[UUID_LEN + 1],
+                    char *rule, struct err *e) {
+    struct snapshot *snapshot __attribute__((cleanup(snapshot_drop))) =
+        catalog_snapshot(a->catalog);
+    const struct connection *c = snapshot_find(snapshot, rq->display.namespace, rq->display.name);
+    struct decision d;
+    char name[400];
+    snprintf(name, sizeof name, "%s/%s", rq->display.namespace, rq->display.name);
+    if (!c) {
+        snprintf(rule, RULE_SIZE, "connection-exists");
+        audit(a, rq, AUDIT_DECISION, false, NULL, name, rule, "there is no such connection");
+        metric_add(&stats_decisions_refused, 1);
+        return err_set(e, STATUS_RESOURCE_NOT_FOUND,
+                       "There is no connection %s. It may have been renamed or removed.", name);
+    }
+    int64_t started = (int64_t)clock_wall_ms();
+    uuid_v7(id, (uint64_t)started);
+    if (judge(a, rq, c, snapshot, false, id, &d, rule, e))
+        return -1;
+    if (start(a, rq, c, &d, id, started, fd, e)) {
+        metric_add(&stats_session_failures, 1);
+        audit(a, rq, AUDIT_SESSION_FAILED, false, id, name, "", e->text);
+        return -1;
+    }
+    metric_add(&stats_sessions_started, 1);
+    audit(a, rq, AUDIT_SESSION_START, true, id, name, "", "the session began");
+    note(a, rq, c, id, name, started);
+    return 0;
+}
+
+/* ---- back into a running one ----------------------------------------------------------------- */
+
+static int join(struct authd *a, struct tunnel_request *rq, const json_t *info, int *fd,
+                struct err *e) {
+    const char *id = rq->display.session;
+    const struct protocol *p = protocol_find(json_str(info, "protocol", ""));
+    struct args *args __attribute__((cleanup(args_drop))) = p ? args_new(p) : NULL;
+    int pair[2];
+    if (!args)
+        return err_set(e, STATUS_SERVER_ERROR, "the session speaks an unknown protocol");
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+        return err_errno(e, STATUS_SERVER_BUSY, "no socket for the tunnel");
+    _close_ int ours = pair[0];
+    _close_ int theirs = pair[1];
+    _json_ json_t *answer =
+        sessions_call(a->sessions, id,
+                      json_pack("{s:s, s:s, s:s, s:s, s:b}", "op", "join", "role", "owner", "user",
+                                rq->who->sub, "name", rq->who->name, "replace", true),
+                      &theirs, 1, e);
+    if (!answer)
+        return -1;
+    close(steal_fd(&theirs));
+    set_name(&rq->display.info, rq->who->name);
+    if (launch_handshake(ours, NULL, -1, &rq->display.info, args, id, e))
+        return -1;
+    *fd = steal_fd(&ours);
+    return 0;
+}
+
+static int rejoin(struct authd *a, struct tunnel_request *rq, int *fd, char id[UUID_LEN + 1],
+                  char *rule, struct err *e) {
+    struct snapshot *snapshot __attribute__((cleanup(snapshot_drop))) =
+        catalog_snapshot(a->catalog);
+    const char *session = rq->display.session;
+    char namespace[64] = "";
+    struct decision d;
+    _json_ json_t *info = sessions_info(a->sessions, session, e);
+    if (!info)
+        return e->status == STATUS_RESOURCE_NOT_FOUND
+                   ? err_set(e, STATUS_RESOURCE_NOT_FOUND,
+                             "This session is over. Open the connection again.")
+                   : -1;
+    const char *name = json_str(info, "connection", ""), *slash = strchr(name, '/');
+    if (strcmp(json_str(info, "owner", ""), rq->who->sub) != 0) {
+        snprintf(rule, RULE_SIZE, "session-owner");
+        audit(a, rq, AUDIT_DECISION, false, NULL, name, rule, "the session is another person's");
+        metric_add(&stats_decisions_refused, 1);
+        return err_set(e, STATUS_CLIENT_FORBIDDEN, "This session belongs to somebody else.");
+    }
+    /* A role or a connection that is gone ends the right to come back, too. */
+    if (slash && (size_t)(slash - name) < sizeof namespace)
+        memcpy(namespace, name, (size_t)(slash - name));
+    const struct connection *c = slash ? snapshot_find(snapshot, namespace, slash + 1) : NULL;
+    if (!c)
+        return err_set(e, STATUS_RESOURCE_NOT_FOUND, "Its connection %s is not there any more.",
+                       name);
+    if (judge(a, rq, c, snapshot, true, session, &d, rule, e) || join(a, rq, info, fd, e))
+        return -1;
+    memcpy(id, session, UUID_LEN + 1);
+    metric_add(&stats_sessions_resumed, 1);
+    audit(a, rq, AUDIT_SESSION_RESUME, true, id, name, "", "the owner came back");
+    return 0;
+}
+
+int tunnel_open(struct authd *a, struct tunnel_request *rq, int *fd, char id[UUID_LEN + 1],
+                char *rule, struct err *e) {
+    *rule = '\0';
+    return *rq->display.session ? rejoin(a, rq, fd, id, rule, e) : open_new(a, rq, fd, id, rule, e);
+}
