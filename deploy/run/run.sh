@@ -94,7 +94,7 @@ make_key ed25519 "$demo/user_key"
 home=$demo/home
 if [ "$(id -u)" = 0 ]; then
     home=$(cat "$demo/home-path" 2>/dev/null || true)
-    [ -n "$home" ] && [ -O "$home/.bashrc" ] || home=$(mktemp -d /tmp/guac-demo.XXXXXX)
+    [ -n "$home" ] && [ -f "$home/.bashrc" ] || home=$(mktemp -d /tmp/guac-demo.XXXXXX)
     echo "$home" >"$demo/home-path"
 fi
 mkdir -p "$home"
@@ -110,8 +110,7 @@ fi
 RC
 me=$(id -un)
 if [ "$(id -u)" = 0 ]; then
-    chown nobody: "$home"
-    chmod 644 "$home/.bashrc"
+    chown nobody: "$home" "$home/.bashrc"
     mkdir -p /run/sshd
 fi
 demo_port=$(cat "$demo/port" 2>/dev/null || true)

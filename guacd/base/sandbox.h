@@ -38,6 +38,7 @@ struct sandbox_profile {
     size_t bind_port_count;
     bool any_connect; /* ports not limited (a second layer does it later) */
     bool any_bind;    /* the same for bind; TCP only, as all of this */
+    bool memory_files; /* memfd_create, for large answers; execveat stays refused */
     bool allow_exec;  /* guacd only; else execve and friends answer EPERM */
     bool libraries;   /* loader paths (RUNPATH among them), libc's files and the usual
                          devices are readable */

@@ -13,10 +13,10 @@
 
 #define DENY SCMP_ACT_ERRNO(EPERM)
 
+static const char *const memory[] = { "memfd_create", NULL };
 static const char *const always[] = {
     /* code from memory, other processes */
     "execveat",
-    "memfd_create",
     "memfd_secret",
     "process_vm_readv",
     "process_vm_writev",
@@ -191,7 +191,7 @@ static int deny_fast_open(scmp_filter_ctx f, int r) {
                               SCMP_A3_64(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN), r);
 }
 
-int sandbox_deny(bool allow_exec, struct err *e) {
+int sandbox_deny(bool allow_exec, bool memory_files, struct err *e) {
     scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
     int r = f ? 0 : -ENOMEM;
     r = sandbox_filter_names(f, DENY, always, r);
@@ -200,6 +200,8 @@ int sandbox_deny(bool allow_exec, struct err *e) {
 #else
     (void)unless_sanitizer;
 #endif
+    if (!memory_files)
+        r = sandbox_filter_names(f, DENY, memory, r);
     r = deny_clones(f, allow_exec, r);
     r = deny_families(f, r);
     r = deny_protocols(f, r);

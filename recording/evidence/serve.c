@@ -274,6 +274,7 @@ static int enter_sandbox(const struct evidence *v, struct err *e) {
                                              .connect_ports = port ? &port : NULL,
                                              .connect_port_count = port ? 1 : 0,
                                              .libraries = true,
+                                             .memory_files = true,
                                              .tls = true };
     const struct sandbox_options options = { .allow_no_seccomp = v->config->allow_no_seccomp };
     return sandbox_begin(e) < 0 ? -1 : sandbox_enter(&profile, &options, e);
