@@ -34,6 +34,7 @@ part_check() {
     need xterm test
     need xwd test
     need xrandr test
+    need xprop test
     need xclip test
     need xdotool test
     need openssl run
@@ -120,11 +121,13 @@ desk() { # TYPE: something to show and to type into
     d=:$(cat "$1.display")
     : >"typed.$1"
     hold "$1-openbox" env DISPLAY="$d" openbox --sm-disable
+    wait_for 15 "openbox on $1" sh -c \
+        "DISPLAY=$d xprop -root _NET_SUPPORTING_WM_CHECK | grep -q 'window id'"
     hold "$1-xterm" env DISPLAY="$d" xterm -fa Mono -fs 10 -geometry 60x16+40+40 -T typed +sb \
         -xrm 'XTerm*cursorBlink: false' -xrm 'XTerm*allowWindowOps: false' \
         -e sh -c "exec cat >'$dir/typed.$1'"
     wait_for 15 "xterm on $1" sh -c \
-        "DISPLAY=$d xdotool search --onlyvisible --class xterm windowactivate --sync"
+        "DISPLAY=$d xdotool search --onlyvisible --class xterm windowactivate"
 }
 
 part_start() {

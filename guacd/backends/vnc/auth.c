@@ -31,7 +31,7 @@ static void tidy(char *text) {
 }
 
 static void __attribute__((format(printf, 1, 2))) on_log(const char *format, ...) {
-    static const char reason[] = "VNC connection failed: ";
+    static const char reason[] = "VNC connection failed:";
     struct vnc *v = current;
     if (!v)
         return;
@@ -43,8 +43,10 @@ static void __attribute__((format(printf, 1, 2))) on_log(const char *format, ...
     tidy(line);
     if (begins(line, "TLS session initialized"))
         vnc_tls_begin(v);
-    if (begins(line, reason))
-        snprintf(v->refused, sizeof(v->refused), "%s", line + strlen(reason));
+    if (begins(line, reason)) {
+        const char *why = line + strlen(reason);
+        snprintf(v->refused, sizeof(v->refused), "%s", *why ? why + 1 : "it gave no reason");
+    }
     memcpy(v->said, line, sizeof(line));
     log_debug("libvncclient: %s", line);
 }

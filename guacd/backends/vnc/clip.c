@@ -1,6 +1,5 @@
 #include "guacd/backends/vnc/clip.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "guacd/base/enc.h"
@@ -86,6 +85,18 @@ int clip_to_utf8(enum clip_encoding from, const void *data, size_t len, struct b
             return -1;
     }
     return cr ? add(out, '\r') : 0;
+}
+
+bool clip_is_latin1(const char *text, size_t len) {
+    while (len > 0) {
+        uint32_t cp;
+        size_t n = next(CLIP_UTF8, (const uint8_t *)text, len, false, &cp);
+        if (cp > 0xFF)
+            return false;
+        text += n;
+        len -= n;
+    }
+    return true;
 }
 
 static uint8_t to_cp1252(uint32_t cp) {

@@ -3,6 +3,7 @@
 #ifndef GUAC_VNC_CLIP_H
 #define GUAC_VNC_CLIP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "guacd/base/buf.h"
@@ -14,6 +15,8 @@ enum clip_encoding clip_encoding_parse(const char *name);
 /* Append as UTF-8. What cannot be read becomes U+FFFD; CR LF becomes LF; ends at the first NUL (of
  * the encoding's width). UTF-16 is little-endian unless a mark says otherwise. -1: out is full. */
 int clip_to_utf8(enum clip_encoding from, const void *data, size_t len, struct buf *out);
+/* Whether all of it is in Latin-1, the encoding of RFB's own cut text. */
+bool clip_is_latin1(const char *text, size_t len);
 /* Append UTF-8 text in that encoding, without mark. What it cannot say becomes '?'. */
 int clip_from_utf8(enum clip_encoding to, const char *text, size_t len, struct buf *out);
 

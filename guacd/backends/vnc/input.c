@@ -46,16 +46,17 @@ static void on_clipboard(struct vnc *v, const struct event *ev) {
         log_warning("a clipboard of %zu bytes is too long for VNC", ev->len);
         return;
     }
+    bool extended = v->client->extendedClipboardServerCapabilities;
     struct buf text;
     buf_init(&text, CLIP_GROWTH * (ev->len + 1));
-    enum clip_encoding to =
-        v->client->extendedClipboardServerCapabilities ? CLIP_UTF8 : v->encoding;
-    if (clip_from_utf8(to, ev->data, ev->len, &text) == 0) {
-        if (v->client->extendedClipboardServerCapabilities)
-            SendClientCutTextUTF8(v->client, text.data, (int)text.len);
-        else
-            SendClientCutText(v->client, text.data, (int)text.len);
-    }
+    /* Old cut text first, in any case: libvncserver announces the extended clipboard on behalf of
+     * servers that then drop it (x11vnc). TigerVNC takes the later one. */
+    if (clip_from_utf8(extended ? CLIP_LATIN1 : v->encoding, ev->data, ev->len, &text) == 0)
+        SendClientCutText(v->client, text.data, (int)text.len);
+    buf_clear(&text);
+    if (extended && !clip_is_latin1(ev->data, ev->len) &&
+        clip_from_utf8(CLIP_UTF8, ev->data, ev->len, &text) == 0)
+        SendClientCutTextUTF8(v->client, text.data, (int)text.len);
     buf_wipe(&text);
 }
 
