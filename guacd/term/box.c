@@ -212,7 +212,7 @@ static void block(const struct canvas *c, uint32_t cp) {
     if (cp == 0x2580)
         fill(c, 0, 0, c->w, part(c->h, 1, 2), 255);
     else if (cp <= 0x2588)
-        fill(c, 0, c->h - part(c->h, (int)cp - 0x2580, 8), c->w, c->h, 255);
+        fill(c, 0, part(c->h, 0x2588 - (int)cp, 8), c->w, c->h, 255);
     else if (cp <= 0x258F)
         fill(c, 0, 0, part(c->w, 0x2590 - (int)cp, 8), c->h, 255);
     else if (cp == 0x2590)
@@ -222,7 +222,7 @@ static void block(const struct canvas *c, uint32_t cp) {
     else if (cp == 0x2594)
         fill(c, 0, 0, c->w, part(c->h, 1, 8), 255);
     else if (cp == 0x2595)
-        fill(c, c->w - part(c->w, 1, 8), 0, c->w, c->h, 255);
+        fill(c, part(c->w, 7, 8), 0, c->w, c->h, 255);
     else
         quadrants(c, quads[cp - 0x2596]);
 }

@@ -212,6 +212,9 @@ static void with_intermediate(struct term *t, const struct scan_csi *q) {
         term_reset(t, false);
         break;
     case '"' << 8 | 'q':
+        t->modes.protect = q->param[0] == 1;
+        forward(t, q);
+        break;
     case '\'' << 8 | '}':
     case '\'' << 8 | '~':
         forward(t, q);
@@ -255,8 +258,10 @@ void term_escape(struct term *t, char intermediate, char final) {
     if (intermediate) {
         /* Character sets, and the screen of E's. Double-width lines and 8-bit answers are not
          * for a UTF-8 terminal. */
-        if (strchr("()*+", intermediate) || (intermediate == '#' && final == '8'))
-            emu_write(t, "\033%c%c", intermediate, final);
+        if (strchr("()*+", intermediate))
+            emu_charset(t, intermediate, final);
+        else if (intermediate == '#' && final == '8')
+            emu_write(t, "\033#8");
         return;
     }
     switch (final) {
@@ -279,17 +284,16 @@ void term_escape(struct term *t, char intermediate, char final) {
     case 'Z':
         term_sendf(t, "\033[?62;22c");
         break;
-    case 'D':
-    case 'E':
-    case 'H':
-    case 'M':
     case 'N':
     case 'O':
     case 'n':
     case 'o':
-    case '|':
-    case '}':
-    case '~':
+        emu_charset(t, 0, final);
+        break;
+    case 'D':
+    case 'E':
+    case 'H':
+    case 'M':
         emu_write(t, "\033%c", final);
         break;
     default:

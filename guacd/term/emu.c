@@ -42,11 +42,10 @@ void term_pen_refresh(struct term *t) {
     struct style bg = { .bg = t->pen.bg };
     t->pen_bits = cell_make(0, term_style(t, &t->pen));
     t->blank = bg.bg ? cell_make(0, term_style(t, &bg)) : 0;
-}
-
-static inline void pen(struct term *t) {
-    if (t->pen_stale)
-        term_pen_refresh(t);
+    /* Printed blanks are the same as erased ones unless something of the style shows on them. */
+    t->pen_space = t->pen.attrs & (ATTR_UNDERLINE | ATTR_STRIKE | ATTR_OVERLINE) ? t->pen_bits | ' '
+                   : t->pen.attrs & ATTR_REVERSE                                 ? t->pen_bits
+                                                                                 : t->blank;
 }
 
 /* ---- what stands in a cell ------------------------------------------------------------------- */
@@ -114,7 +113,8 @@ static void echo_check(struct term *t, uint32_t cp, VTermPos pos, int width) {
 static int on_putglyph(VTermGlyphInfo *info, VTermPos pos, void *user) {
     struct term *t = user;
     const uint32_t *chars = info->chars;
-    pen(t);
+    if (t->pen_stale)
+        term_pen_refresh(t);
     if (info->width <= 0 || info->width > 2) {
         size_t n = 0;
         while (n < CLUSTER_MAX && chars[n])
@@ -138,14 +138,10 @@ static int on_putglyph(VTermGlyphInfo *info, VTermPos pos, void *user) {
         ch = cluster(t, chars, n);
     } else if (ch > 0x10FFFF) {
         ch = 0xFFFD;
-    } else if (ch == ' ' && !(t->pen.attrs & (ATTR_UNDERLINE | ATTR_STRIKE | ATTR_OVERLINE))) {
-        ch = 0; /* so that erased and printed blanks are the same */
     }
     if (t->echo.count)
         echo_check(t, chars[0], pos, info->width);
-    cell_t cell = t->pen_bits | ch;
-    if (!ch && !(t->pen.attrs & ATTR_REVERSE))
-        cell = t->blank; /* of a blank only the background is seen */
+    cell_t cell = ch == ' ' ? t->pen_space : t->pen_bits | ch;
     if (info->protected_cell)
         cell |= CELL_PROTECTED;
     struct grid *g = term_grid(t);
@@ -164,7 +160,8 @@ static int on_movecursor(VTermPos pos, VTermPos old, int visible, void *user) {
 
 static int on_scrollrect(VTermRect r, int downward, int rightward, void *user) {
     struct term *t = user;
-    pen(t);
+    if (t->pen_stale)
+        term_pen_refresh(t);
     struct grid_rect rect = { r.start_row, r.end_row, r.start_col, r.end_col };
     grid_scroll(term_grid(t), rect, downward, rightward, t->blank);
     return 1;
@@ -172,7 +169,8 @@ static int on_scrollrect(VTermRect r, int downward, int rightward, void *user) {
 
 static int on_erase(VTermRect r, int selective, void *user) {
     struct term *t = user;
-    pen(t);
+    if (t->pen_stale)
+        term_pen_refresh(t);
     struct grid_rect rect = { r.start_row, r.end_row, r.start_col, r.end_col };
     grid_erase(term_grid(t), rect, t->blank, selective);
     return 1;
@@ -277,7 +275,7 @@ static void on_text(void *arg, const char *data, size_t len) {
         return;
     t->combine_flood = false;
     shown_text(&t->shown, data, len);
-    vterm_input_write(t->vt, data, len);
+    emu_text(t, data, len);
 }
 
 static void on_escape(void *arg, char intermediate, char final) {

@@ -137,6 +137,19 @@ void grid_put(struct grid *g, int row, int col, cell_t cell, int width) {
     r->version++;
 }
 
+void grid_put_ascii(struct grid *g, int row, int col, const char *text, int count, cell_t style,
+                    cell_t blank) {
+    struct row *r = g->row[row];
+    split_wide(g, r, col);
+    split_wide(g, r, col + count);
+    cell_t *to = r->cells + col;
+    for (int i = 0; i < count; i++)
+        to[i] = text[i] == ' ' ? blank : style | (unsigned char)text[i];
+    if (col + count > r->used)
+        r->used = (uint16_t)(col + count);
+    r->version++;
+}
+
 static bool clip(const struct grid *g, struct grid_rect *r) {
     r->top = MAX_OF(r->top, 0);
     r->left = MAX_OF(r->left, 0);

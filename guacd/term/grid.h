@@ -45,6 +45,9 @@ void grid_fini(struct grid *g); /* zeroed is valid */
 
 /* Everything below clips to the grid. `blank` is what empty cells look like (background colour). */
 void grid_put(struct grid *g, int row, int col, cell_t cell, int width);
+/* Printable ASCII, all in one style; blanks become `blank`. The whole run fits into the row. */
+void grid_put_ascii(struct grid *g, int row, int col, const char *text, int count, cell_t style,
+                    cell_t blank);
 void grid_erase(struct grid *g, struct grid_rect r, cell_t blank, bool keep_protected);
 /* Content moves up by `down` (negative: down) and left by `right`; only lines that leave the whole
  * width at row 0 go to the scrollback. */

@@ -1,5 +1,7 @@
 /* DEC private modes, the saved cursor and resets. Only what moves characters is passed on to
  * libvterm (origin mode, autowrap, margins, the screen). */
+#include <string.h>
+
 #include "guacd/base/clock.h"
 #include "guacd/term/term_priv.h"
 
@@ -228,6 +230,7 @@ void term_reset(struct term *t, bool hard) {
     t->modes = (struct modes){ .autowrap = true, .alt_scroll = true, .bracketed = bracketed };
     t->pen = (struct style){ 0 };
     t->pen_stale = true;
+    memset(&t->charset, 0, sizeof t->charset);
     t->margin_top = 0;
     t->saved[t->screen] = (struct saved_cursor){ 0 };
     term_colors_changed(t);

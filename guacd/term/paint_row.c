@@ -7,8 +7,9 @@
 #include "guacd/term/term_priv.h"
 
 #define SELECT_ACCENT 0x3A7BD5u
-#define FRESH_MAX 768 /* new glyphs of one frame; more is a picture, not text, and goes directly \
-                       */
+#define FRESH_MAX \
+    768 /* new glyphs of one frame; more is a picture, not text, and goes directly \
+         */
 
 void paint_begin(struct painter *p) {
     p->fill_count = p->over_count = p->fresh_count = 0;

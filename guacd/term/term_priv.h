@@ -27,7 +27,7 @@ enum cursor_shape { CURSOR_BLOCK, CURSOR_UNDERLINE, CURSOR_BAR };
 
 struct modes {
     bool app_cursor, app_keypad, bracketed, focus, alt_scroll;
-    bool origin, margins, autowrap, insert, newline;
+    bool origin, margins, autowrap, insert, newline, protect;
     bool reverse; /* DECSCNM */
     bool cursor_hidden, cursor_blink;
     enum cursor_shape cursor_shape;
@@ -59,10 +59,15 @@ struct term {
 
     struct modes modes;
     struct style pen;
-    bool pen_stale; /* pen_bits and blank are to be made anew */
-    cell_t pen_bits, blank;
+    bool pen_stale; /* the cells below are to be made anew */
+    cell_t pen_bits, blank, pen_space;
     struct saved_cursor saved[2];
-    int margin_top;               /* DECSTBM, for reports in origin mode */
+    int margin_top; /* DECSTBM, for reports in origin mode */
+    struct {
+        char g[4];   /* what the four sets are designated to */
+        int gl;      /* which of them is in use */
+        bool single; /* another one for the next character only */
+    } charset;
     bool combine_flood;           /* too many characters for one cell: the next ones are dropped */
     uint32_t last[CLUSTER_MAX];   /* last character printed, for REP */
     struct colors colors, scheme; /* in force; as configured */
@@ -109,6 +114,9 @@ void term_damage(struct term *t);
 /* emu.c: libvterm behind the scan */
 int emu_init(struct term *t);
 void emu_feed(struct term *t, const char *data, size_t len);
+/* emu_text.c: characters, the plain ones past libvterm */
+void emu_text(struct term *t, const char *data, size_t len);
+void emu_charset(struct term *t, char intermediate, char final);
 void emu_write(struct term *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void emu_cursor(const struct term *t, int *row, int *col);
 int emu_resize(struct term *t, int cols, int rows);
