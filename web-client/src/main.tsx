@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { KeysDialog, openKeys } from "./app/keys-dialog.tsx";
 import { Shell } from "./app/shell.tsx";
 import { ErrorState, Loading } from "./app/states.tsx";
-import { me, setSignedOut, type Me } from "./lib/api.ts";
+import { keepSignedIn, me, setSignedOut, type Me } from "./lib/api.ts";
 import { chooseLanguage, t, useLanguage } from "./lib/i18n.ts";
 import { go, onNavigate, parseRoute, type Route } from "./lib/router.ts";
 import { settings } from "./lib/settings.ts";
@@ -59,6 +59,7 @@ function App() {
     document.addEventListener("keydown", keys);
     return () => document.removeEventListener("keydown", keys);
   }, []);
+  useEffect(() => (who ? keepSignedIn(who) : undefined), [who]);
   useEffect(() => {
     if (who && route.page === "home") go(who.canOperate || !who.canAudit ? "/connections" : "/recordings", true);
   }, [who, route]);

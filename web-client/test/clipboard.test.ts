@@ -14,7 +14,7 @@ function far(o: { acks: boolean; refuseAt?: number; delay?: number }) {
       const refuse = o.refuseAt === got.length;
       if (o.acks && o.delay !== Infinity) setTimeout(() => { inFlight--; stream.onack?.(refuse ? { code: 0x30d, message: "too much" } : { code: 0 }); }, o.delay ?? 0);
     },
-    sendEnd() { ended = true; },
+    sendEnd() { ended = true; stream.onack = null; },
   };
   if (o.acks) setTimeout(() => stream.onack?.({ code: 0 }), 0); // of the opening
   return { stream, get bytes() { return new Uint8Array(Buffer_concat(got)); }, get most() { return most; }, get ended() { return ended; } };

@@ -62,7 +62,7 @@ test("state lines change what they name and nothing else", () => {
   s = applyState(s, { ask: { name: "password", text: "Verification code:", echo: true } }, 0);
   assert.deepEqual(promptsFor(["password"], s.questions), [{ name: "password", kind: "text", text: "Verification code:" }]);
   s = applyState(s, { asked: null, users: [{ user: 1, name: "Anna", role: "owner" }, 7], what: { is: "this" }, state: { connecting: "Dialling" } }, 0);
-  assert.deepEqual([s.questions, s.asked, s.users[0]?.name, s.progress], [[], 1, "Anna", "Dialling"]);
+  assert.deepEqual([s.questions, s.asked, s.users[0]?.name, s.progress], [[], 1, "Anna", { key: "connecting", value: "Dialling" }]);
 });
 
 test("prompts: secrets are hidden, host keys are a choice", () => {
@@ -81,12 +81,14 @@ test("quality by round trip and lag", () => {
 test("terminal text: rows, news, scrolling", () => {
   const text = new ScreenText();
   const said: string[] = [];
-  text.onchange = (s) => s && said.push(s);
-  text.apply({ rows: 3, lines: [[0, "$ "], [1, ""]] });
-  text.apply({ row: 0, s: "$ ls" });
-  text.apply({ lines: [[1, "a.txt"], [2, "$ "]] });
-  text.apply({ scroll: 1 });
-  text.apply({ row: 9999, s: "beyond" });
-  assert.equal(text.screen, "a.txt\n$");
-  assert.deepEqual(said, ["$", " ls", "a.txt\n$"]);
+  text.onchange = () => { const s = text.take(); if (s) said.push(s); };
+  text.apply({ rows: 3, cols: 80, cursor: [0, 2], alt: false, set: [[0, "$ "], [1, ""]] });
+  text.apply({ rows: 3, set: [[0, "$ ls"]] });
+  text.apply({ rows: 3, set: [[1, "a.txt"], [2, "$ "]] });
+  text.apply({ rows: 3, set: [[0, "a.txt"], [1, "$ echo b"], [2, "b"]] });
+  text.apply({ rows: 3, set: [[9999, "beyond"], [0.5, "x"], "junk"] });
+  assert.equal(text.screen, "a.txt\n$ echo b\nb");
+  assert.deepEqual(said, ["$", " ls", "a.txt\n$", " echo b\nb"]);
+  text.apply({ rows: 3, alt: true, set: [[0, "~"], [1, "~"], [2, "-- INSERT --"]] });
+  assert.equal(said.at(-1), "~\n~\n-- INSERT --");
 });

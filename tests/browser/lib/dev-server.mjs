@@ -115,7 +115,7 @@ export function live(w, socket, url, options = {}) {
   const begin = () => {
     draw(width, height);
     send("name", "deploy@build-host: ~");
-    text({ rows: 24, cols: 80, lines: [[0, "deploy@build-host:~$ "]], cursor: [0, 21] });
+    text({ rows: 24, cols: 80, cursor: [0, 21], alt: false, set: [[0, "deploy@build-host:~$ "]] });
     timer = setInterval(() => { socket.readyState === 1 ? socket.send(paint(t * 1000, false) + instruction("sync", ++t, 1)) : clearInterval(timer); }, 1000);
   };
   if (!options.required && !options.ask) begin();
@@ -129,7 +129,7 @@ export function live(w, socket, url, options = {}) {
     if (e[0] === "blob") send("ack", e[1], "OK", 0);
     if (e[0] === "size") draw(Number(e[1]), Number(e[2]));
     if (e[0] === "end" && (options.required || options.ask) && !timer) begin();
-    if (e[0] === "key" && e[2] === "1" && Number(e[1]) < 256) { typed += String.fromCharCode(Number(e[1])); text({ lines: [[0, `deploy@build-host:~$ ${typed}`]] }); }
+    if (e[0] === "key" && e[2] === "1" && Number(e[1]) < 256) { typed += String.fromCharCode(Number(e[1])); text({ rows: 24, cols: 80, cursor: [0, 21], alt: false, set: [[0, `deploy@build-host:~$ ${typed}`]] }); }
     if (e[0] === "disconnect") socket.close(1000, "0");
   });
   socket.on("close", () => clearInterval(timer));

@@ -8,6 +8,8 @@ export interface Me {
   roles: string[];
   canOperate: boolean;
   canAudit: boolean;
+  canModerate?: boolean;
+  refresh?: boolean;
   csrf: string;
   expires: number;
 }
@@ -22,6 +24,7 @@ export interface Connection {
   jit?: { requiredApprovers?: string[]; maxDurationMinutes?: number } | null;
   allowed: boolean;
   why?: string | null;
+  advice?: string | null;
   rule?: string | null;
   errors?: string[];
   live?: number;
@@ -135,6 +138,26 @@ export async function me(): Promise<Me | null> {
     if (error instanceof ApiError && error.status === 401) return null;
     throw error;
   }
+}
+
+// Keeps a person signed in while the page is open: shortly before the sign-in runs out the gateway
+// renews it, where Keycloak allows that. What fails here shows at the next question.
+export function keepSignedIn(who: Me): () => void {
+  if (!who.refresh || !who.expires) return () => {};
+  let timer = 0;
+  const plan = (expires: number): void => {
+    timer = window.setTimeout(async () => {
+      try {
+        await post("/auth/refresh", {});
+        const fresh = await me();
+        if (fresh?.refresh) plan(fresh.expires);
+      } catch {
+        /* the next question says it */
+      }
+    }, Math.min(Math.max(expires - Date.now() - 60_000, 10_000), 2 ** 31 - 1));
+  };
+  plan(who.expires);
+  return () => clearTimeout(timer);
 }
 
 export const post = <T>(path: string, body: unknown): Promise<T> =>

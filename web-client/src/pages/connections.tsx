@@ -15,10 +15,11 @@ export const protocolIcon = (protocol: string): IconName => icons[protocol] ?? "
 interface Answer {
   connections: Connection[];
   generation: number | string;
+  problems?: { source: string; errors: string[] }[]; // files that are no connection, for moderators
 }
 
-function useConnections(): [Connection[] | null, unknown, () => void] {
-  const [list, setList] = useState<Connection[] | null>(null);
+function useConnections(): [Answer | null, unknown, () => void] {
+  const [list, setList] = useState<Answer | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [round, again] = useState(0);
   useEffect(() => {
@@ -31,7 +32,7 @@ function useConnections(): [Connection[] | null, unknown, () => void] {
         try {
           const query: string = generation === null ? "" : `?after=${encodeURIComponent(generation)}&wait=25`;
           const answer: Answer = await api<Answer>(`/api/connections${query}`, { signal: abort.signal });
-          if (answer.generation !== generation || failures) setList(answer.connections);
+          if (answer.generation !== generation || failures) setList(answer);
           // An answer that came at once with nothing new must not become a storm.
           if (answer.generation === generation) await wait(250);
           generation = answer.generation;
@@ -67,7 +68,8 @@ function useOwnSessions(fresh: unknown): [Session[], () => void] {
 const PAGE = 120;
 
 export function Connections({ who }: { who: Me }) {
-  const [list, error, retry] = useConnections();
+  const [answer, error, retry] = useConnections();
+  const list = answer?.connections ?? null;
   const [sessions, reload] = useOwnSessions(list);
   const [query, setQuery] = useState("");
   const [limit, setLimit] = useState(PAGE);
@@ -114,6 +116,14 @@ export function Connections({ who }: { who: Me }) {
       </header>
       <div ref={rows}>
         {!query && sessions.length > 0 && <OwnSessions sessions={sessions} list={list} reload={reload} />}
+        {answer?.problems?.length ? (
+          <section class="group" aria-labelledby="problems">
+            <h2 id="problems">{t("connections.problems")}</h2>
+            <ul class="rows">{answer.problems.map((p) => (
+              <li key={p.source}><div class="row off"><Icon name="alert" /><div class="why"><div><code>{p.source}</code><ul>{p.errors.map((e) => <li key={e}>{e}</li>)}</ul></div></div></div></li>
+            ))}</ul>
+          </section>
+        ) : null}
         {list.length === 0 ? (
           <Empty title={t("connections.none")}><p>{t("connections.none.advice", { roles: who.roles.join(", ") || "–" })}</p></Empty>
         ) : shown.length === 0 ? (
@@ -200,7 +210,7 @@ function Row({ c, query }: { c: Connection; query: string }) {
         {errors.length ? (
           <div><span>{t("connections.invalid")}</span><ul>{errors.map((e) => <li key={e}><code>{e}</code></li>)}</ul></div>
         ) : (
-          <span>{c.why || t("connections.refused")}{c.rule ? <> <code class="muted">{c.rule}</code></> : null}</span>
+          <span>{c.why || t("connections.refused")} {c.advice} {c.rule ? <code class="muted">{c.rule}</code> : null}</span>
         )}
       </div>
     </div>

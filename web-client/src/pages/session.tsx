@@ -155,16 +155,13 @@ function ScreenReaderText({ session }: { session: Session }) {
   const [screen, setScreen] = useState("");
   const [said, setSaid] = useState<string[]>([]);
   useEffect(() => {
-    let pending: string[] = [];
     let timer = 0;
-    session.text.onchange = (text) => {
-      if (text) pending.push(text);
+    session.text.onchange = () => {
       if (timer) return;
       timer = window.setTimeout(() => {
         timer = 0;
         setScreen(session.text.screen);
-        const news = pending.join("\n").slice(-2000);
-        pending = [];
+        const news = session.text.take().slice(-2000);
         if (news) setSaid((before) => [...before, news].slice(-20));
       }, 300);
     };
@@ -173,7 +170,7 @@ function ScreenReaderText({ session }: { session: Session }) {
   return (
     <div class="sr">
       <div role="log" aria-live="polite" aria-label={t("session.news")}>{said.map((s, i) => <p key={i}>{s}</p>)}</div>
-      <pre tabIndex={-1} aria-label={t("session.screen")}>{screen}</pre>
+      <div role="region" aria-label={t("session.screen")}><pre>{screen}</pre></div>
     </div>
   );
 }

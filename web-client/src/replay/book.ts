@@ -11,6 +11,7 @@ export class Book {
   to = 0;
   onchange: () => void = () => {};
   #busy = false;
+  #pages = new Map<string, Line[]>();
 
   constructor(
     public index: Index,
@@ -19,7 +20,7 @@ export class Book {
 
   get lines(): Line[] {
     const out: Line[] = [];
-    for (const text of this.index.texts.slice(this.from, this.to)) out.push(...(this.loader.have(text.name)?.lines ?? []));
+    for (const text of this.index.texts.slice(this.from, this.to)) out.push(...(this.#pages.get(text.name) ?? []));
     return out;
   }
 
@@ -57,7 +58,9 @@ export class Book {
       else to--;
     }
     try {
-      await Promise.all(this.index.texts.slice(from, to).map((text) => this.loader.get(text.name).catch(() => null)));
+      const names = this.index.texts.slice(from, to).map((text) => text.name);
+      const loaded = await Promise.all(names.map((name) => this.#pages.get(name) ?? this.loader.get(name).then((l) => l.lines, () => [])));
+      this.#pages = new Map(names.map((name, i) => [name, loaded[i] as Line[]]));
       this.from = from;
       this.to = to;
     } finally {

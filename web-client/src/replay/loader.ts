@@ -28,6 +28,8 @@ export class Loader {
   #answers = new Map<number, (answer: Answer) => void>();
   #next = 1;
   #worker: Worker;
+  #isSetUp: () => void = () => {};
+  #ready = new Promise<void>((resolve) => { this.#isSetUp = resolve; });
 
   constructor() {
     this.#worker = shared ??= worker();
@@ -42,6 +44,7 @@ export class Loader {
     const { open } = await this.#ask({ want: "setup", name: "", setup });
     this.proofs.first = open?.hash ?? "";
     this.openSigned = open?.signed ?? null;
+    this.#isSetUp();
     this.onproof();
   }
 
@@ -69,6 +72,7 @@ export class Loader {
   }
 
   async #load(name: string): Promise<Loaded> {
+    await this.#ready;
     const answer = await this.#ask({ want: "object", name });
     this.#note(name, answer);
     if (!answer.loaded) throw new LoadError(answer.proof?.reason ?? answer.error ?? "", answer.status ?? 0);

@@ -111,7 +111,7 @@ export class Player {
   // One frame on or back, paused.
   step(direction: 1 | -1): Promise<void> {
     if (this.view.playing) this.pause();
-    const turn = ++this.#turn;
+    const turn = this.#turn; // steps follow one another, only a seek overtakes them
     return this.#queue(turn, async () => {
       const to = direction > 0 ? await this.#nextFrame() : await this.#frameBefore(this.#drawn);
       if (to === null || turn !== this.#turn) return;

@@ -88,9 +88,10 @@ export async function sendBytes(stream: OutStream, bytes: Uint8Array, options: S
     stream.sendBlob(toBase64(bytes.subarray(sent * BLOB, ++sent * BLOB)));
     onProgress?.(Math.min(sent * BLOB, bytes.length), bytes.length);
   }
-  stream.sendEnd();
+  // The library forgets the stream with its end, so what is still to be heard comes first.
   await until(() => silent || acked > blobs);
   stream.onack = null;
+  stream.sendEnd();
 }
 
 export interface InStream {

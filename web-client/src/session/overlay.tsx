@@ -1,6 +1,6 @@
 // What lies over the screen when it is not simply live: connecting, lost, paused, ended.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { t } from "../lib/i18n.ts";
+import { fill, t, tryT } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
 import type { Session, View } from "./session.ts";
 
@@ -31,7 +31,7 @@ export function Overlay({ session, view, title, leave }: { session: Session; vie
       <div class="veil">
         <div class="card" role="status">
           <h2><span class="spinner" aria-hidden="true" />{t("overlay.connecting", { title })}</h2>
-          {remote.progress && <p class="muted">{remote.progress}</p>}
+          {remote.progress.value && <p class="muted">{fill(tryT(`progress.${remote.progress.key}`, "{value}"), { value: remote.progress.value })}</p>}
           <div class="actions"><button class="button" type="button" onClick={leave}>{t("cancel")}</button></div>
         </div>
       </div>

@@ -27,9 +27,9 @@ export function promptsFor(names: readonly string[], questions: readonly Questio
   });
 }
 
-export const isHostKey = (name: string): boolean => /host-?key/i.test(name);
+export const isHostKey = (name: string): boolean => /host-?key|fingerprint/i.test(name);
 
 // The part of a host key question that a person compares letter by letter.
 export function fingerprint(text: string): string {
-  return /(SHA256:[A-Za-z0-9+/=]{20,}|(?:[0-9a-f]{2}:){15,}[0-9a-f]{2})/i.exec(text)?.[1] ?? "";
+  return /(SHA256:[A-Za-z0-9+/=]{20,}|(?:[0-9a-f]{2}:){15,}[0-9a-f]{2}|\b[0-9a-f]{64}\b)/i.exec(text)?.[1] ?? "";
 }

@@ -247,7 +247,10 @@ export class Session {
     this.#set({ prompts: [], roundTrip: null });
     if (this.view.phase.at === "ended") return;
     if (this.#said) return this.#finish(verdict(this.#said.code, this.#said.text), false);
-    if (this.#bye) return this.#finish(verdict(Status.SUCCESS), false);
+    if (this.#bye) {
+      const { key, value } = this.view.remote.progress;
+      return this.#finish(verdict(Status.SUCCESS, key === "exit" ? value : ""), false);
+    }
     const back = this.target.id && (this.#alive || this.#lostSince > 0);
     if (back && mayComeBack(status)) return this.#comeBack();
     if (status === null) return void this.#explain();

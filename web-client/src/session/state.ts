@@ -12,7 +12,7 @@ export interface Person {
 export interface RemoteState {
   paused: string[]; // recorder, moderator
   why: string;
-  progress: string; // words while there is no picture
+  progress: { key: string; value: string }; // what the target's side is doing: connecting, login, …
   endsAt: number; // Unix ms when the session ends by itself, 0: no limit known
   endReason: string; // duration, idle
   warn: boolean;
@@ -30,7 +30,7 @@ export interface RemoteState {
 
 export function emptyState(): RemoteState {
   return {
-    paused: [], why: "", progress: "", endsAt: 0, endReason: "", warn: false, recording: null,
+    paused: [], why: "", progress: { key: "", value: "" }, endsAt: 0, endReason: "", warn: false, recording: null,
     role: "owner", readOnly: false, copy: true, paste: true, clipboardMax: 0, users: [],
     message: "", questions: [], asked: 0,
   };
@@ -65,7 +65,8 @@ export function applyState(before: RemoteState, line: Record<string, unknown>, n
       return { user: Number(u["user"]) || 0, name: text(u["name"], 256), role: text(u["role"], 32) };
     });
   if ("message" in line) s.message = text(line["message"]);
-  for (const [key, value] of Object.entries(object(line["state"]))) if (key !== "title") s.progress = text(value);
+  for (const [key, value] of Object.entries(object(line["state"])))
+    if (key !== "bell") s.progress = { key: text(key, 32), value: text(value) };
   if (line["ask"]) {
     const q = object(line["ask"]);
     const name = text(q["name"], 64);

@@ -115,14 +115,14 @@ function Quality({ view }: { view: View }) {
 }
 
 function TimeLeft({ endsAt }: { endsAt: number }) {
-  const [now, setNow] = useState(Date.now());
+  const [, tick] = useState(0);
   useEffect(() => {
     if (!endsAt) return;
-    const timer = setInterval(() => setNow(Date.now()), 1000);
+    const timer = setInterval(() => tick((n) => n + 1), 1000);
     return () => clearInterval(timer);
   }, [endsAt]);
   if (!endsAt) return null;
-  const left = Math.max(0, endsAt - now);
+  const left = Math.max(0, endsAt - Date.now());
   return (
     <span class="meter" title={t("toolbar.timeLeft")}>
       <Icon name="clock" /><span class="sr">{t("toolbar.timeLeft")} </span>{clock(left)}

@@ -1,0 +1,665 @@
+// The page in every state, against the small back end of lib/dev-server.mjs: what a person sees,
+// what goes over the wire, what axe and the content security policy say. The real gateway's turn is
+// in gateway.test.mjs.
+import { after, before, describe, test } from "node:test";
+import assert from "node:assert/strict";
+import { readdirSync, statSync, readFileSync, existsSync } from "node:fs";
+import { join } from "node:path";
+import { accessible, build, launch, open, pixel, shot } from "./lib/browser.mjs";
+import { ids, live, serve, world } from "./lib/dev-server.mjs";
+
+const web = join(build, "web");
+const SIGNED_OUT = [/401 \(Unauthorized\)/];
+let browser;
+before(async () => { browser = await launch(); });
+after(() => browser?.close());
+
+// One page against one world; console errors and CSP violations fail at the end.
+function page(name, run, { world: change, allow, options } = {}) {
+  test(name, async () => {
+    const w = world();
+    change?.(w);
+    const server = await serve(web, w);
+    const it = await open(browser, { allow, ...options });
+    try {
+      await run({ ...it, w, url: server.url, go: (path) => it.page.goto(server.url + path) });
+      await it.done();
+    } finally {
+      await it.context.close().catch(() => {});
+      await server.close();
+    }
+  });
+}
+
+const openSession = async ({ page, go }, path = "/session/new?connection=relay%2Fbuild-host") => {
+  await go(path);
+  await page.waitForSelector(".screen canvas");
+  await page.waitForFunction(() => document.activeElement?.classList.contains("sink"));
+};
+const keysOf = (w) => w.received.filter((e) => e[0] === "key").map((e) => [Number(e[1]), Number(e[2])]);
+
+describe("built files", () => {
+  test("the first load is at most 120 KB gzip, all names are hashed, all are compressed", () => {
+    const html = readFileSync(join(web, "index.html"), "utf8");
+    assert.doesNotMatch(html, /<script(?![^>]*src=)|<style|style=|\son\w+=/);
+    const first = [...html.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map((m) => m[1]);
+    // What the entry imports is loaded with it.
+    const queue = first.filter((f) => f.endsWith(".js"));
+    for (const f of queue)
+      for (const m of readFileSync(join(web, f), "utf8").matchAll(/(?:from|import)\s*"\.\/([\w-]+\.js)"/g))
+        if (!first.includes(`/assets/${m[1]}`)) { first.push(`/assets/${m[1]}`); queue.push(`/assets/${m[1]}`); }
+    let size = statSync(join(web, "index.html.gz")).size;
+    for (const f of first) {
+      assert.match(f, /-[0-9A-Z]{8}\.\w+$/, f);
+      size += statSync(join(web, `${f}.gz`)).size;
+    }
+    console.log(`first load: ${(size / 1024).toFixed(1)} KB gzip, ${first.length + 1} files`);
+    assert.ok(size <= 120 * 1024, `${size}`);
+    for (const f of readdirSync(join(web, "assets")).filter((f) => !/\.(gz|br)$/.test(f))) {
+      assert.match(f, /-[0-9A-Z]{8}\.\w+$/, f);
+      assert.ok(existsSync(join(web, "assets", `${f}.gz`)) && existsSync(join(web, "assets", `${f}.br`)), f);
+    }
+    assert.ok(existsSync(join(web, "error.css")));
+  });
+});
+
+describe("signing in", () => {
+  page("one button", async ({ page, go }) => {
+    await go("/");
+    await page.getByRole("link", { name: "Sign in" }).waitFor();
+    assert.equal(await page.getByRole("link", { name: "Sign in" }).getAttribute("href"), "/auth/login?to=%2F");
+    await accessible(page, "home");
+    await shot(page, "home");
+  }, { world: (w) => { w.me = null; }, allow: SIGNED_OUT });
+
+  page("a deep link goes straight on, once, and never in a circle", async ({ page, go }) => {
+    await go("/recordings?x=1");
+    await page.getByRole("link", { name: "Sign in" }).waitFor();
+    assert.match(page.url(), /\/recordings\?x=1$/);
+    assert.equal(await page.getByRole("link", { name: "Sign in" }).getAttribute("href"), "/auth/login?to=%2Frecordings%3Fx%3D1");
+  }, { world: (w) => { w.me = null; }, allow: SIGNED_OUT });
+
+  page("a development gateway names its link", async ({ page, go }) => {
+    await go("/");
+    await page.getByText("Open the sign-in link").waitFor();
+    await shot(page, "home-link");
+    await accessible(page, "home-link");
+  }, { world: (w) => { w.me = null; w.methods = { oidc: false, link: true }; }, allow: SIGNED_OUT });
+
+  page("a gateway that cannot be reached says so", async ({ page, go, context }) => {
+    await context.route("**/api/me", (r) => r.abort());
+    await go("/");
+    await page.getByText("cannot be reached").waitFor();
+    await page.getByRole("button", { name: "Try again" }).waitFor();
+    await accessible(page, "unreachable");
+    await shot(page, "unreachable");
+  }, { allow: [/ERR_FAILED/] });
+
+  page("signing out ends at the start", async ({ page, go }) => {
+    await go("/connections");
+    await page.getByRole("button", { name: /Signed in as/ }).click();
+    await shot(page, "person-menu");
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("link", { name: "Sign in" }).waitFor();
+  }, { allow: SIGNED_OUT });
+});
+
+describe("connections", () => {
+  page("list, badges, reasons, errors", async ({ page, go }) => {
+    await go("/connections");
+    await page.getByText("Build host").waitFor();
+    await page.getByText("You need the role network-operator.").waitFor();
+    await page.getByText("spec.port: 70000 is not a port (1 to 65535)").waitFor();
+    assert.equal(await page.locator("a.row").count(), 4);
+    await accessible(page, "connections");
+    await shot(page, "connections");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("?");
+    await page.getByRole("heading", { name: "Keys" }).waitFor();
+    await accessible(page, "keys");
+    await shot(page, "keys");
+  });
+
+  page("type, arrows, Enter", async ({ page, go }) => {
+    await go("/connections");
+    await page.getByText("Build host").waitFor();
+    await page.keyboard.type("gateway");
+    await page.getByText("1 found").waitFor();
+    await shot(page, "connections-search");
+    await page.keyboard.press("Escape");
+    await page.getByText("6 connections").waitFor();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowDown");
+    assert.equal(await page.evaluate(() => document.activeElement.querySelector(".name").textContent), "Legacy payment gateway");
+    await page.keyboard.press("ArrowUp");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/session\//);
+    await page.waitForURL(new RegExp(`/session/${ids.session}$`));
+  });
+
+  page("nothing matches; nothing there", async ({ page, go, w }) => {
+    await go("/connections");
+    await page.getByText("Build host").waitFor();
+    await page.keyboard.type("zzz");
+    await page.getByText("Nothing matches “zzz”").waitFor();
+    await accessible(page, "no-match");
+    w.connections = [];
+    w.bump();
+    await page.keyboard.press("Escape");
+    await page.getByText("No connection is open to you yet").waitFor();
+    await shot(page, "connections-none");
+    await accessible(page, "connections-none");
+  });
+
+  page("changes appear by themselves", async ({ page, go, w }) => {
+    await go("/connections");
+    await page.getByText("Build host").waitFor();
+    w.connections.push({ ...w.connections[0], name: "brand-new", title: "Brand new", live: 0, lastUsed: null });
+    const t = Date.now();
+    w.bump();
+    await page.getByText("Brand new").waitFor();
+    assert.ok(Date.now() - t < 1000);
+  });
+
+  page("own sessions: return, end", async ({ page, go, w }) => {
+    await go("/connections");
+    await page.getByText("Your open sessions").waitFor();
+    await accessible(page, "own-sessions");
+    await shot(page, "connections-own");
+    await page.getByRole("button", { name: "End" }).click();
+    await page.getByText("Your open sessions").waitFor({ state: "detached" });
+    assert.deepEqual(w.ended, [ids.session]);
+  }, { world: (w) => { w.sessions = [{ id: ids.session, connection: { namespace: "relay", name: "build-host" }, protocol: "ssh", owner: { sub: "u-1", name: "Anna" }, started: Date.now() - 600000, users: 0, mine: true, recording: "recorded", graceMs: 42000 }]; } });
+
+  page("five thousand connections stay quick", async ({ page, go }) => {
+    const t = Date.now();
+    await go("/connections");
+    await page.getByText("5,000 connections").waitFor();
+    console.log(`5 000 connections shown after ${Date.now() - t} ms`);
+    await page.keyboard.type("host 4321");
+    await page.getByText("1 found").waitFor();
+  }, { world: (w) => { w.connections = Array.from({ length: 5000 }, (_, i) => ({ ...w.connections[0], name: `host-${i}`, title: `Host ${i}`, lastUsed: null, live: 0 })); } });
+});
+
+describe("a session", () => {
+  page("the address becomes the session's, the picture is there, REC is shown", async (it) => {
+    await openSession(it);
+    await it.page.waitForURL(new RegExp(`/session/${ids.session}$`));
+    assert.deepEqual(await pixel(it.page, ".screen", 3, 300), [255, 138, 117, 255]);
+    await it.page.locator(".toolbar .recflag").waitFor();
+    const size = it.w.received.length; void size;
+    await accessible(it.page, "session");
+    await shot(it.page, "session");
+    await it.page.keyboard.press("Control+Alt+Shift");
+    await it.page.locator(".corner .recflag").waitFor();
+    assert.equal(await it.page.locator(".toolbar").count(), 0);
+    await accessible(it.page, "session-hidden-toolbar");
+    await shot(it.page, "session-hidden-toolbar");
+    await it.page.keyboard.down("Control"); await it.page.keyboard.down("Alt"); await it.page.keyboard.down("Shift");
+    await it.page.locator(".toolbar").waitFor();
+    for (const k of ["Shift", "Alt", "Control"]) await it.page.keyboard.up(k);
+    await it.page.waitForFunction(() => document.activeElement?.closest(".toolbar"));
+  });
+
+  page("keys go over, and none stays pressed after blur", async (it) => {
+    await openSession(it);
+    await it.page.keyboard.type("lsA");
+    await it.page.keyboard.press("Enter");
+    await it.page.keyboard.down("Control");
+    await it.page.locator(".held kbd").waitFor();
+    await it.page.evaluate(() => window.dispatchEvent(new Event("blur")));
+    await it.page.waitForTimeout(100);
+    const keys = keysOf(it.w);
+    assert.deepEqual(keys.slice(0, 4), [[0x6c, 1], [0x6c, 0], [0x73, 1], [0x73, 0]]);
+    assert.deepEqual(keys.slice(-2), [[0xffe3, 1], [0xffe3, 0]]);
+    const held = new Set();
+    for (const [k, p] of keys) if (p) held.add(k); else held.delete(k);
+    assert.equal(held.size, 0);
+  });
+
+  page("input methods and emoji arrive as whole characters", async (it) => {
+    await openSession(it);
+    const cdp = await it.context.newCDPSession(it.page);
+    await cdp.send("Input.imeSetComposition", { text: "に", selectionStart: 1, selectionEnd: 1 });
+    await cdp.send("Input.insertText", { text: "日本" });
+    await cdp.send("Input.insertText", { text: "😀" });
+    await it.page.waitForTimeout(100);
+    assert.deepEqual(keysOf(it.w).filter(([, p]) => p).map(([k]) => k), [0x010065e5, 0x0100672c, 0x0101f600]);
+    assert.equal(await it.page.locator(".sink").inputValue(), "");
+  });
+
+  page("paste: clipboard stream first, then the remote paste key", async (it) => {
+    await openSession(it);
+    const text = "echo 'grüße 😀'\n".repeat(500);
+    await it.page.evaluate((t) => navigator.clipboard.writeText(t), text);
+    await it.page.keyboard.press("Control+Shift+V");
+    await it.page.waitForFunction(() => true);
+    for (let i = 0; i < 50 && !keysOf(it.w).some(([k]) => k === 0x56); i++) await it.page.waitForTimeout(50);
+    const order = it.w.received.map((e) => e[0]);
+    assert.ok(order.lastIndexOf("end") < it.w.received.findIndex((e) => e[0] === "key" && e[1] === String(0x56)));
+    const sent = Buffer.concat(it.w.received.filter((e) => e[0] === "blob").map((e) => Buffer.from(e[2], "base64"))).toString();
+    assert.equal(sent, text);
+    assert.deepEqual(keysOf(it.w).slice(-6), [[0xffe3, 1], [0xffe1, 1], [0x56, 1], [0x56, 0], [0xffe1, 0], [0xffe3, 0]]);
+  });
+
+  page("Ctrl+V reaches a terminal as itself, and pastes in a desktop", async (it) => {
+    await openSession(it);
+    await it.page.evaluate(() => navigator.clipboard.writeText("x"));
+    await it.page.keyboard.press("Control+v");
+    await it.page.waitForTimeout(200);
+    assert.ok(keysOf(it.w).some(([k, p]) => k === 0x76 && p));
+    assert.ok(!it.w.received.some((e) => e[0] === "clipboard"));
+    it.w.received.length = 0;
+    await openSession(it, "/session/new?connection=staging%2Fkiosk");
+    await it.page.keyboard.press("Control+v");
+    for (let i = 0; i < 50 && !it.w.received.some((e) => e[0] === "end"); i++) await it.page.waitForTimeout(50);
+    assert.ok(it.w.received.some((e) => e[0] === "clipboard"));
+  });
+
+  page("six megabytes are pasted with progress, all of them", async (it) => {
+    await openSession(it);
+    await it.page.getByRole("button", { name: "Clipboard" }).click();
+    await accessible(it.page, "clipboard panel");
+    await shot(it.page, "session-clipboard");
+    await it.page.keyboard.press("Escape");
+    await it.page.evaluate(async () => {
+      const data = new DataTransfer();
+      data.setData("text/plain", "0123456789abcdef".repeat(393216));
+      document.querySelector(".sink").dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+    });
+    await it.page.locator(".toast progress").waitFor();
+    await shot(it.page, "session-pasting");
+    for (let i = 0; i < 300 && !it.w.received.some((e) => e[0] === "end"); i++) await it.page.waitForTimeout(100);
+    const size = it.w.received.filter((e) => e[0] === "blob").reduce((n, e) => n + Buffer.from(e[2], "base64").length, 0);
+    assert.equal(size, 6291456);
+  });
+
+  page("what is copied there is offered, and taken on a click", async (it) => {
+    let far;
+    it.w.tunnel = (s, u) => live(it.w, s, u, { ready: (x) => { far = x; } });
+    await openSession(it);
+    far.send("clipboard", 1, "text/plain");
+    far.send("blob", 1, Buffer.from("from there: ü😀").toString("base64"));
+    far.send("end", 1);
+    await it.page.getByText("Copied there:").waitFor();
+    await accessible(it.page, "copied toast");
+    await shot(it.page, "session-copied");
+    assert.notEqual(await it.page.evaluate(() => navigator.clipboard.readText()), "from there: ü😀");
+    await it.page.getByRole("button", { name: "Take" }).click();
+    await it.page.getByText("It is in your clipboard now.").waitFor();
+    assert.equal(await it.page.evaluate(() => navigator.clipboard.readText()), "from there: ü😀");
+  });
+
+  page("policy: directions are shown and pasting is not tried", async (it) => {
+    it.w.tunnel = (s, u) => live(it.w, s, u, { ready: (x) => x.state({ policy: { copy: false, paste: false } }) });
+    await openSession(it);
+    await it.page.evaluate(() => navigator.clipboard.writeText("x"));
+    await it.page.keyboard.press("Control+Shift+V");
+    await it.page.getByText("Pasting into this session is not allowed.").waitFor();
+    assert.ok(!it.w.received.some((e) => e[0] === "clipboard"));
+    await it.page.getByRole("button", { name: "Clipboard" }).click();
+    await it.page.getByText("Copying out of this session is not allowed.").waitFor();
+  });
+
+  page("the remote screen follows the window, in device pixels", async (it) => {
+    await openSession(it);
+    assert.equal(await it.page.locator(".screen canvas").first().evaluate((c) => c.getBoundingClientRect().width), 1280);
+    await it.page.setViewportSize({ width: 900, height: 700 });
+    for (let i = 0; i < 30 && !it.w.received.some((e) => e[0] === "size"); i++) await it.page.waitForTimeout(50);
+    await it.page.waitForTimeout(400);
+    const sizes = it.w.received.filter((e) => e[0] === "size");
+    assert.equal(sizes.length, 1);
+    assert.deepEqual(sizes[0].slice(1), ["1800", "1320", "192"]);
+  }, { options: { deviceScaleFactor: 2 } });
+
+  page("text of the terminal is there for a screen reader", async (it) => {
+    await openSession(it);
+    await it.page.keyboard.type("date");
+    await it.page.waitForFunction(() => /deploy@build-host:~\$ date/.test(document.querySelector(".sr pre").textContent));
+    assert.match((await it.page.locator("[role=log]").textContent()).replace(/ /g, ""), /date/);
+  });
+
+  page("a password is asked in a real form and answered by argv", async (it) => {
+    it.w.tunnel = (s, u) => live(it.w, s, u, { required: ["username", "password"] });
+    await it.go("/session/new?connection=relay%2Fbuild-host");
+    await it.page.getByLabel("User name").fill("deploy");
+    assert.equal(await it.page.getByLabel("Password").getAttribute("type"), "password");
+    await it.page.getByLabel("Password").fill("s3cret ü");
+    await accessible(it.page, "prompt");
+    await shot(it.page, "session-password");
+    await it.page.keyboard.press("Enter");
+    await it.page.waitForSelector(".screen canvas");
+    const argv = it.w.received.filter((e) => e[0] === "argv").map((e) => e[3]);
+    assert.deepEqual(argv, ["username", "password"]);
+    assert.deepEqual(it.w.received.filter((e) => e[0] === "blob").map((e) => Buffer.from(e[2], "base64").toString()), ["deploy", "s3cret ü"]);
+  });
+
+  page("questions come with their own words; an unknown host key is a choice", async (it) => {
+    const key = "The host key of 10.42.7.12, port 22, is not known. It is a ED25519 key with the fingerprint SHA256:uNiVztksCsDhcc0u9e8BrpJr9gBZFuCxqhGyIVOcRlA. Connect if this is the server you mean: answer yes.";
+    it.w.tunnel = (s, u) => live(it.w, s, u, { ask: [{ name: "host-key-accept", text: key, echo: true }] });
+    await it.go("/session/new?connection=relay%2Fbuild-host");
+    await it.page.getByText("Do you trust this host?").waitFor();
+    assert.equal(await it.page.locator(".fingerprint").textContent(), "SHA256:uNiVztksCsDhcc0u9e8BrpJr9gBZFuCxqhGyIVOcRlA");
+    await accessible(it.page, "host key");
+    await shot(it.page, "session-host-key");
+    await it.page.getByRole("button", { name: "It matches: connect" }).click();
+    await it.page.waitForSelector(".screen canvas");
+    assert.equal(Buffer.from(it.w.received.find((e) => e[0] === "blob")[2], "base64").toString(), "yes");
+    it.w.received.length = 0;
+    it.w.tunnel = (s, u) => live(it.w, s, u, { ask: [{ name: "password", text: "Verification code: ", echo: true }] });
+    await it.go("/session/new?connection=relay%2Fbuild-host");
+    await it.page.getByLabel("Verification code:").fill("123456");
+    assert.equal(await it.page.getByLabel("Verification code:").getAttribute("type"), "text");
+    await shot(it.page, "session-question");
+  });
+
+  const statuses = { 0x100: 0, 0x201: 1, 0x202: 1, 0x203: 0, 0x204: 0, 0x205: 0, 0x207: 0, 0x208: 1, 0x209: 0, 0x20a: 0, 0x20b: 0, 0x301: 0, 0x303: 0, 0x31d: 1 };
+  for (const [code, auto] of Object.entries(statuses)) {
+    const hex = Number(code).toString(16);
+    page(`status 0x${hex}: a title, a sentence, what to do`, async (it) => {
+      it.w.tunnel = (s) => { s.send("0.,36." + ids.session + ";"); s.send(`5.error,22.The host says: sorry.,${String(code).length}.${code};`.replace("22.", `${"The host says: sorry.".length}.`)); s.close(1000, String(code)); };
+      await it.go("/session/new?connection=relay%2Fbuild-host");
+      await it.page.getByText("The host says: sorry.").waitFor();
+      assert.equal(await it.page.getByText(/Trying again in \d+ s/).count(), auto);
+      assert.equal(await it.page.getByRole("button", { name: "Try again" }).count(), hex === "303" || hex === "100" ? 0 : 1);
+      if (hex === "207" || hex === "208") await accessible(it.page, `status ${hex}`);
+      await shot(it.page, `session-status-${hex}`);
+    });
+  }
+
+  page("a lost line: the session comes back by itself", async (it) => {
+    const seen = [];
+    let count = 0;
+    it.w.tunnel = (s, u) => {
+      seen.push(u.search);
+      if (++count === 2 || count === 3) return s.terminate();
+      live(it.w, s, u, { ready: (x) => { if (count === 1) it.cut = () => x.socket.terminate(); } });
+    };
+    await openSession(it);
+    it.cut();
+    await it.page.getByText("The line broke").waitFor();
+    await it.page.waitForTimeout(200);
+    await accessible(it.page, "lost");
+    await shot(it.page, "session-lost");
+    await it.page.getByText("The line broke").waitFor({ state: "detached" });
+    assert.match(seen[0], /connection=relay%2Fbuild-host/);
+    assert.match(seen.at(-1), new RegExp(`session=${ids.session}`));
+    assert.equal(seen.length, 4);
+    await it.page.waitForFunction(() => document.activeElement?.classList.contains("sink"));
+  }, { allow: [/WebSocket connection/] });
+
+  page("paused by the recorder, and on again", async (it) => {
+    let far;
+    it.w.tunnel = (s, u) => live(it.w, s, u, { ready: (x) => { far = x; } });
+    await openSession(it);
+    far.state({ paused: ["recorder"], why: "The store does not answer; what you see is kept until it does." });
+    await it.page.getByText("Paused", { exact: true }).waitFor();
+    await accessible(it.page, "paused");
+    await shot(it.page, "session-paused");
+    far.state({ paused: [], why: "" });
+    await it.page.getByText("Paused", { exact: true }).waitFor({ state: "detached" });
+    far.state({ left: 250000, reason: "duration", warn: true, message: "Maintenance in ten minutes." });
+    await it.page.locator(".toolbar .meter", { hasText: /4:(0\d|10)/ }).waitFor();
+    await it.page.getByText("Maintenance in ten minutes.").waitFor();
+    await shot(it.page, "session-message");
+  });
+
+  page("disconnect ends the session by name", async (it) => {
+    await openSession(it);
+    await it.page.getByRole("button", { name: "Disconnect" }).click();
+    await it.page.getByText("Session ended").waitFor();
+    for (let i = 0; i < 20 && !it.w.ended.length; i++) await it.page.waitForTimeout(50);
+    assert.deepEqual(it.w.ended, [ids.session]);
+    await accessible(it.page, "ended");
+    await shot(it.page, "session-ended");
+    await it.page.getByRole("button", { name: "Connect again" }).click();
+    await it.page.getByText("Session ended").waitFor({ state: "detached" });
+  });
+
+  page("menus: keys, display, text bar; on a phone", async (it) => {
+    await openSession(it);
+    await it.page.getByRole("button", { name: "Keys", exact: true }).click();
+    await accessible(it.page, "keys menu");
+    await shot(it.page, "session-keys");
+    await it.page.getByRole("button", { name: "Ctrl+Alt+Del" }).click();
+    await it.page.waitForTimeout(50);
+    assert.deepEqual(keysOf(it.w).slice(-6), [[0xffe3, 1], [0xffe9, 1], [0xffff, 1], [0xffff, 0], [0xffe9, 0], [0xffe3, 0]]);
+    await it.page.getByRole("button", { name: "Display" }).click();
+    await shot(it.page, "session-display");
+    await it.page.getByRole("button", { name: "200 %" }).click();
+    assert.equal(await it.page.locator(".screen > div").evaluate((e) => e.getBoundingClientRect().width), 2560);
+    await it.page.getByRole("button", { name: "Text bar" }).click();
+    await it.page.getByLabel("Type here").fill("");
+    it.w.received.length = 0;
+    await it.page.getByLabel("Type here").pressSequentially("hé");
+    await it.page.getByRole("button", { name: "Ctrl", exact: true }).click();
+    await it.page.getByLabel("Type here").pressSequentially("c");
+    await it.page.waitForTimeout(50);
+    assert.deepEqual(keysOf(it.w), [[0x68, 1], [0x68, 0], [0xe9, 1], [0xe9, 0], [0xffe3, 1], [0x63, 1], [0x63, 0], [0xffe3, 0]]);
+    await accessible(it.page, "text bar");
+    await it.page.setViewportSize({ width: 390, height: 800 });
+    await shot(it.page, "session-phone");
+  });
+});
+
+describe("recordings", () => {
+  page("list, filter, pages", async ({ page, go, w }) => {
+    w.pageSize = 2;
+    await go("/recordings");
+    await page.getByText("Ben Beispiel").waitFor();
+    await accessible(page, "recordings");
+    await page.getByRole("button", { name: "Show older" }).click();
+    await page.locator("a.row").nth(2).waitFor();
+    await shot(page, "recordings");
+    await page.getByLabel("Person").fill("ben");
+    await page.waitForFunction(() => document.querySelectorAll("a.row").length === 1);
+    await page.getByLabel("Person").fill("nobody");
+    await page.getByText("No recording matches").waitFor();
+    await shot(page, "recordings-no-match");
+    await accessible(page, "recordings-no-match");
+  });
+  page("none yet", async ({ page, go }) => {
+    await go("/recordings");
+    await page.getByText("Nothing was recorded yet").waitFor();
+    await shot(page, "recordings-none");
+  }, { world: (w) => { w.recordings = []; } });
+  page("a recording that is not there", async ({ page, go }) => {
+    await go("/replay/019a9f00-0000-7000-8000-00000000dead");
+    await page.getByText("There is no such recording.").waitFor();
+    await page.getByText("c-123").waitFor();
+    await accessible(page, "no such recording");
+    await shot(page, "replay-missing");
+  }, { allow: [/404/] });
+});
+
+// The bar at the bottom of the made picture is as long as the second within its minute.
+const second = (page) => page.evaluate(() => {
+  const c = document.querySelector(".picture canvas");
+  const row = c.getContext("2d").getImageData(0, 632, 1024, 1).data;
+  let x = 0;
+  while (x < 1024 && row[x * 4] === 255) x++;
+  return Math.round(x / (1024 / 60));
+});
+const at = (page, s) => page.waitForFunction((s) => {
+  const c = document.querySelector(".picture canvas");
+  if (!c?.width) return false;
+  const row = c.getContext("2d").getImageData(0, 632, 1024, 1).data;
+  let x = 0;
+  while (x < 1024 && row[x * 4] === 255) x++;
+  return Math.round(x / (1024 / 60)) === s;
+}, s, { timeout: 5000 });
+
+describe("replay", () => {
+  page("opens at a moment with few bytes, seeks at once, transcript follows and can be clicked", async ({ page, go, w }) => {
+    await go(`/replay/${ids.recording}?t=312.5`);
+    await at(page, 12);
+    assert.ok(w.log.filter((n) => n.endsWith("key.zst")).length === 1);
+    assert.ok(w.log.filter((n) => n.endsWith("guac.zst")).length < 12, `${w.log}`);
+    await accessible(page, "replay");
+    await shot(page, "replay");
+    const times = [];
+    for (const share of [0.9, 0.1, 0.5, 0.31]) {
+      const box = await page.locator(".timeline").boundingBox();
+      const t = performance.now();
+      await page.mouse.click(box.x + box.width * share, box.y + 20);
+      await page.waitForFunction((ms) => Math.abs(Number(document.querySelector(".timeline").getAttribute("aria-valuenow")) - ms / 1000) < 2, 600000 * share);
+      await page.waitForFunction(() => !document.querySelector(".veil"));
+      times.push(Math.round(performance.now() - t));
+    }
+    console.log(`seeks: ${times.join(", ")} ms`);
+    // 186 s: the transcript stands at the entry before; an earlier one is a way back.
+    await page.waitForFunction(() => document.querySelector(".line[aria-current] time")?.textContent === "3:04");
+    await page.locator(".line", { hasText: "2:24" }).first().click();
+    await page.waitForFunction(() => document.querySelector(".time").textContent.startsWith("2:24"));
+    assert.equal(await page.locator(".line[aria-current]").count(), 1);
+  });
+
+  page("play, pause, frames, speed, skip idle, keys", async ({ page, go }) => {
+    await go(`/replay/${ids.recording}?t=20`);
+    await at(page, 20);
+    await page.keyboard.press(".");
+    await page.waitForFunction(() => document.querySelector(".time").textContent.startsWith("0:20"));
+    for (let i = 0; i < 12; i++) await page.keyboard.press(".");
+    await at(page, 21);
+    for (let i = 0; i < 14; i++) await page.keyboard.press(",");
+    await at(page, 19);
+    await page.keyboard.press("l");
+    await page.waitForFunction(() => document.querySelector(".time").textContent.startsWith("0:29"));
+    await page.keyboard.press("Home");
+    await page.waitForFunction(() => document.querySelector(".time").textContent.startsWith("0:00"));
+    for (let i = 0; i < 4; i++) await page.keyboard.press(">");
+    assert.equal(await page.locator("select").inputValue(), "16");
+    await page.keyboard.press("k");
+    // Work for 55 s, idle for 35: at 16x with idle skipped, minute two comes within seconds.
+    await page.waitForFunction(() => document.querySelector(".time").textContent.startsWith("1:3"), null, { timeout: 9000 });
+    await page.keyboard.press("k");
+    await shot(page, "replay-playing");
+    const still = await page.locator(".time").textContent();
+    await page.waitForTimeout(300);
+    assert.equal(await page.locator(".time").textContent(), still);
+  });
+
+  page("a link to the moment", async ({ page, go }) => {
+    await go(`/replay/${ids.recording}?t=61.5`);
+    await at(page, 55);
+    await page.getByRole("button", { name: "Copy link" }).click();
+    await page.getByText("Link to 1:01 copied").waitFor();
+    assert.match(await page.evaluate(() => navigator.clipboard.readText()), new RegExp(`/replay/${ids.recording}\\?t=61\\.5$`));
+  });
+
+  page("everything is proved on demand: hashes, signatures, chain, seal", async ({ page, go }) => {
+    await go(`/replay/${ids.other}?t=1.5`);
+    await at(page, 1);
+    await page.getByRole("button", { name: /Parts/ }).click();
+    await accessible(page, "proofs");
+    await page.getByRole("button", { name: "Check everything" }).click();
+    await page.getByText("complete", { exact: true }).waitFor();
+    assert.equal(await page.locator(".proofs dd", { hasText: "hold" }).count(), 3);
+    await shot(page, "replay-proved");
+  });
+
+  page("a changed part is not shown, and named", async ({ page, go, w }) => {
+    const r = w.recordings[2];
+    const victim = r.chains.data[3].name;
+    const bytes = Buffer.from(r.objects.get(victim));
+    bytes[bytes.length - 20] ^= 1;
+    r.objects.set(victim, bytes);
+    await go(`/replay/${ids.other}?t=7.5`);
+    await page.getByText("This part cannot be shown").waitFor();
+    await page.getByText("altered").waitFor();
+    await accessible(page, "altered");
+    await shot(page, "replay-altered");
+  });
+
+  page("a hostile recording does nothing but draw", async ({ page, go, context }) => {
+    const asked = [];
+    context.on("request", (r) => { if (!new URL(r.url()).pathname.startsWith("/api/")) asked.push(r.url()); });
+    await go("/settings");
+    await page.evaluate(() => navigator.clipboard.writeText("mine"));
+    await go(`/replay/${ids.recording}`);
+    await page.waitForFunction(() => document.querySelector(".picture canvas")?.width >= 300);
+    await page.waitForFunction(() => document.querySelector(".time").textContent.startsWith("0:01"));
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "mine");
+    assert.equal(await page.evaluate(() => window.owned), undefined);
+    assert.deepEqual(asked.filter((u) => /evil/.test(u)), []);
+    assert.deepEqual(await pixel(page, ".picture", 150, 100), [0, 128, 0, 255]);
+    await page.getByText("<img src=x onerror=owned=1>").waitFor();
+    assert.equal(await page.locator(".transcript img, .transcript a").count(), 0);
+    await shot(page, "replay-hostile");
+  }, {
+    world: (w) => {
+      const r = new (w.recordings[0].constructor)({ id: ids.recording, person: { sub: "x", name: "<b>Mallory</b>" } });
+      const i = (...e) => e.map((x) => `${[...String(x)].length}.${x}`).join(",") + ";";
+      const b64 = (s) => Buffer.from(s).toString("base64");
+      r.add("keyframe", 0, 0, 0, i("size", 0, 300, 200) + i("rect", 0, 0, 0, 300, 200) + i("cfill", 14, 0, 0, 128, 0, 255) + i("sync", 1));
+      r.add("data", 0, 0, 2000,
+        i("clipboard", 1, "text/plain") + i("blob", 1, b64("stolen")) + i("end", 1) +
+        i("pipe", 2, "text/plain", "x") + i("argv", 3, "text/plain", "x") + i("file", 4, "text/html", "evil.html") + i("blob", 4, b64("<script>owned=1</script>")) + i("end", 4) +
+        i("img", 5, 14, 0, "image/svg+xml", 0, 0) + i("blob", 5, b64("<svg xmlns='http://www.w3.org/2000/svg'><image href='/evil.png'/></svg>")) + i("end", 5) +
+        i("img", 6, 14, 0, "image/png", 0, 0) + i("blob", 6, b64("not a png")) + i("end", 6) +
+        i("img", 7, 14, 0, "image/png", 0, 0) + i("blob", 7, "%%%not base64%%%") + i("end", 7) +
+        i("nest", 1, i("clipboard", 9, "text/plain")) + i("audio", 8, "audio/L8") + i("video", 9, 0, "video/mp4") + i("required", "password") +
+        i("size", 0, -5, 1e9) + i("size", 1, 99999, 99999) + i("move", 1, 1, 0, 0, 0) + i("move", 1, 2, 0, 0, 0) + i("move", 2, 1, 0, 0, 0) +
+        i("size", 999999, 10, 10) + i("dispose", 0) + i("cfill", 14, 0, "x", "y", "z", "w") + i("transform", 0, "Infinity", "NaN", 0, 0, 0, 0) +
+        i("constructor", 1) + i("__proto__", 1) + i("error", "boo", 512) + i("disconnect") + i("png", 14, 0, 0, 0, "x") + i("copy", -1, 0, 0, 8192, 8192, 14, -2, 8192, 8192) +
+        Array.from({ length: 300 }, (_, k) => i("size", -k - 1, 8192, 8192)).join("") + i("sync", 500) + i("sync", 1500) + i("sync", 2000));
+      r.add("text", 0, 0, 2000, JSON.stringify({ t: 10, k: "out", s: "<img src=x onerror=owned=1> \u001b]0;evil\u0007 https://evil.example/" }) + "\n");
+      w.recordings[0] = r;
+    },
+  });
+
+  page("the live edge: grows while the session runs, ends with it", async ({ page, go, w }) => {
+    await go(`/replay/${ids.live}`);
+    await page.getByRole("button", { name: "LIVE" }).waitFor();
+    await page.waitForFunction(() => document.querySelector(".time").textContent.startsWith("3:00"));
+    await accessible(page, "live replay");
+    await shot(page, "replay-live");
+    const r = w.recordings[1];
+    const { paint } = await import("./lib/recording.mjs");
+    const n = r.chains.data.length;
+    const sync = (t) => `4.sync,${String(t).length}.${t};`;
+    r.add("data", n, 180100, 182000, paint(181000, true).replace(/^4\.size.*?;/, "") + sync(181000) + sync(182000));
+    await page.waitForFunction(() => document.querySelector(".time").textContent.startsWith("3:02"), null, { timeout: 8000 });
+    await at(page, 1);
+    r.state = "closed";
+    await page.getByRole("button", { name: "LIVE" }).waitFor({ state: "detached", timeout: 8000 });
+  });
+
+  page("an empty recording says so", async ({ page, go }) => {
+    await go(`/replay/${ids.recording}`);
+    await page.getByText("There is no picture").waitFor();
+    await accessible(page, "empty replay");
+    await shot(page, "replay-empty");
+  }, { world: (w) => { const r = new (w.recordings[0].constructor)({ id: ids.recording }); r.state = "refused"; w.recordings[0] = r; } });
+});
+
+describe("looks", () => {
+  const looks = { dark: { options: { colorScheme: "dark" } }, contrast: { theme: "contrast" }, forced: { options: { forcedColors: "active" } }, phone: { options: { viewport: { width: 390, height: 844 } } } };
+  for (const [name, { options, theme }] of Object.entries(looks))
+    page(`every page, ${name}`, async (it) => {
+      if (theme) await it.context.addInitScript((t) => localStorage.setItem("settings", JSON.stringify({ theme: t })), theme);
+      for (const [path, file, wait] of [["/connections", "connections", ".row"], ["/recordings", "recordings", ".row"], ["/settings", "settings", "fieldset"], [`/replay/${ids.recording}?t=31.5`, "replay", ".picture canvas"], ["/nowhere", "missing", ".state"]]) {
+        await it.go(path);
+        await it.page.locator(wait).first().waitFor();
+        await it.page.waitForTimeout(250);
+        await accessible(it.page, `${file} ${name}`);
+        await shot(it.page, `${file}-${name}`);
+      }
+      await it.go("/session/new?connection=relay%2Fbuild-host");
+      await it.page.waitForSelector(".screen canvas");
+      await it.page.waitForTimeout(300);
+      await accessible(it.page, `session ${name}`);
+      await shot(it.page, `session-${name}`);
+    }, { options });
+
+  page("settings hold at once and after a reload", async ({ page, go }) => {
+    await go("/settings");
+    await page.getByLabel("Dark").check();
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
+    await page.reload();
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
+    assert.ok(await page.getByLabel("Dark").isChecked());
+    await accessible(page, "settings");
+    await shot(page, "settings");
+  });
+});
