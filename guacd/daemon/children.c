@@ -325,6 +325,8 @@ static void say_how(const struct child *p, int status) {
 static void bury(struct children *c, struct child *p, int status) {
     listen_to(p); /* its last message may still be waiting */
     say_how(p, status);
+    if (p->id[0])
+        registry_remove(c->env.registry, p->id);
     if (!WIFEXITED(status) || WEXITSTATUS(status)) {
         metric_add(&stats_died_total, !p->killed);
         while (p->clients)
@@ -332,8 +334,6 @@ static void bury(struct children *c, struct child *p, int status) {
                    p->killed ? p->killed : STATUS_SERVER_ERROR,
                    p->killed ? p->killed_text : "The session ended unexpectedly.");
     }
-    if (p->id[0])
-        registry_remove(c->env.registry, p->id);
     started(p);
     c->count--;
     child_free(p);

@@ -274,6 +274,7 @@ int main(int argc, char **argv) {
     }
     if (d.options.version) {
         printf("guacd %s\n", GUAC_VERSION);
+        conf_free(&options_table, &d.options);
         return EXIT_SUCCESS;
     }
     if (options_finish(&d.options, &e) == 0)

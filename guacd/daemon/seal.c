@@ -25,6 +25,8 @@ int seal(const struct options *o, const char *run, struct err *e) {
         { run, SANDBOX_WRITE },
         { run, SANDBOX_SOCKETS_OWN },
         { sockets, SANDBOX_SOCKETS_OWN },
+        /* A rule on /proc/self would mean guacd's own, in its sessions as well. */
+        { "/proc", SANDBOX_READ },
     };
     const struct sandbox_path stock[] = {
         { o->session_program, SANDBOX_EXECUTE },

@@ -147,7 +147,7 @@ class Processes(house.TestCase):
         guac.pump([a, b], lambda: a.syncs and b.syncs)
         joiner = guac.Client.tcp(g.port).handshake(a.id)
         guac.pump([joiner], lambda: joiner.syncs)
-        os.kill(victim, signal.SIGSEGV)
+        os.kill(victim, signal.SIGKILL if house.SANITIZED else signal.SIGSEGV)
         began = time.monotonic()
         guac.pump([a, joiner], lambda: a.closed and joiner.closed, 2 * PATIENCE)
         self.assertLess(time.monotonic() - began, 1 * PATIENCE)
@@ -237,17 +237,18 @@ class Caps(house.TestCase):
     def test_two_hundred_at_once(self):
         g = self.start(Guacd)
         began = time.monotonic()
-        clients = [guac.Client.tcp(g.port, draw=False) for _ in range(200)]
+        count = 40 if house.SANITIZED else 200
+        clients = [guac.Client.tcp(g.port, draw=False) for _ in range(count)]
         for c in clients:
             c.send("select", "demo")
         for c in clients:
             c.handshake(None, timeout=60)
         took = time.monotonic() - began
-        print(f"      200 selects to ready: {took:.2f} s")
-        self.assertEqual(len({c.id for c in clients}), 200)
+        print(f"      {count} selects to ready: {took:.2f} s")
+        self.assertEqual(len({c.id for c in clients}), count)
         self.assertLess(took, 15 * PATIENCE)
         guac.pump(clients, lambda: all(c.syncs for c in clients), 60 * PATIENCE)
-        self.assertEqual(len(g.sessions()), 200)
+        self.assertEqual(len(g.sessions()), count)
 
 
 class Ends(house.TestCase):
