@@ -1,5 +1,5 @@
-"""guacd-session's stages, tried from inside by a backend that is an attacker (tests/probe/backend.c):
-A while it is loaded, A2 before it dials, B once it has; on the backend's thread, on one that it
+"""guacd-session's stages, tried from inside by a backend that is an attacker
+(tests/probe/backend.c): A while it is loaded, A2 before it dials, B once it has; on the backend's thread, on one that it
 makes, and on the wire thread. The secrets around it are readable by mode: only the sandbox is in
 the way."""
 import contextlib

@@ -3,8 +3,8 @@ another, and compares with a table of rows (expectation, probe, word…).
 
     OK      must work: a probe that always fails proves nothing
     NO      must be refused by EACCES or EPERM (or the program must not have survived trying)
-    WIDE    works today although the row of design.md says otherwise, or rests on a check that is not
-            the sandbox's: printed, not judged
+    WIDE    works today although the row of design.md says otherwise, or rests on a check that is
+            not the sandbox's: printed, not judged
 """
 import ctypes
 import json
@@ -155,7 +155,8 @@ def control(start, rows, may_fail=()):
     wrong, process = [], start()
     agent = process.agent()
     # What changes the process itself comes last.
-    for expected, name, *words in sorted(rows, key=lambda r: r[1] in ("userns", "execve", "execveat")):
+    last = ("userns", "execve", "execveat")
+    for expected, name, *words in sorted(rows, key=lambda row: row[1] in last):
         if expected != NO or name in may_fail:
             continue
         if words and any(str(words[0]).startswith(p) for p in may_fail if p[0] == "/"):
