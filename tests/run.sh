@@ -63,7 +63,10 @@ quiet() {
 
 # TSan of older compilers stumbles over the address layout of newer kernels.
 steady() {
-    case $B in *tsan*) setarch "$(uname -m)" -R "$@" ;; *) "$@" ;; esac
+    case $B in
+    *tsan*) if setarch "$(uname -m)" -R true 2>/dev/null; then setarch "$(uname -m)" -R "$@"; else "$@"; fi ;;
+    *) "$@" ;;
+    esac
 }
 
 # ---- unit ---------------------------------------------------------------------------------------
