@@ -165,7 +165,7 @@ export class Session {
     for (const type of ["image/png", "image/jpeg", "image/webp"]) query.append("image", type);
     for (const type of ["audio/L8", "audio/L16"]) query.append("audio", type);
     query.set("client", "guac-web");
-    for (const feature of ["guac.text", "guac.state"]) query.append("feature", feature);
+    for (const feature of ["text", "state"]) query.append("feature", feature);
 
     const tunnel = (this.#tunnel = new SocketTunnel("/tunnel"));
     const client = (this.#client = new Client(tunnel as unknown as ConstructorParameters<typeof Client>[0]));

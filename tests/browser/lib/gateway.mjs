@@ -1,0 +1,160 @@
+// A whole real gateway for one test file: a private sshd as the target (tests/parts/sshd.sh), the five
+// programs of build folder B with state of their own in a temporary folder, sign-in by link.
+import { execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createConnection, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build, root } from "./browser.mjs";
+
+const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
+
+export async function until(what, check, ms = 20000) {
+  for (const end = Date.now() + ms; Date.now() < end; await sleep(50)) {
+    const value = await check();
+    if (value) return value;
+  }
+  throw new Error(`${what} did not happen within ${ms / 1000} s`);
+}
+
+export const freePort = () =>
+  new Promise((resolve) => {
+    const s = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = s.address();
+      s.close(() => resolve(port));
+    });
+  });
+
+const listens = (port) =>
+  new Promise((resolve) => {
+    const s = createConnection(port, "127.0.0.1");
+    s.on("connect", () => { s.destroy(); resolve(true); });
+    s.on("error", () => resolve(false));
+  });
+
+// Shell assignments of a part's DIR/env.
+function assignments(file) {
+  const text = execFileSync("sh", ["-c", `set -a; . "$1"; env -0`, "sh", file], { env: {} }).toString();
+  return Object.fromEntries(text.split("\0").filter(Boolean).map((l) => [l.slice(0, l.indexOf("=")), l.slice(l.indexOf("=") + 1)]));
+}
+
+export class Gateway {
+  programs = new Map();
+
+  static missing() {
+    for (const p of ["guacd", "guacd-session", "guac-proxy", "guac-authd", "guac-recorder", "guac-evidence", "backends/ssh.so", "web/index.html"])
+      if (!existsSync(join(build, p))) return `${p} is not in ${build}: make B=${build}`;
+    try {
+      execFileSync(join(root, "tests/parts/sshd.sh"), ["check"], { stdio: "pipe" });
+    } catch (e) {
+      return `the sshd part is missing: ${e.stderr}`;
+    }
+    return "";
+  }
+
+  async start() {
+    const g = this;
+    g.state = mkdtempSync(join(tmpdir(), "gw-"));
+    g.port = await freePort();
+    g.url = `http://127.0.0.1:${g.port}`;
+    for (const d of ["run/s", "log", "keys", "connections", "recordings", "spool"]) mkdirSync(join(g.state, d), { recursive: true, mode: 0o700 });
+    execFileSync(join(root, "tests/parts/sshd.sh"), ["start", join(g.state, "sshd")], { env: { ...process.env, PART_OWNER: String(process.pid) }, stdio: "pipe" });
+    g.ssh = assignments(join(g.state, "sshd/env"));
+    writeFileSync(join(g.state, "keys/recorder"), randomBytes(32).toString("base64"), { mode: 0o600 });
+    g.connection("shell", { title: "Test shell", secret: { username: g.ssh.SSHD_USER, "private-key": readFileSync(g.ssh.SSHD_KEY_ED25519) } });
+    g.store = `folder:${join(g.state, "recordings")}`;
+    const run = join(g.state, "run");
+    writeFileSync(join(g.state, "authd.conf"), [
+      `run = ${run}`, `folder = ${join(g.state, "connections")}`, `public-url = ${g.url}`, "create-keys = yes",
+      `cookie-keys = ${join(g.state, "keys/cookie")}`, `gateway-key = ${join(g.state, "keys/gateway.pem")}`,
+      `audit-file = ${join(g.state, "log/audit.jsonl")}`, "dev-link = yes", "dev-user = Anna Example", "dev-roles = operator auditor",
+      "auditor-roles = auditor", "address-allow = 127.0.0.1 ::1", "",
+    ].join("\n"));
+    g.commands = {
+      recorder: ["guac-recorder", "--run", run, "--store", g.store, "--spool", join(g.state, "spool"), "--secret-file", join(g.state, "keys/recorder")],
+      evidence: ["guac-evidence", "serve", "--run", run, "--store", g.store],
+      guacd: ["guacd", "-f", "--socket", join(run, "guacd.sock"), "--run", run],
+      authd: ["guac-authd", "--config", join(g.state, "authd.conf")],
+      proxy: ["guac-proxy", "--run", run, "--web", join(build, "web"), "--listen", `127.0.0.1:${g.port}`, "--admin-listen", `127.0.0.1:${await freePort()}`],
+    };
+    for (const name of ["recorder", "evidence", "guacd"]) g.launch(name);
+    for (const name of ["recorder.sock", "evidence.sock", "guacd.sock"]) await g.up(name, () => existsSync(join(run, name)));
+    g.launch("authd");
+    await g.up("authd.sock", () => existsSync(join(run, "authd.sock")));
+    g.launch("proxy");
+    await g.up("the page", () => listens(g.port));
+    return g;
+  }
+
+  // A connection to the test's sshd; `spec` holds further lines of YAML (indented by two).
+  connection(name, { title = name, secret = null, spec = "", hostKey = `hostKey: { keys: ["${this.ssh.SSHD_HOSTKEY_ED25519}"], unknown: refuse }`, port = this.ssh.SSHD_PORT, host = "127.0.0.1", roles = "operator" } = {}) {
+    if (secret)
+      for (const [key, value] of Object.entries(secret)) {
+        const folder = join(this.state, "connections/secrets/test", name);
+        mkdirSync(folder, { recursive: true, mode: 0o700 });
+        writeFileSync(join(folder, key), value, { mode: 0o600 });
+        chmodSync(join(folder, key), 0o600);
+      }
+    writeFileSync(join(this.state, "connections", `${name}.yaml`), `apiVersion: catalyst.openova.io/v1alpha1
+kind: GuacamoleConnection
+metadata:
+  namespace: test
+  name: ${name}
+  annotations: { catalyst.openova.io/title: "${title}" }
+spec:
+  protocol: ssh
+  hostname: ${host}
+  port: ${port}
+  audience: { keycloakRoles: [${roles}] }
+  recording: { enabled: true, bucket: recordings, retentionDays: 30 }
+  ${hostKey}
+  ${secret ? `credentials: { secretRef: { name: ${name} } }` : "credentials: { from: prompt }"}
+${spec}`);
+  }
+
+  launch(name) {
+    const [program, ...args] = this.commands[name];
+    const log = openSync(join(this.state, "log", `${name}.log`), "a");
+    const child = spawn(join(build, program), args, { stdio: ["ignore", log, log] });
+    this.programs.set(name, child);
+    return child;
+  }
+
+  kill(name, signal = "SIGKILL") {
+    this.programs.get(name)?.kill(signal);
+  }
+
+  log(name) {
+    return readFileSync(join(this.state, "log", `${name}.log`), "utf8");
+  }
+
+  async up(what, check) {
+    await until(what, () => {
+      for (const [name, child] of this.programs)
+        if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode} while starting:\n${this.log(name).slice(-2000)}`);
+      return check();
+    });
+  }
+
+  link() {
+    return execFileSync(join(build, "guac-authd"), ["link", "--config", join(this.state, "authd.conf")]).toString().trim();
+  }
+
+  evidence(...args) {
+    return execFileSync(join(build, "guac-evidence"), args, { stdio: "pipe" }).toString();
+  }
+
+  async stop() {
+    for (const name of ["proxy", "authd", "guacd", "evidence", "recorder"]) {
+      const child = this.programs.get(name);
+      if (!child || child.exitCode !== null || child.signalCode) continue;
+      child.kill("SIGTERM");
+      await until(`the end of ${name}`, () => child.exitCode !== null || child.signalCode, 6000).catch(() => child.kill("SIGKILL"));
+    }
+    try {
+      execFileSync(join(root, "tests/parts/sshd.sh"), ["stop", join(this.state, "sshd")], { stdio: "pipe" });
+    } catch { /* it goes with us */ }
+    if (!process.env.KEEP_STATE) rmSync(this.state, { recursive: true, force: true });
+  }
+}
