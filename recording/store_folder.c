@@ -299,8 +299,9 @@ static enum store_result clock_offset(struct store *s, const char *bucket, int64
 
 static enum store_result check(struct store *s, const char *bucket, struct err *e) {
     char key[NAME_KEY_SIZE], id[UUID_LEN + 1];
+    (void)bucket; /* folders are made when they are needed */
     uuid_v7(id, clock_wall_ms());
-    snprintf(key, sizeof key, "%s/_check/%s", bucket, id);
+    snprintf(key, sizeof key, "_check/%s", id);
     enum store_result r = put(s, key, id, UUID_LEN, NULL, 0, NULL, e);
     if (r == STORE_OK && put(s, key, "other", 5, NULL, 0, NULL, NULL) != STORE_EXISTS) {
         err_set(e, 0, "store: %s replaced a file that was there", s->target->folder);
@@ -310,6 +311,7 @@ static enum store_result check(struct store *s, const char *bucket, struct err *
     _close_ int dir = open_parent(s->root, key, false, &name);
     if (dir >= 0)
         unlinkat(dir, name, 0);
+    unlinkat(s->root, "_check", AT_REMOVEDIR);
     return r;
 }
 

@@ -64,16 +64,15 @@ static const struct conf_table table = {
 struct watch {
     struct job job;
     struct recorder *r;
-    struct loop_timer *timer;
     char bucket[64];
-    bool probe; /* the store was away: a real PUT tells whether it is back */
+    bool running;
+    bool probe; /* a real PUT: a store may answer everything else while it takes nothing */
     enum store_result result;
     int64_t offset_ms;
     struct err err;
 };
 
-void recorder_store_result(struct recorder *r, enum store_result result, const char *why) {
-    bool away = result == STORE_AWAY || result == STORE_REFUSED;
+static void store_state(struct recorder *r, bool away, const char *why) {
     if (away && !r->store_away)
         log_error("the store does not take what is recorded: %s", why);
     if (!away && r->store_away)
@@ -81,6 +80,22 @@ void recorder_store_result(struct recorder *r, enum store_result result, const c
     r->store_away = away;
     if (away)
         snprintf(r->store_why, sizeof r->store_why, "%s", why);
+}
+
+static bool bad(enum store_result result) {
+    return result == STORE_AWAY || result == STORE_REFUSED;
+}
+
+void recorder_store_result(struct recorder *r, enum store_result result, const char *why) {
+    if (!bad(result)) {
+        store_state(r, false, NULL);
+        return;
+    }
+    log_debug("store: %s", why);
+    if (!r->store_suspect && !r->store_away && r->watch) {
+        r->store_suspect = true;
+        loop_timer_set(r->watch, 0);
+    }
 }
 
 static void look(struct job *j, struct worker *w) {
@@ -94,8 +109,13 @@ static void look(struct job *j, struct worker *w) {
 static void looked(struct job *j) {
     struct watch *t = (struct watch *)j;
     struct recorder *r = t->r;
-    if (t->probe || t->result != STORE_OK)
-        recorder_store_result(r, t->result, t->err.text);
+    t->running = false;
+    if (t->probe) {
+        r->store_suspect = false;
+        store_state(r, bad(t->result), t->err.text);
+    } else if (bad(t->result)) {
+        r->store_suspect = true;
+    }
     if (t->result == STORE_OK) {
         int64_t off = t->offset_ms < 0 ? -t->offset_ms : t->offset_ms;
         if (off > CLOCK_ALARM_MS)
@@ -103,12 +123,15 @@ static void looked(struct job *j) {
                         (long long)t->offset_ms);
         r->clock_offset_ms = t->offset_ms;
     }
-    loop_timer_set(t->timer, r->store_away ? PROBE_US : CLOCK_US);
+    loop_timer_set(r->watch, r->store_suspect ? 0 : r->store_away ? PROBE_US : CLOCK_US);
 }
 
 static void on_watch(void *arg) {
     struct watch *t = arg;
-    t->probe = t->r->store_away;
+    if (t->running)
+        return;
+    t->running = true;
+    t->probe = t->r->store_away || t->r->store_suspect;
     work_submit(t->r->work, &t->job);
 }
 
@@ -171,7 +194,7 @@ static int check_buckets(struct recorder *r, const struct buckets *b, struct err
         enum store_result result = store_check(s, b->names[i], e);
         if (result != STORE_OK && result != STORE_AWAY)
             return -1;
-        recorder_store_result(r, result, e->text);
+        store_state(r, result == STORE_AWAY, e->text);
         if (result == STORE_OK && i == 0)
             store_clock(s, b->names[i], &r->clock_offset_ms, e);
         *e = (struct err){ 0 };
@@ -237,7 +260,7 @@ static int prepare(struct recorder *r, const struct buckets *buckets, struct err
 }
 
 static int run(struct recorder *r, const struct buckets *buckets, struct err *e) {
-    struct watch watch = { .job = { .run = look, .done = looked }, .r = r };
+    struct watch watch = { .job = { .urgent = true, .run = look, .done = looked }, .r = r };
     r->loop = loop_new(e);
     if (!r->loop)
         return -1;
@@ -245,20 +268,21 @@ static int run(struct recorder *r, const struct buckets *buckets, struct err *e)
     loop_signal(r->loop, SIGTERM, on_stop, r->loop);
     loop_signal(r->loop, SIGINT, on_stop, r->loop);
     raise_files();
-    watch.timer = loop_timer_new(r->loop, on_watch, &watch);
+    r->watch = loop_timer_new(r->loop, on_watch, &watch);
     snprintf(watch.bucket, sizeof watch.bucket, "%s", buckets->names[0]);
-    if (!watch.timer || prepare(r, buckets, e) < 0 || enter_sandbox(r, e) < 0 ||
+    if (!r->watch || prepare(r, buckets, e) < 0 || enter_sandbox(r, e) < 0 ||
         spooler_start(r->spooler, e) < 0 || work_start(r->work, e) < 0 ||
         session_resume_all(r, e) < 0)
         return -1;
-    loop_timer_set(watch.timer, r->store_away ? PROBE_US : CLOCK_US);
+    loop_timer_set(r->watch, r->store_away ? PROBE_US : CLOCK_US);
     log_info("ready; %s, %zu sessions from the spool", r->config->store.url, r->session_count);
     loop_run(r->loop);
     /* What is in memory only was never acknowledged; what was is in the spool. */
     session_free_all(r);
     control_free(r->control);
     spooler_free(r->spooler, 2000);
-    loop_timer_free(watch.timer);
+    loop_timer_free(r->watch);
+    r->watch = NULL;
     /* Workers may hang in a request, and use what is not freed then: they end with the process. */
     if (!work_free(r->work, 1000))
         _exit(0);

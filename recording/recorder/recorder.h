@@ -34,8 +34,9 @@ struct recorder {
     struct session *sessions;
     size_t session_count;
     struct recorder_metrics metrics;
-    /* The store as the last answers show it. */
-    bool store_away;
+    /* The store as the last try to write it showed it. */
+    struct loop_timer *watch;
+    bool store_away, store_suspect;
     char store_why[256];
     int64_t clock_offset_ms;
 };

@@ -264,6 +264,16 @@ static int take_frames(struct session *s, const struct buf *b, struct err *e) {
     return 0;
 }
 
+/* One that only waits for its seal needs nothing of them but to be rid of them. */
+static int count_logs(struct session *s, struct err *e) {
+    struct logs logs = { 0 };
+    int r = find_logs(s, &logs, e);
+    for (size_t i = 0; r == 0 && i < logs.count; i++)
+        spool_add_log(s->spool, logs.k[i], 0, 0, 0);
+    free(logs.k);
+    return r;
+}
+
 static int read_logs(struct session *s, const struct known *known, struct err *e) {
     struct logs logs = { 0 };
     struct buf b __attribute__((cleanup(buf_fini)));
@@ -283,8 +293,9 @@ static int read_logs(struct session *s, const struct known *known, struct err *e
 
 static void go_on(struct session *s) {
     s->spooled = s->seq;
+    s->resumed = true;
     if (s->state == S_OPENING) {
-        s->resumed = s->in_doubt = true;
+        s->in_doubt = true;
         session_open_put(s);
         return;
     }
@@ -326,6 +337,8 @@ static int resume(struct recorder *r, const char *id, struct err *e) {
         if (result == 0)
             result = read_logs(s, &known, e);
     }
+    if (result == 0 && s->state != S_LIVE)
+        result = count_logs(s, e);
     free(known.names);
     if (result < 0) {
         session_gone(s);

@@ -235,8 +235,9 @@ void session_reconnect(struct session *s) {
     snprintf(path, sizeof path, "%s/s/%s.sock", s->r->config->run, s->id);
     s->control = ctl_connect(path, &e);
     if (s->control < 0) {
-        /* It binds its socket before its first frame: one that had sent some is gone for good. */
-        if (s->seq > 0 && (errno == ENOENT || errno == ECONNREFUSED))
+        /* It binds its socket before its first frame: one that had sent some is gone for good, and
+         * so is one that let go of the tap itself. */
+        if ((s->seq > 0 || !s->resumed) && (errno == ENOENT || errno == ECONNREFUSED))
             lost(s);
         else
             again(s, e.text);

@@ -1,6 +1,5 @@
 """What the recorder's tests share: the recorder itself, an authd that signs (with the openssl
 program, so that no code of ours checks itself), and a session's side of the tap. No test is in here."""
-import array
 import base64
 import datetime
 import hashlib
@@ -236,6 +235,10 @@ class Authd:
         return Session(self.recorder, new, fds[0])
 
     def close(self):
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self.sock.close()
 
 
