@@ -5,6 +5,7 @@
 #include FT_FREETYPE_H
 #include FT_OUTLINE_H
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,9 @@ struct font_set {
     int open_count;
     struct font_metrics m;
 };
+
+/* The set given back last: what font_warm() opened is what most terminals ask for. */
+static _Atomic(struct font_set *) spare;
 
 void font_warm(void) {
     struct err e = { 0 };
@@ -120,8 +124,8 @@ static bool measure(struct font_set *f) {
         return false;
     struct font_metrics *m = &f->m;
     double scale = FT_IS_SCALABLE(ft) ? (double)ft->size->metrics.y_scale / 65536 / 64 : 0;
-    double up = scale ? ft->ascender * scale : (double)ft->size->metrics.ascender / 64;
-    double down = scale ? -ft->descender * scale : (double)-ft->size->metrics.descender / 64;
+    double up = scale > 0 ? ft->ascender * scale : (double)ft->size->metrics.ascender / 64;
+    double down = scale > 0 ? -ft->descender * scale : (double)-ft->size->metrics.descender / 64;
     m->width = MAX_OF((int)lrint((double)advance / 64), 2);
     m->height = MAX_OF((int)lrint(up + down), 4);
     m->baseline = MIN_OF((int)lrint(up), m->height);
@@ -132,34 +136,62 @@ static bool measure(struct font_set *f) {
     return m->width <= 512 && m->height <= 1024;
 }
 
-struct font_set *font_set_new(const char *name, double points, int dpi, struct err *e) {
-    struct font_set *f = calloc(1, sizeof *f);
-    if (!f || FT_Init_FreeType(&f->lib)) {
-        free(f);
-        err_set(e, STATUS_SERVER_ERROR, "FreeType cannot be started");
-        return NULL;
-    }
-    snprintf(f->name, sizeof f->name, "%s", *name ? name : "monospace");
-    f->points = points;
-    f->dpi = dpi;
-    if (!main_face(f, false, false)->ft || !measure(f)) {
-        err_set(e, STATUS_SERVER_ERROR,
-                "no font for \"%s\" at %.0f points: is a monospace font installed?", name, points);
-        font_set_free(f);
-        return NULL;
-    }
-    return f;
-}
-
-void font_set_free(struct font_set *f) {
-    if (!f)
-        return;
+static void destroy(struct font_set *f) {
     if (f->fallback)
         FcFontSetDestroy(f->fallback);
     if (f->pattern)
         FcPatternDestroy(f->pattern);
     FT_Done_FreeType(f->lib); /* with all its faces */
     free(f);
+}
+
+void font_set_free(struct font_set *f) {
+    if (f)
+        f = atomic_exchange(&spare, f);
+    if (f)
+        destroy(f);
+}
+
+#ifdef GUAC_SANITIZER
+/* fontconfig's patterns hold offsets where others hold pointers: to a leak checker all of its
+ * configuration is lost. */
+static void forget(void) {
+    struct font_set *f = atomic_exchange(&spare, NULL);
+    if (f)
+        destroy(f);
+    FcFini();
+}
+#endif
+
+struct font_set *font_set_new(const char *name, double points, int dpi, struct err *e) {
+#ifdef GUAC_SANITIZER
+    static atomic_flag once = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&once))
+        atexit(forget);
+#endif
+    if (!*name)
+        name = "monospace";
+    struct font_set *f = atomic_exchange(&spare, NULL);
+    if (f && strcmp(f->name, name) == 0 && f->points == points && f->dpi == dpi)
+        return f;
+    if (f)
+        destroy(f);
+    f = calloc(1, sizeof *f);
+    if (!f || FT_Init_FreeType(&f->lib)) {
+        free(f);
+        err_set(e, STATUS_SERVER_ERROR, "FreeType cannot be started");
+        return NULL;
+    }
+    snprintf(f->name, sizeof f->name, "%s", name);
+    f->points = points;
+    f->dpi = dpi;
+    if (!main_face(f, false, false)->ft || !measure(f)) {
+        err_set(e, STATUS_SERVER_ERROR,
+                "no font for \"%s\" at %.0f points: is a monospace font installed?", name, points);
+        destroy(f);
+        return NULL;
+    }
+    return f;
 }
 
 void font_set_metrics(const struct font_set *f, struct font_metrics *m) {
