@@ -120,7 +120,8 @@ $(B)/guacd-session: $(B)/obj/guacd/session/main.o $(SESSION_O) $(DISPLAY_O) $(PR
 $(B)/backends/demo.so: EXTRA :=
 $(B)/backends/ssh.so: EXTRA = $(call libs_of,$(SSH_PKG) $(TERM_PKG)) -lm
 $(B)/backends/ssh.so: $(TERM_O)
-$(B)/backends/vnc.so: EXTRA = $(call libs_of,$(VNC_PKG))
+# GnuTLS and its libraries keep what they allocate once: unloaded, that would be a leak.
+$(B)/backends/vnc.so: EXTRA = $(call libs_of,$(VNC_PKG)) -Wl,-z,nodelete
 
 .SECONDEXPANSION:
 $(B)/backends/%.so: $$(call objs,guacd/backends/$$*)

@@ -1,11 +1,14 @@
 #include "guacd/display/surface.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "guacd/base/clock.h"
 #include "guacd/base/util.h"
 #include "guacd/display/draw.h"
+#include "guacd/display/photo.h"
 #include "guacd/display/png.h"
 #include "guacd/display/tiles.h"
 
@@ -30,7 +33,8 @@ struct surface {
     bool resized, cursor_changed;
     struct copy copies[SURFACE_COPIES_MAX]; /* since the last frame, in order */
     size_t copy_count;
-    bool held;
+    bool held, lossless;
+    atomic_bool blurred; /* as of the last sealed frame */
 
     /* As of the last sealed frame; the wire thread's alone. */
     uint32_t *sealed;
@@ -40,6 +44,7 @@ struct surface {
     uint64_t frame, size_frame, cursor_frame;
     struct cursor sealed_cursor;
     struct png_encoder *png;
+    struct photos photos;
 };
 
 static int columns_of(int width) {
@@ -64,7 +69,7 @@ static int take_size(struct surface *s) {
     uint32_t *sealed = calloc((size_t)s->width * (size_t)s->height, sizeof(*sealed));
     uint64_t *versions = calloc(tiles, sizeof(*versions));
     struct tile_box *boxes = calloc(tiles, sizeof(*boxes));
-    if (!sealed || !versions || !boxes) {
+    if (!sealed || !versions || !boxes || photos_resize(&s->photos, tiles) < 0) {
         free(sealed);
         free(versions);
         free(boxes);
@@ -176,8 +181,8 @@ static void put_cursor(struct surface *s, struct buf *out) {
     buf_fini(&png);
 }
 
-static void put_tiles(struct surface *s, struct buf *out) {
-    const struct tiles t = {
+static struct tiles sealed_tiles(const struct surface *s) {
+    return (struct tiles){
         .pixels = s->sealed,
         .width = s->sealed_width,
         .height = s->sealed_height,
@@ -185,6 +190,11 @@ static void put_tiles(struct surface *s, struct buf *out) {
         .rows = columns_of(s->sealed_height),
         .boxes = s->boxes,
     };
+}
+
+static void put_tiles(struct surface *s, struct buf *out) {
+    const struct tiles t = sealed_tiles(s);
+    photos_put(&s->photos, &t, s->boxes, 0, out);
     tiles_encode(&t, 0, s->png, out);
 }
 
@@ -202,31 +212,67 @@ static void move_pixels(uint32_t *pixels, int width, const struct copy *c) {
     }
 }
 
+static bool any_blurred(const struct surface *s, const struct copy *c) {
+    int columns = columns_of(s->sealed_width);
+    for (int row = c->src_y / SURFACE_TILE; row <= (c->src_y + c->height - 1) / SURFACE_TILE; row++)
+        for (int col = c->src_x / SURFACE_TILE; col <= (c->src_x + c->width - 1) / SURFACE_TILE;
+             col++)
+            if (s->photos.blurred[row * columns + col])
+                return true;
+    return false;
+}
+
+/* The tiles that a copy went to. */
+static void mark_copied(struct surface *s, const struct copy *c, uint64_t n, uint64_t now) {
+    int columns = columns_of(s->sealed_width);
+    bool blurred = any_blurred(s, c);
+    for (int row = c->dst_y / SURFACE_TILE; row <= (c->dst_y + c->height - 1) / SURFACE_TILE; row++)
+        for (int col = c->dst_x / SURFACE_TILE; col <= (c->dst_x + c->width - 1) / SURFACE_TILE;
+             col++) {
+            size_t i = (size_t)(row * columns + col);
+            s->versions[i] = n;
+            if (blurred)
+                photos_blur(&s->photos, i, now);
+        }
+}
+
 /* Does on what was sealed, and on the canvases that show it, what the target did. It need not be
  * exact (the source may have been painted over before): comparing mends the rest, since
  * surface_copy touched the tiles. */
-static bool replay_copies(struct surface *s, uint64_t n, struct buf *out) {
-    int columns = columns_of(s->sealed_width);
+static bool replay_copies(struct surface *s, uint64_t n, uint64_t now, struct buf *out) {
     for (size_t i = 0; i < s->copy_count; i++) {
         const struct copy *c = &s->copies[i];
         move_pixels(s->sealed, s->sealed_width, c);
         draw_copy(out, 0, c->src_x, c->src_y, c->width, c->height, DRAW_OVER, 0, c->dst_x,
                   c->dst_y);
-        for (int row = c->dst_y / SURFACE_TILE; row <= (c->dst_y + c->height - 1) / SURFACE_TILE;
-             row++)
-            for (int col = c->dst_x / SURFACE_TILE; col <= (c->dst_x + c->width - 1) / SURFACE_TILE;
-                 col++)
-                s->versions[row * columns + col] = n;
+        mark_copied(s, c, n, now);
     }
     bool any = s->copy_count > 0;
     s->copy_count = 0;
     return any;
 }
 
+static bool take_cursor(struct surface *s) {
+    bool changed = s->cursor_changed;
+    if (changed) {
+        free(s->sealed_cursor.pixels);
+        s->sealed_cursor = s->cursor;
+        s->cursor.pixels = NULL;
+    }
+    s->cursor_changed = false;
+    return changed;
+}
+
+static void raise_versions(struct surface *s, uint64_t n) {
+    for (size_t i = 0; i < s->photos.count; i++)
+        if (s->boxes[i].x0 != s->boxes[i].x1)
+            s->versions[i] = n;
+}
+
 static bool surface_frame(struct picture *p, uint64_t n, const struct picture_caps *caps,
                           struct buf *out) {
-    (void)caps; /* tiles are exact; JPEG comes with the photo classifier */
     struct surface *s = (struct surface *)p;
+    uint64_t now = clock_ms();
     pthread_mutex_lock(&s->lock);
     bool resized = s->resized || !s->sealed;
     if (s->held || (resized && take_size(s) < 0)) {
@@ -234,45 +280,44 @@ static bool surface_frame(struct picture *p, uint64_t n, const struct picture_ca
         return false;
     }
     s->resized = false;
-    bool copied = !resized && replay_copies(s, n, out);
+    bool copied = !resized && replay_copies(s, n, now, out);
     s->copy_count = 0;
-    bool differs = compare(s), cursor = s->cursor_changed;
-    if (cursor) {
-        free(s->sealed_cursor.pixels);
-        s->sealed_cursor = s->cursor;
-        s->cursor.pixels = NULL;
-        s->cursor_changed = false;
-    }
+    bool differs = compare(s), cursor = take_cursor(s);
+    bool jpeg = caps->jpeg && !caps->lossless && !s->lossless;
     pthread_mutex_unlock(&s->lock);
-    if (!resized && !copied && !differs && !cursor)
+    if (resized) { /* the canvas keeps old pixels, or none */
+        s->size_frame = n;
+        for (size_t i = 0; i < s->photos.count; i++)
+            s->versions[i] = n;
+        draw_size(out, 0, s->sealed_width, s->sealed_height);
+        whole_tiles(s, n - 1);
+    }
+    const struct tiles t = sealed_tiles(s);
+    photos_choose(&s->photos, &t, s->boxes, jpeg, now);
+    bool sharpened = photos_sharpen(&s->photos, &t, s->boxes, now);
+    if (!resized && !copied && !differs && !cursor && !sharpened)
         return false;
     s->frame = n;
-    size_t tiles = tiles_of(s->sealed_width, s->sealed_height);
-    for (size_t i = 0; i < tiles; i++)
-        if (resized || s->boxes[i].x0 != s->boxes[i].x1)
-            s->versions[i] = n;
-    if (resized) {
-        s->size_frame = n;
-        draw_size(out, 0, s->sealed_width, s->sealed_height);
-        whole_tiles(s, n - 1); /* the canvas keeps old pixels, or none */
-    }
+    raise_versions(s, n);
     put_tiles(s, out);
     if (cursor) {
         s->cursor_frame = n;
         put_cursor(s, out);
     }
+    atomic_store(&s->blurred, s->photos.blurred_count > 0);
     return true;
 }
 
 static void surface_paint(struct picture *p, uint64_t since, const struct picture_caps *caps,
                           struct buf *out) {
-    (void)caps;
     struct surface *s = (struct surface *)p;
     if (!s->sealed)
         return;
     if (s->size_frame > since)
         draw_size(out, 0, s->sealed_width, s->sealed_height);
     whole_tiles(s, since);
+    const struct tiles t = sealed_tiles(s);
+    photos_repeat(&s->photos, &t, caps->jpeg && !caps->lossless);
     put_tiles(s, out);
     if (s->cursor_frame > since)
         put_cursor(s, out);
@@ -314,6 +359,7 @@ void surface_free(struct surface *s) {
     free(s->boxes);
     free(s->sealed_cursor.pixels);
     png_encoder_free(s->png);
+    photos_fini(&s->photos);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -378,6 +424,16 @@ void surface_end(struct surface *s, int x, int y, int width, int height) {
             memset(s->touched + row * columns + first, true, (size_t)(last - first + 1));
     }
     pthread_mutex_unlock(&s->lock);
+}
+
+void surface_lossless(struct surface *s, bool lossless) {
+    pthread_mutex_lock(&s->lock);
+    s->lossless = lossless;
+    pthread_mutex_unlock(&s->lock);
+}
+
+bool surface_blurred(const struct surface *s) {
+    return atomic_load(&s->blurred);
 }
 
 uint32_t *surface_hold(struct surface *s, size_t *stride) {

@@ -49,6 +49,11 @@ void surface_release(struct surface *s, int x, int y, int width, int height);
  * it) and lets the next frame do it by `copy`. */
 void surface_copy(struct surface *s, int src_x, int src_y, int width, int height, int dst_x,
                   int dst_y);
+/* Photographs that move go out as JPEG, where users take it; never after surface_lossless(s, true).
+ * They are sharpened by frames sealed a second later: surface_blurred() says that there is
+ * something to sharpen, and that a session_damage() now and then is needed for it. */
+void surface_lossless(struct surface *s, bool lossless);
+bool surface_blurred(const struct surface *s);
 /* Pointer shape, 0xAARRGGBB with straight alpha; sides 1..SURFACE_CURSOR_MAX, else ignored. */
 void surface_cursor(struct surface *s, int width, int height, int hot_x, int hot_y,
                     const uint32_t *pixels);

@@ -182,9 +182,22 @@ static bool has_bytes(const rfbClient *c) {
 }
 
 static int wait_ms(const struct vnc *v, uint64_t now, uint64_t retry) {
-    if (v->updates > 0 || v->paused)
-        return -1;
-    return retry > now ? (int)(retry - now) : 0;
+    uint64_t due = UINT64_MAX;
+    if (v->updates == 0 && !v->paused)
+        due = retry;
+    if (v->sharpen_ms)
+        due = MIN_OF(due, v->sharpen_ms);
+    return due == UINT64_MAX ? -1 : due > now ? (int)(due - now) : 0;
+}
+
+/* What was sent as JPEG is sent exactly once it rests: the picture does that when it is asked for a
+ * frame, and nothing else asks while nothing changes. */
+static void sharpen(struct vnc *v, uint64_t now) {
+    if (!v->sharpen_ms || now < v->sharpen_ms)
+        return;
+    v->sharpen_ms = surface_blurred(v->surface) ? now + VNC_SHARPEN_AGAIN_MS : 0;
+    if (v->sharpen_ms)
+        session_damage(v->session);
 }
 
 /* The server hung up between two messages: that is how a desktop ends. */
@@ -205,6 +218,7 @@ static int vnc_run(struct session *s, void *state, struct err *e) {
         poll(p, 2, pending ? 0 : wait_ms(v, clock_ms(), retry));
         if (!vnc_events(v))
             return 0;
+        sharpen(v, clock_ms());
         if (!v->paused && (pending || p[1].revents)) {
             if (!pending && at_end(v))
                 return 0;

@@ -222,6 +222,7 @@ static void on_update(rfbClient *client) {
     struct vnc *v = vnc_of(client);
     v->updates++;
     v->shown_ms = clock_ms();
+    v->sharpen_ms = v->shown_ms + VNC_SHARPEN_MS;
     session_damage(v->session);
     if (v->refresh)
         SendFramebufferUpdateRequest(client, 0, 0, client->width, client->height, FALSE);
@@ -294,6 +295,7 @@ int vnc_screen_init(struct vnc *v) {
     v->surface = surface_new(w, h); /* so that callbacks always have one */
     if (!v->surface)
         return -1;
+    surface_lossless(v->surface, args_bool(v->args, "force-lossless"));
     put_dot(v);
     return 0;
 }

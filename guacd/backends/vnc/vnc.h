@@ -23,6 +23,8 @@
 #define VNC_RETRY_MS 1000            /* until the first picture is asked for again */
 #define VNC_RETRIES 10
 #define VNC_CONNECT_MS 15000
+#define VNC_SHARPEN_MS 1000 /* after the last change */
+#define VNC_SHARPEN_AGAIN_MS 100
 #define VNC_PARTIAL_MS 50 /* a long update is shown while it comes, this often */
 
 struct vnc {
@@ -39,6 +41,7 @@ struct vnc {
     bool resize, asked_size; /* the browser's size may be asked for; was, since connecting */
     int want_width, want_height;
     uint64_t shown_ms;
+    uint64_t sharpen_ms; /* when to look for blurred parts of the picture; 0: none */
     unsigned updates;
 
     /* input.c */

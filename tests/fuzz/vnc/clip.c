@@ -1,0 +1,32 @@
+/* A clipboard of any bytes in any encoding: valid UTF-8 comes out, within its bounds, and going
+ * there and back keeps what the encoding can say. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "guacd/backends/vnc/clip.h"
+#include "guacd/base/enc.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (size < 1)
+        return 0;
+    enum clip_encoding kind = (enum clip_encoding)(data[0] % 4);
+    struct buf text, back, again;
+    buf_init(&text, 3 * size);
+    buf_init(&back, 3 * size);
+    buf_init(&again, 6 * size);
+    if (clip_to_utf8(kind, data + 1, size - 1, &text) < 0 ||
+        utf8_count(text.data ? text.data : "", text.len) < 0)
+        abort();
+    if (clip_from_utf8(kind, text.data, text.len, &back) < 0 ||
+        clip_to_utf8(kind, back.data, back.len, &again) < 0)
+        abort();
+    if ((kind == CLIP_UTF8 || kind == CLIP_UTF16) && again.len > text.len)
+        abort();
+    clip_is_latin1((const char *)data, size);
+    buf_fini(&text);
+    buf_fini(&back);
+    buf_fini(&again);
+    return 0;
+}
