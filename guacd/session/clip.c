@@ -93,6 +93,16 @@ void clip_pump(struct user *u) {
         loop_post(u->s->loop, pump_all, u->s);
 }
 
+void clip_refused(struct user *u, int stream) {
+    for (struct outstream **p = &u->out_streams; *p; p = &(*p)->next)
+        if ((*p)->index == stream) {
+            struct outstream *o = *p;
+            *p = o->next;
+            drop(o);
+            return;
+        }
+}
+
 void clip_offer(struct session *s, const char *mimetype, const char *data, size_t len) {
     struct user *u = s->owner;
     record_clipboard(s, NULL, mimetype, data, len);

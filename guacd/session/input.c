@@ -147,12 +147,13 @@ static enum input_result on_disconnect(struct user *u, const struct instr *in, s
 }
 
 static enum input_result on_ack(struct user *u, const struct instr *in, struct err *e) {
-    (void)u;
     int64_t stream, status;
     if (in->argc < 3 || !instr_to_int(in->argv[0], INT32_MIN, INT32_MAX, &stream) ||
         !instr_to_int(in->argv[2], 0, INT32_MAX, &status))
         return bad(e, "ack");
-    return INPUT_OK; /* what we send is paced by the socket and by sync */
+    if (status && stream) /* what we send is paced by the socket and by sync, not by this */
+        clip_refused(u, (int)stream);
+    return INPUT_OK;
 }
 
 static const struct {

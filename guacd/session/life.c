@@ -80,10 +80,13 @@ void life_owner_gone(struct session *s) {
     log_info("the owner is gone: waiting %llu s for him", (unsigned long long)s->grace_ms / 1000);
     s->grace_until_ms = clock_ms() + s->grace_ms;
     loop_timer_set(s->grace_timer, s->grace_ms * 1000);
+    notify_state(s, NULL, json_pack("{s:I}", "grace", (json_int_t)s->grace_ms));
 }
 
 void life_owner_back(struct session *s) {
     loop_timer_stop(s->grace_timer);
+    if (s->grace_until_ms)
+        notify_state(s, NULL, json_pack("{s:i}", "grace", 0));
     s->grace_until_ms = 0;
 }
 

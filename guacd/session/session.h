@@ -127,6 +127,9 @@ bool role_parse(const char *text, enum role *out);
 /* Who typed: the person's sub, or "user-<n>". */
 const char *user_by(const struct user *u, char out[160]);
 
+/* hello.c: whatever is there, up to `connect` */
+void hello_read(struct user *u);
+
 /* input.c: one instruction of a live user. RETRY: no room yet, nothing happened. BAD: e. */
 enum input_result { INPUT_OK, INPUT_RETRY, INPUT_BAD };
 enum input_result input_instr(struct user *u, const struct instr *in, struct err *e);
@@ -141,6 +144,7 @@ void streams_input_taken(struct session *s, uint32_t user, int stream);
 /* clip.c: clipboard outwards, a piece whenever the queue has drained */
 void clip_offer(struct session *s, const char *mimetype, const char *data, size_t len);
 void clip_pump(struct user *u);
+void clip_refused(struct user *u, int stream); /* he wants no more of it */
 void clip_free(struct user *u);
 
 /* ---- the session

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "guacd/base/clock.h"
-#include "guacd/base/fdpass.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
@@ -179,8 +178,6 @@ int user_send_buf(struct user *u, struct buf *b) {
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-static void read_handshake(struct user *u);
-
 /* All whole instructions that are here. */
 static void parse(struct user *u) {
     u->stalled = false;
@@ -259,7 +256,7 @@ static void read_closing(struct user *u) {
 
 void user_read(struct user *u) {
     if (u->phase == USER_HANDSHAKE)
-        read_handshake(u);
+        hello_read(u);
     if (u->phase == USER_LIVE)
         read_live(u);
     else if (u->phase == USER_CLOSING)
@@ -303,72 +300,7 @@ static void user_watch(struct user *u) {
     loop_fd_events(u->watch, link_events(&u->link, reading, !outq_empty(&u->out)));
 }
 
-/* ---- the handshake ------------------------------------------------------------------------- */
-
-/* Takes from the socket what belongs to the handshake and not a byte more, since after `select $id`
- * the rest belongs to another process. */
-static void on_handshake(struct user *u, enum handshake_result r, const struct err *e) {
-    if (r == HANDSHAKE_BAD) {
-        log_warning("handshake refused: %s", e->text);
-        user_end(u, e->status, e->text);
-    } else if (r == HANDSHAKE_SELECTED) {
-        start_selected(u);
-    } else if (r == HANDSHAKE_CONNECTED) {
-        start_connected(u);
-    }
-}
-
-/* The first byte of all, with the tap in gateway mode. */
-static void read_first(struct user *u) {
-    struct session *s = u->s;
-    char byte;
-    int tap = -1;
-    size_t nfds = 1, used = 0;
-    ssize_t n = fdpass_recv(u->link.fd, &byte, 1, &tap, &nfds);
-    if (n < 0 && errno == EAGAIN)
-        return;
-    if (n <= 0) {
-        user_drop(u, "he hung up before the first byte");
-        return;
-    }
-    u->fresh = false;
-    if (nfds && s->gateway)
-        record_descriptor(s, tap);
-    else if (nfds)
-        close(tap);
-    struct err e = { 0 };
-    if (s->gateway && !nfds) {
-        err_set(&e, STATUS_CLIENT_FORBIDDEN,
-                "No tap came with the connection: not recorded, not served.");
-        on_handshake(u, HANDSHAKE_BAD, &e);
-    } else {
-        enum handshake_result r = handshake_server_feed(u->hs, &byte, 1, &used, &e);
-        on_handshake(u, r, &e);
-    }
-}
-
-static void read_handshake(struct user *u) {
-    char data[4096];
-    if (u->fresh)
-        read_first(u);
-    while (u->phase == USER_HANDSHAKE && !u->fresh) {
-        ssize_t n = link_peek(&u->link, data, sizeof(data));
-        if (n <= 0) {
-            if (n == 0 || errno != EAGAIN)
-                user_drop(u, "he hung up during the handshake");
-            break;
-        }
-        size_t used = 0;
-        struct err e = { 0 };
-        enum handshake_result r = handshake_server_feed(u->hs, data, (size_t)n, &used, &e);
-        if (used && link_read(&u->link, data, used) != (ssize_t)used) {
-            user_drop(u, "his connection broke");
-            break;
-        }
-        on_handshake(u, r, &e);
-    }
-    explicit_bzero(data, sizeof(data));
-}
+/* ---- the beginning ------------------------------------------------------------------------- */
 
 struct user *user_new(struct session *s, int fd, struct ssl_ctx_st *ctx, enum role role,
                       struct err *e) {
