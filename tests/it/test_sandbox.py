@@ -6,7 +6,6 @@ import http.server
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -65,8 +64,9 @@ class World:
     """A gateway's folders and programs as deploy/run/run.sh lays them out. `identities`: program to
     (uid, gid, further groups), or None each for the test's own."""
 
-    def __init__(self, identities):
+    def __init__(self, identities, s3=None):
         self.identities = identities
+        self.s3 = s3  # port of a store on loopback
         self.root = house.folder()
         os.chmod(self.root, 0o755)
         self.own_uids = len({i and i[0] for i in identities.values()}) > 1
@@ -132,9 +132,9 @@ class World:
         with open(self.path("web/index.html"), "w") as f:
             f.write("<!doctype html><title>x</title>")
         self.secrets = {
-            "recorder": [self.secret("recorder", "keys-recorder/secret"),
-                         self.secret("recorder", "keys-recorder/s3-write")],
-            "evidence": [self.secret("evidence", "keys-evidence/s3-read")],
+            "recorder": [self.secret("recorder", "keys-recorder/s3"),
+                         self.secret("recorder", "keys-recorder/secret")],
+            "evidence": [self.secret("evidence", "keys-evidence/s3")],
             "authd": [self.path("keys-authd/cookie"), self.path("keys-authd/evidence.pem"),
                       self.secret("authd", "keys-authd/oidc"),
                       self.secret("authd", "connections/secrets/demo/shell/password")],
@@ -153,12 +153,16 @@ class World:
         return " ".join(str(u) for u in sorted(uids))
 
     def argv(self, name):
-        run, store = self.path("run"), "folder:" + self.path("recordings")
+        run, store = self.path("run"), ["--store", "folder:" + self.path("recordings")]
+        if self.s3:
+            store = ["--store", f"s3:http://127.0.0.1:{self.s3}", "--access-key-file",
+                     self.path(f"keys-{name}", "s3"), "--secret-key-file",
+                     self.path(f"keys-{name}", "s3")]
         return [self.path("bin", BINARIES[name])] + {
-            "recorder": ["--run", run, "--store", store, "--spool", self.path("spool"),
+            "recorder": ["--run", run, *store, "--spool", self.path("spool"),
                          "--secret-file", self.path("keys-recorder/secret"), "--buckets", "bucket",
                          "--trusted-uids", self.uids("authd")],
-            "evidence": ["serve", "--run", run, "--store", store,
+            "evidence": ["serve", "--run", run, *store,
                          "--trusted-uids", self.uids("authd")],
             "guacd": ["-f", "--socket", run + "/guacd.sock", "--run", run,
                       "--trusted-uids", self.uids("authd", "recorder")],
@@ -232,7 +236,9 @@ class World:
         rows += [(NO, "write", path) for path in self.secrets_of_others(name)]
         rows += [(NO, "read", "/etc/shadow"), (NO, "read", self.decoy), (NO, "write", self.decoy),
                  (NO, "truncate", self.decoy), (NO, "list", self.root), (NO, "list", "/"),
-                 (NO, "list", "/tmp"), (NO, "list", "/proc"),
+                 (NO, "list", "/tmp"),
+                 # A rule on /proc/self would be guacd's own in its sessions, too.
+                 (OK if name == "guacd" else NO, "list", "/proc"),
                  (NO, "create", f"/tmp/guac-probe-{self.port}"),
                  (NO, "mkdir", f"/tmp/guac-probe-{self.port}"),
                  (NO, "symlink", f"/tmp/guac-probe-{self.port}"),
@@ -240,7 +246,7 @@ class World:
                  (WIDE, "chmod", self.decoy),
                  (OK, "read", "/etc/resolv.conf"), (OK, "list", "/usr/lib"),
                  (OK, "read", "/dev/urandom"), (OK, "open", "/proc/self/stat")]
-        if name not in ("recorder", "evidence"):
+        if name not in ("recorder", "evidence") or self.s3:
             rows += [(NO, "read", self.recording), (NO, "list", self.path("recordings"))]
         if name != "recorder":
             rows += [(NO, "read", self.spooled), (NO, "create", self.path("spool/probe"))]
@@ -278,6 +284,10 @@ class World:
                  (NO, "unix", "seqpacket", v.name)]
         if name == "authd":
             rows += [(OK, "tcp", "127.0.0.1", self.allowed_port)]
+        elif self.s3 and name in ("recorder", "evidence"):
+            rows += [(OK, "tcp", "127.0.0.1", self.s3)]
+        elif self.s3 and name != "guacd":
+            rows += [(NO, "tcp", "127.0.0.1", self.s3)]
         return rows
 
     def processes(self, name):
@@ -287,28 +297,37 @@ class World:
             if other != name:
                 rows += [(NO, deed, it.pid) for deed in ("ptrace", "vm-read", "pidfd-getfd",
                                                          "kill", "tgkill")]
+                wide = WIDE if name == "guacd" else NO
+                # Since Linux 6.16 CAP_PERFMON, which root has, is enough to read these.
+                root = wide if os.getuid() == 0 and not self.identities[name] else NO
                 rows += [(NO, "open", f"/proc/{it.pid}/mem"),
-                         (NO, "read", f"/proc/{it.pid}/environ"),
-                         (NO, "list", f"/proc/{it.pid}/fd")]
+                         (root, "read", f"/proc/{it.pid}/environ"),
+                         (NO, "read", f"/proc/{it.pid}/fd/0"),
+                         (wide, "list", f"/proc/{it.pid}/fd"),
+                         (wide, "read", f"/proc/{it.pid}/cmdline")]
         return rows + [(NO, "userns"), (NO, "io-uring")]
 
     def programs(self, name):
         rows = [(NO, "spawn", "/bin/true"), (NO, "spawn", self.path("bin/guac-proxy")),
-                (NO, "memfd")]
+                # Who answers more than a message holds does so by a file in memory.
+                (OK if name in ("authd", "evidence") else NO, "memfd")]
         if name == "guacd":
             rows += [(OK, "spawn", self.path("bin/guacd-session"))]
         else:
             rows += [(NO, "fork"), (NO, "spawn", self.path("bin/guacd-session"))]
-        return rows + [(NO, "execveat", "/bin/true"), (NO, "execve", "/bin/true")]
+        return rows + [(NO, "memfd-execveat"), (NO, "memfd-execve"),
+                       (NO, "execveat", "/bin/true"), (NO, "execve", "/bin/true")]
 
     def grants(self, name):
         """What its row says it may, beside the above."""
+        stored = NO if self.s3 else OK
         return {
             "recorder": [(OK, "create", self.path("spool/probe")),
-                         (OK, "create", self.path("recordings/bucket/probe")),
+                         (stored, "create", self.path("recordings/bucket/probe")),
                          (OK, "list", self.path("run/s")), (NO, "list", self.path("run")),
                          (NO, "read", self.path("keys-recorder/secret"))],
-            "evidence": [(OK, "read", self.recording), (OK, "list", self.path("recordings")),
+            "evidence": [(stored, "read", self.recording),
+                         (stored, "list", self.path("recordings")),
                          (NO, "write", self.recording),
                          (NO, "create", self.path("recordings/bucket/probe")),
                          (NO, "read", self.secrets["evidence"][0])],
@@ -335,7 +354,7 @@ class World:
         """Asked of every thread."""
         return [(NO, "read", self.secrets_of_others(name)[0]), (NO, "read", "/etc/shadow"),
                 (NO, "create", f"/tmp/guac-probe-{self.port}"), (NO, "spawn", "/bin/true"),
-                (NO, "memfd"), (NO, "mptcp", "127.0.0.1", self.victims.port),
+                (NO, "memfd-execveat"), (NO, "mptcp", "127.0.0.1", self.victims.port),
                 (NO, "userns"), (OK, "open", "/proc/self/stat")] + (
                     [] if name == "guacd" else [(NO, "tcp", "127.0.0.1", self.victims.port)])
 
@@ -412,6 +431,8 @@ class Cells:
         listeners = [("guacd", "stream"), ("recorder", "seqpacket"), ("authd", "seqpacket"),
                      ("evidence", "seqpacket")]
         for name, it in self.world.running.items():
+            if not self.world.own_uids and name != "proxy":
+                continue  # all the same
             agent = it.agent()
             for other, kind in listeners:
                 if other == name or other not in self.world.running:
@@ -458,6 +479,66 @@ class OneUid(Cells, unittest.TestCase):
         if os.getuid() != 0:
             raise unittest.SkipTest("other uids need root")
         return dict.fromkeys(PROGRAMS, (GROUP, GROUP, []))
+
+
+class Away(http.server.BaseHTTPRequestHandler):
+    """A store that is away for now; what depends on it waits."""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.send_response(503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_PUT = do_POST = do_GET
+
+    def log_message(self, *args):
+        pass
+
+
+class AsStartedWithS3(AsStarted):
+    """The store behind a port: its folder is nobody's then, its port the recorder's and the
+    reader's."""
+
+    @classmethod
+    def setUpClass(cls):
+        store = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Away)
+        threading.Thread(target=store.serve_forever, daemon=True).start()
+        cls.addClassCleanup(store.server_close)
+        cls.addClassCleanup(store.shutdown)
+        cls.world = World(cls.identities(), store.server_address[1])
+        cls.addClassCleanup(cls.world.stop)
+
+    test_sockets = None  # as above
+
+
+class StockGuacd(house.TestCase):
+    """guacd for stock clients: recordings, typescripts and drives go where the client says, so its
+    own layer leaves files to its sessions' (SECURITY.md); programs and processes are as ever."""
+
+    def test_guacd(self):
+        port = house.free_port()
+        argv = [house.program("guacd"), "-f", "-b", "127.0.0.1", "-l", str(port), "--run",
+                os.path.join(self.folder, "run")]
+        it = probe.Probed(argv, os.path.join(self.folder, "log"),
+                          env={"PROBE": os.path.join(house.BUILD, "probe/preload.so")})
+        self.started.append(it)
+        wait(lambda: not it.running() or it.sealed(), 10 * PATIENCE, it.text())
+        secret = os.path.join(self.folder, "cookie")
+        with open(secret, "w") as f:
+            f.write("secret")
+        rows = [(WIDE, "read", secret), (WIDE, "write", secret),
+                (NO, "kill", os.getpid()), (NO, "ptrace", os.getpid()),
+                (NO, "vm-read", os.getpid()), (NO, "pidfd-getfd", os.getpid()),
+                (NO, "open", f"/proc/{os.getpid()}/mem"),
+                (NO, "mptcp", "127.0.0.1", port), (NO, "fastopen", "127.0.0.1", port),
+                (NO, "userns"), (NO, "io-uring"), (NO, "memfd"), (NO, "spawn", "/bin/true"),
+                (OK, "spawn", house.program("guacd-session")), (NO, "execveat", "/bin/true"),
+                (NO, "execve", "/bin/true")]
+        agent = it.agent()
+        wrong = probe.judge(agent, rows, "stock guacd")
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+        agent.done()
 
 
 class OwnUids(Cells, unittest.TestCase):

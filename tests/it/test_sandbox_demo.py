@@ -78,7 +78,7 @@ class Jail(unittest.TestCase):
         inside = self.jailed(command.replace("{where}", "inside"))
         self.assertEqual(outside.returncode, 0, f"{command}: proves nothing: {outside.stderr}")
         if wide and inside.returncode == 0:
-            probe.say(f"wide: demo shell: {wide}: works")
+            probe.say_wide("demo shell", wide, f"{wide}: works")
             return
         self.assertNotEqual(inside.returncode, 0, f"{command} works in the demo shell")
         self.assertTrue(any(s in inside.stderr for s in says), inside.stderr)
@@ -117,6 +117,15 @@ class Jail(unittest.TestCase):
         self.addCleanup(it.stop)
         self.refused(f"cat /proc/{it.pid}/environ >/dev/null")
         self.refused(f"kill -0 {it.pid}")
+
+    def test_other_terminals(self):
+        """The person's own, of the same uid: what is typed there, and what is shown."""
+        ours, theirs = os.openpty()
+        self.addCleanup(os.close, ours)
+        self.addCleanup(os.close, theirs)
+        if os.getuid() == 0:
+            os.fchown(theirs, self.lives_as, -1)
+        self.refused(f"echo x >{os.ttyname(theirs)}", wide="another terminal")
 
     def test_the_gateways_ports(self):
         self.refused(f"exec 3<>/dev/tcp/127.0.0.1/{self.port}")

@@ -1,7 +1,7 @@
 """guacd-session's stages, tried from inside by a backend that is an attacker
-(tests/probe/backend.c): A while it is loaded, A2 before it dials, B once it has; on the backend's thread, on one that it
-makes, and on the wire thread. The secrets around it are readable by mode: only the sandbox is in
-the way."""
+(tests/probe/backend.c): A while it is loaded, A2 before it dials, B once it has; on the backend's
+thread, on one that it makes, and on the wire thread. The secrets around it are open to its uid:
+only the sandbox is in the way."""
 import contextlib
 import os
 import shutil
@@ -170,7 +170,8 @@ class Cells:
                        (NO, "memfd"), (NO, "fork"), (NO, "userns"), (NO, "io-uring")]
 
     def last(self):
-        return [(NO, "execveat", "/bin/true"), (NO, "execve", "/bin/true")]
+        return [(NO, "memfd-execveat"), (NO, "memfd-execve"), (NO, "execveat", "/bin/true"),
+                (NO, "execve", "/bin/true")]
 
     def never(self):
         """Network that no stage allows."""

@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -35,7 +35,7 @@
 
 #define WORDS 4
 #define CONNECT_MS 2000
-#define ANSWER_MS 1000 /* a listener that turns us away by our uid does so at once */
+#define ANSWER_MS 500 /* a listener that turns us away by our uid does so at once */
 
 static char *no_words[] = { NULL };
 
@@ -152,7 +152,7 @@ static int spawn_program(char **w, long *value) {
     return 0;
 }
 
-/* Both of these end the program when they succeed, which the test sees as the end of the socket. */
+/* All of these end the program when they succeed, which the test sees as the end of the socket. */
 static int execute(char **w, long *value) {
     (void)value;
     char *argv[] = { w[0], NULL };
@@ -165,10 +165,50 @@ static int execute_at(char **w, long *value) {
     return result(syscall(SYS_execveat, AT_FDCWD, w[0], argv, no_words, 0));
 }
 
-static int execute_memory(char **w, long *value) {
+static int memory_file(char **w, long *value) {
     (void)w;
     (void)value;
     return close_after(syscall(SYS_memfd_create, "probe", 0));
+}
+
+/* The loader itself, since every program may read that one. */
+static int loader_in_memory(void) {
+    static const char *const loaders[] = { "/lib64/ld-linux-x86-64.so.2",
+                                           "/lib/ld-linux-aarch64.so.1" };
+    int fd = (int)syscall(SYS_memfd_create, "probe", 0), from = -1;
+    for (size_t i = 0; fd >= 0 && from < 0 && i < sizeof loaders / sizeof loaders[0]; i++)
+        from = open(loaders[i], O_RDONLY | O_CLOEXEC);
+    if (from < 0)
+        return -1;
+    while (sendfile(fd, from, NULL, 1 << 20) > 0)
+        ;
+    close(from);
+    return fd;
+}
+
+static int execute_memory(char **w, long *value) {
+    (void)w;
+    (void)value;
+    char path[64], help[] = "--help", *argv[] = { help, help, NULL };
+    int fd = loader_in_memory();
+    if (fd < 0)
+        return errno;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int e = result(execve(path, argv, no_words));
+    close(fd);
+    return e;
+}
+
+static int execute_memory_at(char **w, long *value) {
+    (void)w;
+    (void)value;
+    char help[] = "--help", *argv[] = { help, help, NULL };
+    int fd = loader_in_memory();
+    if (fd < 0)
+        return errno;
+    int e = result(syscall(SYS_execveat, fd, "", argv, no_words, AT_EMPTY_PATH));
+    close(fd);
+    return e;
 }
 
 static int fork_process(char **w, long *value) {
@@ -417,7 +457,9 @@ static const struct probe {
     { "spawn", spawn_program, 1 },
     { "execve", execute, 1 },
     { "execveat", execute_at, 1 },
-    { "memfd", execute_memory, 0 },
+    { "memfd", memory_file, 0 },
+    { "memfd-execve", execute_memory, 0 },
+    { "memfd-execveat", execute_memory_at, 0 },
     { "fork", fork_process, 0 },
     { "map-exec", executable_memory, 0 },
     { "tcp", connect_tcp, 2 },
