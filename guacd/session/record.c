@@ -71,11 +71,12 @@ static void on_tap(void *arg) {
         life_check_end(s);
         return;
     }
-    bool strict = !r->events_only || args_bool(s->args, "require-tap");
-    if (state == TAP_LOST && strict)
+    if (r->events_only && !args_bool(s->args, "require-tap"))
+        return; /* nothing is promised but what a few events tell */
+    if (state == TAP_LOST)
         life_end(s, STATUS_SERVER_ERROR,
                  "The recording could not be stored in time, so the session was ended.");
-    else if (state == TAP_BEHIND || (state == TAP_CUT && strict))
+    else if (state == TAP_BEHIND || state == TAP_CUT)
         life_pause(s, PAUSE_RECORDER,
                    state == TAP_CUT ? "The recorder is away. Waiting for it."
                                     : "The recording is behind. Waiting for its store.");

@@ -134,7 +134,7 @@ START_TEST(keys_off) {
 END_TEST
 
 START_TEST(events_only) {
-    start(NULL, "recording", "events", NULL);
+    start(NULL, "recording", "events", "tap-soft-delay", "100", "tap-hard-delay", "200", NULL);
     type("ls", true);
     rig_do(shown_fn, (char[]){ "hidden" });
     gather(300);
