@@ -199,8 +199,9 @@ PROBE_SO := $(B)/probe/preload.so $(B)/probe/backends/demo.so
 .PHONY: probes
 probes: $(PROBE_SO)
 it: probes
-$(B)/probe/preload.so: $(B)/obj/tests/probe/preload.o $(B)/obj/tests/probe/probes.o
-$(B)/probe/backends/demo.so: $(B)/obj/tests/probe/backend.o $(B)/obj/tests/probe/probes.o
+PROBE_O  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/probe/probes*.c))
+$(B)/probe/preload.so: $(B)/obj/tests/probe/preload.o $(PROBE_O)
+$(B)/probe/backends/demo.so: $(B)/obj/tests/probe/backend.o $(PROBE_O)
 $(PROBE_SO):
 	@mkdir -p $(@D)
 	$(call say,LD,$@)

@@ -200,7 +200,7 @@ class Cells:
         at = ("127.0.0.1", self.victim)
         reach = OK if needs & NEED_SOCKETS else NO
         return (self.files() + self.processes() + self.never() +
-                [(NO, "bind-unix", self.path("run/s/later.sock")), (NO, "map-exec"),
+                [(NO, "bind-unix", self.path("run/s/later.sock")), (NO, "map-exec"), (NO, "listen"),
                  (reach, "tcp", "127.0.0.1", self.target), (NO, "tcp", *at),
                  (NO, "fastopen-connect", *at), (reach, "udp", *at),
                  (NO, "unix", "seqpacket", self.path("run/authd.sock")),
