@@ -16,28 +16,17 @@
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
+#include "proxy/authd/peer.h"
 #include "proxy/authd/request.h"
 #include "proxy/authd/stats.h"
 
 #define PEERS_MAX 64
 #define QUEUE_MAX 2048 /* requests of a lane that wait for a worker */
 #define PARKED_MAX 20000
-#define ANSWER_MS 10000 /* a proxy that does not read its answers is cut off */
 #define READ_AT_ONCE 64
 #define WAKE_US 50000  /* changes within this wake long polls once */
 #define TICK_US 250000 /* between looks for long polls that waited long enough */
 #define KEPT_FREE 2    /* workers that the slow lane leaves alone */
-
-struct peer {
-    _Atomic unsigned refs;
-    _Atomic bool closed;
-    struct listener *listener;
-    int fd;
-    unsigned uid;
-    struct loop_fd *watch;
-    pthread_mutex_t sending;
-    struct peer *next;
-};
 
 struct job {
     struct job *next;
@@ -60,6 +49,7 @@ struct listener {
     struct loop_timer *tick, *wake;
     struct peer *peers;
     size_t peer_count;
+    uint64_t refused_at;
     pthread_t *threads;
     size_t thread_count;
     _Atomic bool wake_posted;
@@ -73,17 +63,8 @@ struct listener {
 
 /* ---- peers ----------------------------------------------------------------------------------- */
 
-static void peer_unref(struct peer *p) {
-    if (atomic_fetch_sub(&p->refs, 1) != 1)
-        return;
-    close(p->fd);
-    pthread_mutex_destroy(&p->sending);
-    free(p);
-}
-
 /* The loop's thread. Requests on their way keep the memory, and their answers go nowhere. */
-static void close_peer(struct peer *p) {
-    struct listener *s = p->listener;
+static void close_peer(struct listener *s, struct peer *p) {
     struct peer **at = &s->peers;
     while (*at != p)
         at = &(*at)->next;
@@ -91,28 +72,17 @@ static void close_peer(struct peer *p) {
     s->peer_count--;
     atomic_store(&p->closed, true);
     loop_fd_remove(p->watch);
+    p->watch = NULL;
     shutdown(p->fd, SHUT_RDWR);
     peer_unref(p);
 }
 
-/* Any thread. */
+/* Takes answer and fd. */
 static void answer(struct peer *p, const json_t *msg, json_t *answer, int fd) {
-    struct err e = { 0 };
-    uint64_t until = clock_ms() + ANSWER_MS;
     json_t *rid = json_object_get(msg, "rid");
-    if (rid)
-        json_object_set(answer, "rid", rid);
-    pthread_mutex_lock(&p->sending);
-    while (!atomic_load(&p->closed) && ctl_send(p->fd, answer, &fd, fd >= 0, &e)) {
-        struct pollfd w = { p->fd, POLLOUT, 0 };
-        if (errno != EAGAIN || clock_ms() >= until) {
-            log_warning("an answer to the proxy is lost: %s", e.text);
-            shutdown(p->fd, SHUT_RDWR); /* it would wait for it; the loop sees the end */
-            break;
-        }
-        poll(&w, 1, 100);
-    }
-    pthread_mutex_unlock(&p->sending);
+    if (rid) /* a copy: the request's tree stays with its own thread */
+        json_object_set_new(answer, "rid", json_deep_copy(rid));
+    peer_answer(p, answer, fd);
 }
 
 /* ---- jobs ------------------------------------------------------------------------------------ */
@@ -186,9 +156,8 @@ static void run_job(struct listener *s, struct job *j, struct http *http) {
         return;
     if (rq.answer)
         answer(j->peer, j->msg, rq.answer, rq.fd);
-    if (rq.fd >= 0)
+    else if (rq.fd >= 0)
         close(rq.fd);
-    json_decref(rq.answer);
     job_free(j);
 }
 
@@ -254,6 +223,9 @@ static void unpark(struct listener *s, bool all) {
 static void on_tick(void *arg) {
     struct listener *s = arg;
     unpark(s, false);
+    for (struct peer *p = s->peers; p; p = p->next)
+        if (peer_is_stuck(p))
+            peer_cut(p, "it does not take its answers");
     loop_timer_set(s->tick, TICK_US);
 }
 
@@ -274,15 +246,14 @@ void listener_wake(struct listener *s) {
 }
 
 /* Takes msg: trees are never shared by threads. Busy is said at once, by the reader itself. */
-static void take(struct peer *p, json_t *msg) {
-    struct listener *s = p->listener;
+static void take(struct listener *s, struct peer *p, json_t *msg) {
     struct job *j = calloc(1, sizeof *j);
     bool taken = false;
     if (j) {
         *j = (struct job){ .peer = p, .msg = msg };
         pthread_mutex_lock(&s->lock);
         if (lane_of(s, j)->count < QUEUE_MAX) {
-            atomic_fetch_add(&p->refs, 1);
+            peer_ref(p);
             push(s, j);
             taken = true;
         }
@@ -295,7 +266,7 @@ static void take(struct peer *p, json_t *msg) {
     metric_add(&stats_busy, 1);
     bool http = strcmp(json_str(msg, "op", ""), "http") == 0;
     const char *text = "The gateway is busy. Try again in a moment.";
-    _json_ json_t *busy =
+    json_t *busy =
         http ? json_pack(
                    "{s:b, s:i, s:[[s, s]], s:s}", "ok", 1, "status", 503, "headers", "content-type",
                    "application/json", "body",
@@ -306,9 +277,26 @@ static void take(struct peer *p, json_t *msg) {
         answer(p, held, busy, -1);
 }
 
+static void on_flush(void *arg) {
+    struct listener *s = arg;
+    for (struct peer *p = s->peers; p; p = p->next)
+        peer_flush(p);
+}
+
+static struct peer *peer_of(struct listener *s, int fd) {
+    struct peer *p = s->peers;
+    while (p && p->fd != fd)
+        p = p->next;
+    return p;
+}
+
 static void on_peer(void *arg, int fd, short revents) {
-    struct peer *p = arg;
-    (void)revents;
+    struct listener *s = arg;
+    struct peer *p = peer_of(s, fd);
+    if (!p)
+        return;
+    if (revents & POLLOUT)
+        peer_flush(p);
     for (int i = 0; i < READ_AT_ONCE; i++) {
         struct err e = { 0 };
         int fds[FDPASS_MAX];
@@ -320,12 +308,12 @@ static void on_peer(void *arg, int fd, short revents) {
         if (!msg) {
             if (*e.text)
                 log_warning("a proxy's message: %s", e.text);
-            close_peer(p);
+            close_peer(s, p);
             return;
         }
         for (size_t k = 0; k < nfds; k++) /* none are asked for */
             close(fds[k]);
-        take(p, steal_ptr(msg));
+        take(s, p, steal_ptr(msg));
     }
 }
 
@@ -337,25 +325,22 @@ static void on_connect(void *arg, int fd, short revents) {
     int sock = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (sock < 0)
         return;
-    struct peer *p = calloc(1, sizeof *p);
-    if (!p || s->peer_count >= PEERS_MAX || ctl_peer(sock, &uid, &pid) ||
-        !authd_trusts(s->a, uid)) {
-        log_warning("a connection of user %u is refused", uid);
+    struct peer *p = NULL;
+    if (s->peer_count < PEERS_MAX && ctl_peer(sock, &uid, &pid) == 0 && authd_trusts(s->a, uid))
+        p = peer_new(s->loop, sock, uid, on_flush, s);
+    if (!p) {
+        if (clock_ms() - s->refused_at > 1000) /* a flood is told once a second */
+            log_warning("connections are refused, the last of user %u", uid);
+        s->refused_at = clock_ms();
         close(sock);
-        free(p);
         return;
     }
-    p->refs = 1;
-    p->listener = s;
-    p->fd = sock;
-    p->uid = uid;
-    pthread_mutex_init(&p->sending, NULL);
-    p->watch = loop_fd_add(s->loop, sock, POLLIN, on_peer, p);
     p->next = s->peers;
     s->peers = p;
     s->peer_count++;
+    p->watch = loop_fd_add(s->loop, sock, POLLIN, on_peer, s);
     if (!p->watch)
-        close_peer(p);
+        close_peer(s, p);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -422,7 +407,7 @@ void listener_free(struct listener *s) {
         job_free(j);
     }
     while (s->peers)
-        close_peer(s->peers);
+        close_peer(s, s->peers);
     loop_fd_remove(s->watch);
     if (s->fd >= 0)
         close(s->fd);

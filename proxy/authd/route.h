@@ -32,7 +32,7 @@ void signin_link(struct exchange *x);
 void signin_refresh(struct exchange *x);
 void signin_logout(struct exchange *x);
 void signin_methods(struct exchange *x);
-/* api.c */
+/* api.c, api_connections.c */
 void api_me(struct exchange *x);
 void api_connections(struct exchange *x);
 void api_sessions(struct exchange *x);

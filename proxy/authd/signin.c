@@ -55,6 +55,18 @@ static int set_prelogin(struct exchange *x, const struct oidc_login *l, const ch
     return rc;
 }
 
+/* A slot that no other tab waits in; one of them, when all are taken. */
+static char free_slot(const struct exchange *x, unsigned random) {
+    for (unsigned i = 0; i < PRELOGIN_SLOTS; i++) {
+        char slot[16], name[32], state[2] = { (char)('0' + (random + i) % PRELOGIN_SLOTS), '\0' };
+        slot_name(state, slot);
+        cookie_name(slot, x->a->conf.secure, name, sizeof name);
+        if (!x->cookie || !cookie_find(x->cookie, strlen(x->cookie), name).data)
+            return state[0];
+    }
+    return (char)('0' + random % PRELOGIN_SLOTS);
+}
+
 void signin_login(struct exchange *x) {
     struct oidc_login l;
     struct err e = { 0 };
@@ -65,7 +77,7 @@ void signin_login(struct exchange *x) {
         return;
     }
     oidc_login_make(&l);
-    l.state[0] = (char)('0' + (unsigned char)l.state[0] % PRELOGIN_SLOTS);
+    l.state[0] = free_slot(x, (unsigned char)l.state[0]);
     buf_init(&url, 8192);
     enum failure f = oidc_authorize(x->a->oidc, x->http, &l, &url, &e);
     if (f == FAILURE_NONE && set_prelogin(x, &l, query_is_local(to) ? to : "/", &e) == 0) {
