@@ -1,5 +1,6 @@
 """Gateway mode without the gateway: what guacd and its sessions owe to authd and the recorder. Here
 the test is both: it dials with a tap, joins, moderates, acknowledges or does not."""
+import contextlib
 import os
 import socket
 import subprocess
@@ -32,7 +33,8 @@ class Gateway(house.TestCase):
             it.close()
         if not house.SANITIZED:
             for pid in self.guacd.sessions() if self.guacd.running() else []:
-                os.kill(pid, 9)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, 9)
 
     def dial(self, recorder=None, hello=None, **values):
         """As authd does: tap with the first byte, then the handshake with policy."""
