@@ -1,290 +1,34 @@
-"""VNC against the real thing: Xvnc (TigerVNC) with every security type it has, and x11vnc."""
-import socket
+"""VNC against the real thing: pixels, sizes, hands and clipboards, with Xvnc (TigerVNC) and x11vnc."""
 import subprocess
-import threading
 import time
 import unittest
 
 import guac
-import house
-import vncpart
 from canvas import difference
-from house import Guacd, PATIENCE, wait
-from vncpart import rgb, unlike
+from house import PATIENCE, wait
+from vncpart import Vnc, rgb, start_servers, stop_servers, unlike
 
 SAMPLE = "Grüße 10 € 漢字 😀"
-servers = None
 
 
 def setUpModule():
-    global servers
-    servers = vncpart.Servers()
+    start_servers()
 
 
 def tearDownModule():
-    if servers:
-        servers.stop()
-
-
-class Vnc(house.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.guacd = self.start(Guacd)
-
-    def connect(self, kind, joins=None, hostname="localhost", **values):
-        client = guac.Client.tcp(self.guacd.port)
-        if not joins:
-            values = {"hostname": hostname, "port": servers.port(kind), **values}
-        return client.handshake(joins or "vnc", **values)
-
-    def secrets(self, kind):
-        if kind.endswith("Plain"):
-            return {"username": servers["VNC_USER"], "password": servers["VNC_USER_PASSWORD"]}
-        return {} if kind.endswith("None") else {"password": servers["VNC_PASSWORD"]}
-
-    def desk(self, kind="None", **values):
-        """Connected, the picture at rest, the screen left as it was before."""
-        values.setdefault("disable_display_resize", "true")
-        client = self.connect(kind, **self.secrets(kind), **values)
-        client.pump(lambda: client.syncs or client.error, 15 * PATIENCE, "a first frame")
-        self.assertIsNone(client.error)
-        self.point(client)
-        client.settle(timeout=20 * PATIENCE)
-        return client
-
-    def point(self, client):
-        """TigerVNC draws the pointer into the picture of whoever has not put it where it is."""
-        for y in (570, 590):
-            client.send("mouse", 600, y, 0)
-            client.pump(timeout=0.1)
-
-    def assert_exact(self, kind, *clients):
-        """Each canvas is the target's screen. Looks again for a moment: servers send when they like."""
-        limit = time.monotonic() + 6 * PATIENCE
-        while True:
-            guac.pump(clients, timeout=0.3)
-            screen = servers.shot(kind)
-            wrong = [w for w in (unlike(rgb(c.canvas), screen) for c in clients) if w]
-            if not wrong:
-                break
-            if time.monotonic() > limit:
-                self.fail(f"{kind}: {wrong}")
-        for c in clients:
-            self.assertEqual(c.canvas.lossy, [])
-
-
-class Security(Vnc):
-    def accept(self, client, kind):
-        """Answers whatever is asked, as a person would."""
-        known = {"cert-fingerprints": "yes", **self.secrets(kind)}
-        asked = []
-        while not client.pump(lambda: client.syncs or client.error or client.required,
-                              20 * PATIENCE, "a prompt or a frame") is None:
-            if not client.required:
-                return asked
-            names, client.required = client.required, []
-            asked += names
-            client.answer_required(**{n.replace("-", "_"): known[n] for n in names})
-
-    def test_every_type(self):
-        for kind in servers.types:
-            with self.subTest(kind):
-                client = self.connect(kind, disable_display_resize="true", **self.secrets(kind))
-                asked = self.accept(client, kind)
-                self.assertIsNone(client.error)
-                self.assertEqual(asked, ["cert-fingerprints"] if "X509" in kind else [])
-                self.point(client)
-                client.settle(timeout=20 * PATIENCE)
-                self.assert_exact(kind, client)
-                self.assertEqual(client.title, "guac " + kind)
-                client.send("disconnect")
-                client.pump(lambda c=client: c.closed)
-
-    def test_asked_for_credentials(self):
-        for kind in servers.types:
-            if kind.endswith("None"):
-                continue
-            with self.subTest(kind):
-                client = self.connect(kind)
-                asked = self.accept(client, kind)
-                self.assertIsNone(client.error)
-                want = ["username", "password"] if kind.endswith("Plain") else ["password"]
-                self.assertEqual([a for a in asked if a != "cert-fingerprints"], want)
-                client.close()
-
-    def test_wrong_password(self):
-        for kind in ("VncAuth", "TLSVnc", "TLSPlain", "x11vnc"):
-            if kind not in servers.types:
-                continue
-            with self.subTest(kind):
-                wrong = {**self.secrets(kind), "password": "wrong"}
-                client = self.connect(kind, **wrong)
-                client.pump(lambda c=client: c.error, 20 * PATIENCE)
-                self.assertEqual(client.error[1], 0x0301, client.error)
-
-    def test_certificate_refused(self):
-        client = self.connect("X509Vnc", password=servers["VNC_PASSWORD"])
-        client.pump(lambda: client.required, 10 * PATIENCE)
-        client.answer_required(cert_fingerprints="no")
-        client.pump(lambda: client.error, 10 * PATIENCE)
-        self.assertEqual(client.error[1], 0x0203)
-        self.assertIn(servers["VNC_FP"], client.error[0])
-
-    def test_certificate_repeated(self):
-        client = self.connect("X509None")
-        client.pump(lambda: client.required, 10 * PATIENCE)
-        client.answer_required(cert_fingerprints=servers["VNC_FP"].upper())
-        client.pump(lambda: client.syncs or client.error, 10 * PATIENCE)
-        self.assertIsNone(client.error)
-
-    def certificate(self, host="localhost", **values):
-        client = guac.Client.tcp(self.guacd.port)
-        try:
-            client.handshake("vnc", hostname=host, port=servers.port("X509None"), **values)
-        except AssertionError as e:
-            if "no parameter" in str(e):
-                self.skipTest(str(e))
-            raise
-        client.pump(lambda: client.syncs or client.error or client.required, 10 * PATIENCE)
-        self.assertEqual(client.required, [])
-        return client.error and client.error[1]
-
-    def test_certificate_authority(self):
-        with open(servers["VNC_CA"]) as f:
-            ca = f.read()
-        with open(servers["VNC_OTHER_CA"]) as f:
-            other = f.read()
-        self.assertIsNone(self.certificate(ca_cert=ca))
-        self.assertEqual(self.certificate(ca_cert=other), 0x0203)
-
-    def test_certificate_pin(self):
-        pin = servers["VNC_FP"]
-        self.assertIsNone(self.certificate(cert_fingerprints="00" * 32 + " " + pin))
-        self.assertEqual(self.certificate(cert_fingerprints="00" * 32), 0x0203)
-
-    def test_nobody_there(self):
-        client = guac.Client.tcp(self.guacd.port)
-        client.handshake("vnc", hostname="127.0.0.1", port=str(house.free_port()))
-        client.pump(lambda: client.error, 10 * PATIENCE)
-        self.assertEqual(client.error[1], 0x0208)
-
-    def test_no_such_name(self):
-        client = guac.Client.tcp(self.guacd.port)
-        client.handshake("vnc", hostname="no.such.host.invalid", port="5900")
-        client.pump(lambda: client.error, 30 * PATIENCE)
-        self.assertEqual(client.error[1], 0x0207)
-
-    def test_autoretry(self):
-        port = house.free_port()
-        client = guac.Client.tcp(self.guacd.port)
-        client.handshake("vnc", hostname="127.0.0.1", port=str(port), autoretry="5")
-        client.pump(timeout=0.5)
-        self.assertIsNone(client.error)
-        with relay(port, int(servers.port("None"))):
-            client.pump(lambda: client.syncs or client.error, 10 * PATIENCE)
-            self.assertIsNone(client.error)
-
-
-class relay:
-    """Bytes from a port to another; a repeater when it greets. targets: what it was asked for."""
-
-    def __init__(self, port, to, greet=False):
-        self.to, self.greet, self.targets, self.open = to, greet, [], []
-        self.listener = socket.create_server(("127.0.0.1", port), reuse_port=False)
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for s in [self.listener, *self.open]:
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            s.close()
-
-    def serve(self):
-        try:
-            while True:
-                self.begin(self.listener.accept()[0])
-        except OSError:
-            pass
-
-    def begin(self, a):
-        if self.greet:
-            a.sendall(b"RFB 000.000\n")
-            target = b""
-            while len(target) < 250:
-                target += a.recv(250 - len(target))
-            self.targets.append(target.rstrip(b"\0").decode())
-        b = socket.create_connection(("127.0.0.1", self.to))
-        self.open += [a, b]
-        for x, y in ((a, b), (b, a)):
-            threading.Thread(target=self.pump, args=(x, y), daemon=True).start()
-
-    @staticmethod
-    def pump(x, y):
-        try:
-            while data := x.recv(65536):
-                y.sendall(data)
-            y.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-
-class Ways(Vnc):
-    def test_repeater(self):
-        port = house.free_port()
-        with relay(port, int(servers.port("None")), greet=True) as repeater:
-            client = guac.Client.tcp(self.guacd.port)
-            client.handshake("vnc", hostname="127.0.0.1", port=str(port), dest_host="inside",
-                             dest_port="5901", disable_display_resize="true")
-            client.pump(lambda: client.syncs or client.error, 10 * PATIENCE)
-            self.assertIsNone(client.error)
-            self.assertEqual(repeater.targets, ["inside:5901"])
-            self.point(client)
-            self.assert_exact("None", client)
-
-    def test_no_repeater(self):
-        client = self.connect("None", dest_host="inside", dest_port="5901")
-        client.pump(lambda: client.error, 10 * PATIENCE)
-        self.assertEqual(client.error[1], 0x0203)
-
-    def test_reverse(self):
-        port = house.free_port()
-        client = guac.Client.tcp(self.guacd.port)
-        client.handshake("vnc", hostname="127.0.0.1", port=str(port), reverse_connect="true",
-                         listen_timeout="8000", disable_display_resize="true")
-        client.pump(timeout=0.5)
-        if client.error and "ermission" in client.error[0]:
-            self.skipTest("the session's first sandbox stage lets no session listen: "
-                          + client.error[0])
-        self.assertIsNone(client.error)
-        servers.run("x11vnc", "x11vnc", "-remote", f"connect:127.0.0.1:{port}")
-        client.pump(lambda: client.syncs or client.error, 10 * PATIENCE)
-        self.assertIsNone(client.error)
-
-    def test_reverse_nobody_comes(self):
-        client = guac.Client.tcp(self.guacd.port)
-        client.handshake("vnc", hostname="127.0.0.1", port=str(house.free_port()),
-                         reverse_connect="true", listen_timeout="500")
-        client.pump(lambda: client.error, 10 * PATIENCE)
-        if "ermission" in client.error[0]:
-            self.skipTest("the session's first sandbox stage lets no session listen")
-        self.assertEqual(client.error[1], 0x0202)
+    stop_servers()
 
 
 class Pictures(Vnc):
     def stir(self, kind="None"):
         """Text that scrolls, a window that moves: what desktops do all day."""
-        term = servers.spawn(kind, "xterm", "-geometry", "70x20+100+120", "-T", "stir", "-e", "sh",
+        term = self.servers.spawn(kind, "xterm", "-geometry", "70x20+100+120", "-T", "stir", "-e", "sh",
                              "-c", "seq 1 400; echo done; read x")
         self.addCleanup(term.wait)
         self.addCleanup(term.kill)
         found = wait(lambda: subprocess.run(
             ["xdotool", "search", "--onlyvisible", "--name", "^stir$"], capture_output=True,
-            env={"DISPLAY": servers[f"VNC_DISPLAY_{kind}"]}, check=False).stdout.split(), 10)
+            env={"DISPLAY": self.servers[f"VNC_DISPLAY_{kind}"]}, check=False).stdout.split(), 10)
         return found[0].decode()
 
     def test_exact_in_every_encoding(self):
@@ -294,7 +38,7 @@ class Pictures(Vnc):
                 client = self.desk(encodings=encodings)
                 window = self.stir()
                 guac.pump([client], timeout=0.4)
-                servers.run("None", "xdotool", "windowmove", "--sync", window, "150", "180")
+                self.servers.run("None", "xdotool", "windowmove", "--sync", window, "150", "180")
                 client.settle(timeout=20 * PATIENCE)
                 self.assert_exact("None", client)
                 client.close()
@@ -302,13 +46,13 @@ class Pictures(Vnc):
 
     def doCleanups_of_windows(self):
         subprocess.run(["xdotool", "search", "--name", "^stir$", "windowkill"], check=False,
-                       env={"DISPLAY": servers["VNC_DISPLAY_None"]}, capture_output=True)
+                       env={"DISPLAY": self.servers["VNC_DISPLAY_None"]}, capture_output=True)
 
     def test_exact_x11vnc(self):
         client = self.desk("x11vnc")
         window = self.stir("x11vnc")
         guac.pump([client], timeout=0.4)
-        servers.run("x11vnc", "xdotool", "windowmove", "--sync", window, "150", "180")
+        self.servers.run("x11vnc", "xdotool", "windowmove", "--sync", window, "150", "180")
         client.settle(timeout=20 * PATIENCE)
         self.assert_exact("x11vnc", client)
 
@@ -318,7 +62,7 @@ class Pictures(Vnc):
         client.settle(timeout=20 * PATIENCE)
         before, bytes_before = client.canvas.counts.get("copy", 0), client.bytes
         for i in range(6):
-            servers.run("None", "xdotool", "windowmove", "--sync", window, str(120 + 30 * (i % 2)),
+            self.servers.run("None", "xdotool", "windowmove", "--sync", window, str(120 + 30 * (i % 2)),
                         "160")
             client.settle(timeout=20 * PATIENCE)
         copies = client.canvas.counts.get("copy", 0) - before
@@ -349,7 +93,7 @@ class Pictures(Vnc):
 
     def test_depths(self):
         self.desk().close()   # moves the pointer away
-        screen = servers.shot("None")
+        screen = self.servers.shot("None")
         for depth, most in (("8", 64), ("16", 9), ("24", 0), ("32", 0)):
             with self.subTest(depth):
                 client = self.desk(color_depth=depth)
@@ -360,8 +104,8 @@ class Pictures(Vnc):
                 client.close()
 
     def test_swapped(self):
-        servers.run("None", "xsetroot", "-solid", "#C02010")
-        self.addCleanup(servers.run, "None", "xsetroot", "-solid", "#000000")
+        self.servers.run("None", "xsetroot", "-solid", "#C02010")
+        self.addCleanup(self.servers.run, "None", "xsetroot", "-solid", "#000000")
         client = self.desk(swap_red_blue="true")
         self.assertEqual(client.canvas.pixel(790, 590)[:3], (0x10, 0x20, 0xC0))
 
@@ -375,14 +119,14 @@ class Pictures(Vnc):
         local.close()
         remote = self.desk(cursor="remote")
         remote.send("mouse", 700, 500, 0)
-        remote.pump(lambda: unlike(rgb(remote.canvas), servers.shot("None")), 5 * PATIENCE,
+        remote.pump(lambda: unlike(rgb(remote.canvas), self.servers.shot("None")), 5 * PATIENCE,
                     "the server's pointer in the picture")
         self.assertEqual(remote.canvas.cursor[2:4], (5, 5))
 
 
 class Sizes(Vnc):
     def tearDown(self):
-        servers.verb("resize", "None", "800x600")
+        self.servers.verb("resize", "None", "800x600")
         super().tearDown()
 
     def test_browser_resizes(self):
@@ -394,14 +138,14 @@ class Sizes(Vnc):
             self.point(client)
             client.pump(lambda s=size: client.canvas.picture()[:2] == s, 10 * PATIENCE, str(size))
             client.settle()
-            self.assertEqual(servers.shot("None")[:2], size)
+            self.assertEqual(self.servers.shot("None")[:2], size)
             self.assert_exact("None", client)
 
     def test_server_resizes(self):
         client = self.desk()
         late = self.connect("None", joins=client.id)
         for size in ((1024, 768), (640, 480)):
-            servers.verb("resize", "None", f"{size[0]}x{size[1]}")
+            self.servers.verb("resize", "None", f"{size[0]}x{size[1]}")
             client.send("mouse", 500, 470, 0)
             guac.pump([client, late], lambda s=size: client.canvas.picture()[:2] == s,
                       10 * PATIENCE, str(size))
@@ -436,35 +180,35 @@ class Hands(Vnc):
                 self.focus(client, kind)
                 word = f"Hello {time.monotonic_ns()} äöü € (x)\n"
                 self.type(client, word)
-                client.pump(lambda w=word, k=kind: w in servers.typed(k), 10 * PATIENCE,
-                            f"{word!r} in {servers.typed(kind)[-80:]!r}")
+                client.pump(lambda w=word, k=kind: w in self.servers.typed(k), 10 * PATIENCE,
+                            f"{word!r} in {self.servers.typed(kind)[-80:]!r}")
                 client.settle()
                 self.assert_exact(kind, client)
                 client.close()
 
     def test_read_only(self):
         client = self.desk(read_only="true")
-        before = servers.typed("None")
+        before = self.servers.typed("None")
         self.focus(client, "None")
         self.type(client, "no\n")
         client.pump(timeout=0.7)
-        self.assertEqual(servers.typed("None"), before)
+        self.assertEqual(self.servers.typed("None"), before)
 
     def test_wheel(self):
-        log = servers.spawn("None", "sh", "-c", f"exec xev -event button -geometry 300x200+450+350"
-                            f" >{servers.dir}/xev 2>&1")
+        log = self.servers.spawn("None", "sh", "-c", f"exec xev -event button -geometry 300x200+450+350"
+                            f" >{self.servers.dir}/xev 2>&1")
         self.addCleanup(log.wait)
         self.addCleanup(log.kill)
         client = self.desk()
         wait(lambda: subprocess.run(["xdotool", "search", "--onlyvisible", "--name", "Event Tester"],
-                                    env={"DISPLAY": servers["VNC_DISPLAY_None"]}, check=False,
+                                    env={"DISPLAY": self.servers["VNC_DISPLAY_None"]}, check=False,
                                     capture_output=True).stdout, 10)
         client.pump(timeout=0.5)
         for mask in (0, 8, 0, 16, 0, 4, 0, 2, 0):
             client.send("mouse", 520, 480, mask)
 
         def pressed():
-            with open(f"{servers.dir}/xev") as f:
+            with open(f"{self.servers.dir}/xev") as f:
                 return [w for w in f.read().split() if w in ("4,", "5,", "3,", "2,")]
         client.pump(lambda: {"4,", "5,", "3,", "2,"} <= set(pressed()), 5 * PATIENCE, "four buttons")
 
@@ -479,23 +223,23 @@ class Hands(Vnc):
         self.focus(again, "None")
         word = f"small {time.monotonic_ns()}\n"
         self.type(again, word)
-        again.pump(lambda: word in servers.typed("None"), 5 * PATIENCE)
+        again.pump(lambda: word in self.servers.typed("None"), 5 * PATIENCE)
 
 
 class Clipboard(Vnc):
     def pasted(self, kind):
         if kind == "x11vnc":   # it sets X's cut buffer
-            out = servers.run(kind, "xprop", "-root", "-f", "CUT_BUFFER0", "8x", "CUT_BUFFER0")
+            out = self.servers.run(kind, "xprop", "-root", "-f", "CUT_BUFFER0", "8x", "CUT_BUFFER0")
             codes = out.decode().partition("=")[2].split(",")
             return bytes(int(c, 16) for c in codes if c.strip()).decode("latin-1")
         try:
-            return servers.run(kind, "xclip", "-o", "-selection", "clipboard", "-t", "UTF8_STRING",
+            return self.servers.run(kind, "xclip", "-o", "-selection", "clipboard", "-t", "UTF8_STRING",
                                timeout=2).decode()
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
             return None
 
     def copy(self, kind, text):
-        it = servers.spawn(kind, "xclip", "-i", "-selection", "clipboard", "-quiet")
+        it = self.servers.spawn(kind, "xclip", "-i", "-selection", "clipboard", "-quiet")
         it.stdin.write(text.encode())
         it.stdin.close()
         self.addCleanup(it.wait)
@@ -521,7 +265,7 @@ class Clipboard(Vnc):
         client.pump(lambda: self.pasted("x11vnc") == "Grüße 10 ?", 10 * PATIENCE,
                     "the text there")
         for text in (b"once", "Grüße zurück".encode("latin-1")):   # it tells of changes only
-            servers.run("x11vnc", b"xprop", b"-root", b"-f", b"CUT_BUFFER0", b"8s", b"-set",
+            self.servers.run("x11vnc", b"xprop", b"-root", b"-f", b"CUT_BUFFER0", b"8s", b"-set",
                         b"CUT_BUFFER0", text)
             client.pump(timeout=0.5)
         client.pump(lambda: client.clipboard == ("text/plain", "Grüße zurück".encode()),

@@ -4,8 +4,11 @@ import shutil
 import struct
 import subprocess
 import tempfile
+import time
 
+import guac
 import house
+from house import Guacd, PATIENCE
 
 
 class Servers:
@@ -101,3 +104,62 @@ def psnr(a, b):
     assert a[:2] == b[:2], (a[:2], b[:2])
     error = sum((x - y) ** 2 for x, y in zip(a[2], b[2])) / len(a[2])
     return 99.0 if error == 0 else 10 * math.log10(255 ** 2 / error)
+
+
+def start_servers():
+    Vnc.servers = Servers()
+
+
+def stop_servers():
+    if Vnc.servers:
+        Vnc.servers.stop()
+
+
+class Vnc(house.TestCase):
+    """A guacd, and ways to the servers that a file started: servers is set by start_servers()."""
+    servers = None
+
+    def setUp(self):
+        super().setUp()
+        self.guacd = self.start(Guacd)
+
+    def connect(self, kind, joins=None, hostname="localhost", **values):
+        client = guac.Client.tcp(self.guacd.port)
+        if not joins:
+            values = {"hostname": hostname, "port": self.servers.port(kind), **values}
+        return client.handshake(joins or "vnc", **values)
+
+    def secrets(self, kind):
+        if kind.endswith("Plain"):
+            return {"username": self.servers["VNC_USER"], "password": self.servers["VNC_USER_PASSWORD"]}
+        return {} if kind.endswith("None") else {"password": self.servers["VNC_PASSWORD"]}
+
+    def desk(self, kind="None", **values):
+        """Connected, the picture at rest, the screen left as it was before."""
+        values.setdefault("disable_display_resize", "true")
+        client = self.connect(kind, **self.secrets(kind), **values)
+        client.pump(lambda: client.syncs or client.error, 15 * PATIENCE, "a first frame")
+        self.assertIsNone(client.error)
+        self.point(client)
+        client.settle(timeout=20 * PATIENCE)
+        return client
+
+    def point(self, client):
+        """TigerVNC draws the pointer into the picture of whoever has not put it where it is."""
+        for y in (570, 590):
+            client.send("mouse", 600, y, 0)
+            client.pump(timeout=0.1)
+
+    def assert_exact(self, kind, *clients):
+        """Each canvas is the target's screen. Looks again for a moment: servers send when they like."""
+        limit = time.monotonic() + 6 * PATIENCE
+        while True:
+            guac.pump(clients, timeout=0.3)
+            screen = self.servers.shot(kind)
+            wrong = [w for w in (unlike(rgb(c.canvas), screen) for c in clients) if w]
+            if not wrong:
+                break
+            if time.monotonic() > limit:
+                self.fail(f"{kind}: {wrong}")
+        for c in clients:
+            self.assertEqual(c.canvas.lossy, [])
