@@ -113,8 +113,8 @@ test("the cache keeps what was used last, within its bytes", () => {
 });
 
 test("transcript: kinds, merging, nothing hostile", () => {
-  const lines = parseLines('{"t":1,"k":"key","by":"u","s":"l"}\n{"t":20,"k":"key","by":"u","s":"s"}\nnonsense\n{"t":5,"k":"evil","s":"x"}\n{"t":30,"k":"out","s":"a"}\n{"t":40,"k":"out","s":"b"}\n{"t":9000,"k":"out","s":"  "}\n');
-  assert.deepEqual(mergeLines(lines).map((l) => [l.kind, l.text]), [["key", "ls"], ["out", "a\nb"]]);
+  const lines = parseLines('{"t":1,"k":"key","by":"u","s":"l"}\n{"t":20,"k":"key","by":"u","s":"s"}\nnonsense\n{"t":5,"k":"evil","s":"x"}\n{"t":30,"k":"out","s":"\\n$ a"}\n{"t":40,"k":"out","s":"b\\n"}\n{"t":5000,"k":"out","s":"c"}\n{"t":4000,"k":"key","by":"u","s":"x"}\n{"t":9000,"k":"out","s":"  "}\n');
+  assert.deepEqual(mergeLines(lines).map((l) => [l.kind, l.text]), [["key", "ls"], ["out", "$ ab"], ["key", "x"], ["out", "c"]]);
   assert.equal(printable("a\u001b[31mb\u202ec\u0007\r\n"), "a␛[31mb\ufffdc␇\n");
   assert.equal(currentLine(lines, 25), 1);
   assert.equal(currentLine([], 25), -1);

@@ -24,6 +24,7 @@ test("every status of the protocol has a title, a sentence and an advice", () =>
   assert.match(verdict(0x7777).text, /0x7777/);
   assert.equal(verdict(0x303).retry, "never");
   assert.equal(verdict(0x201).retry, "auto");
+  assert.equal(verdict(0x208, "The host key of x is not the one in this connection.").retry, "manual");
 });
 
 test("one comes back after a broken line, not after being ended", () => {

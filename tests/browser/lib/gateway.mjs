@@ -34,7 +34,7 @@ const listens = (port) =>
   });
 
 // Shell assignments of a part's DIR/env.
-function assignments(file) {
+export function assignments(file) {
   const text = execFileSync("sh", ["-c", `set -a; . "$1"; env -0`, "sh", file], { env: {} }).toString();
   return Object.fromEntries(text.split("\0").filter(Boolean).map((l) => [l.slice(0, l.indexOf("=")), l.slice(l.indexOf("=") + 1)]));
 }

@@ -198,7 +198,7 @@ function Picture({ host, view, who, label, onClick }: {
   const scale = width && height && room.width ? Math.min(1, room.width / width, room.height / height) : 1;
   return (
     <div class="fitted" ref={box}>
-      <div class="picture" role="img" aria-label={label} style={{ width: `${width * scale}px`, height: `${height * scale}px`, overflow: "hidden" }} onClick={onClick}>
+      <div class="picture" data-moment={view?.drawn ?? -1} role="img" aria-label={label} style={{ width: `${width * scale}px`, height: `${height * scale}px`, overflow: "hidden" }} onClick={onClick}>
         <div ref={host} style={{ transform: `scale(${scale})`, transformOrigin: "0 0", width: `${width}px`, height: `${height}px` }} />
         <Watermark name={who.name} width={width * scale} height={height * scale} />
       </div>

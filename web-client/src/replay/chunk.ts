@@ -56,7 +56,7 @@ export function parseChunk(bytes: Uint8Array<ArrayBuffer>): Chunk {
       throw new ChunkError(`its header has no ${key}`);
   for (const key of ["session", "kind", "sha256", "prev"])
     if (typeof header[key] !== "string") throw new ChunkError(`its header has no ${key}`);
-  const chunk: Chunk = { header: header as unknown as Header, line, signature, data: bytes.slice(8 + size) };
+  const chunk: Chunk = { header: header as unknown as Header, line, signature, data: bytes.subarray(8 + size) };
   if (chunk.header.raw > RAW_MAX) throw new ChunkError("it is too large");
   if (chunk.header.size !== chunk.data.length) throw new ChunkError("its length is not what the header says");
   return chunk;

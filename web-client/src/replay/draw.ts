@@ -229,6 +229,13 @@ export class Drawing {
   close(): void {
     this.display.cancel();
     this.element.remove();
+    // Pixels are given back now, not when the collector thinks of it: a seek makes a new canvas.
+    for (const layer of [...this.#layers.values(), this.display.getDefaultLayer()]) {
+      const canvas = (layer as unknown as { getCanvas(): HTMLCanvasElement }).getCanvas();
+      canvas.width = canvas.height = 0;
+    }
+    this.#layers.clear();
+    for (const bitmap of this.#bitmaps) bitmap.close();
   }
 
   call(method: string, ...args: unknown[]): void {

@@ -11,7 +11,9 @@ export interface Line {
 }
 
 const kinds = new Set(["out", "key", "clip", "file", "title"]);
-const MERGE = 1500; // keys typed within this belong together
+const TYPED_TOGETHER = 1500;
+const SHOWN_TOGETHER = 2500;
+const LONG = 2000;
 
 export function parseLines(text: string): Line[] {
   const out: Line[] = [];
@@ -44,19 +46,17 @@ export function printable(text: string): string {
     .replace(/[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 }
 
-// Keys one after another become one entry; empty output disappears.
+// Entries in the order of their moments (typed keys are written once it is known whether they may
+// be read, so they come late). What was shown is a stream: its pieces are put together again.
 export function mergeLines(lines: readonly Line[]): Line[] {
   const out: Line[] = [];
-  let end = 0;
-  for (const line of lines) {
+  for (const line of [...lines].sort((a, b) => a.t - b.t)) {
     const last = out.at(-1);
-    if (line.kind === "out" && !line.text.trim()) continue;
-    if (last && last.kind === "key" && line.kind === "key" && line.by === last.by && line.t - end < MERGE && last.text.length < 400)
-      last.text += line.text;
-    else if (last && last.kind === "out" && line.kind === "out" && line.t - last.t < 40 && last.text.length < 2000)
-      last.text = `${last.text.replace(/\n$/, "")}\n${line.text}`;
+    const joins = last && last.kind === line.kind && line.by === last.by && last.text.length < LONG;
+    if (joins && line.kind === "out" && line.t - last.t < SHOWN_TOGETHER) last.text += line.text;
+    else if (joins && line.kind === "key" && line.t - last.t < TYPED_TOGETHER) last.text += line.text;
     else out.push({ ...line });
-    end = line.t;
   }
-  return out;
+  for (const line of out) if (line.kind === "out") line.text = line.text.replace(/^\s*\n|\s+$/g, "").replace(/\n{3,}/g, "\n\n");
+  return out.filter((line) => line.kind !== "out" || line.text);
 }

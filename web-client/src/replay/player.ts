@@ -8,6 +8,7 @@ import { advance, faster } from "./timing.ts";
 
 export interface PlayerView {
   position: number;
+  drawn: number; // moment of the frame on the screen, -1: none yet
   playing: boolean;
   rate: number;
   skipIdle: boolean;
@@ -20,13 +21,15 @@ export interface PlayerView {
 
 // Decoded pictures waiting at once during a long seek.
 const BATCH = 96;
+// Chunks between a keyframe and a moment that are fetched side by side.
+const AHEAD = 32;
 const DECODER = new TextDecoder();
 // Nearer than this it is cheaper to play on than to start from a keyframe.
 const NEAR = 4000;
 
 export class Player {
   view: PlayerView = {
-    position: 0, playing: false, rate: 1, skipIdle: true, busy: false, ended: false,
+    position: 0, drawn: -1, playing: false, rate: 1, skipIdle: true, busy: false, ended: false,
     following: false, error: "", size: { width: 0, height: 0 },
   };
   onchange: () => void = () => {};
@@ -191,6 +194,11 @@ export class Player {
         if (this.#drawing === fresh) this.#set({ size: { width, height } });
       };
       const object = this.index.keyframes[keyframe];
+      // All that is needed is asked for at once: a round trip for each would be felt.
+      const from = object ? this.index.chunkAfter(keyframe) : 0;
+      if (object) void this.loader.get(object.name).catch(() => {});
+      for (const chunk of this.index.chunks.slice(from, Math.min(this.index.chunkAt(to) + 1, from + AHEAD)))
+        void this.loader.get(chunk.name).catch(() => {});
       if (object) {
         const loaded = await this.#wait(this.loader.get(object.name));
         if (turn !== this.#turn) return;
@@ -198,13 +206,13 @@ export class Player {
       }
       const old = this.#drawing;
       this.#drawing = fresh;
-      this.#chunk = object ? this.index.chunkAfter(keyframe) : 0;
+      this.#chunk = from;
       this.#frame = 0;
       this.#drawn = object ? object.start : -1;
       const done = await this.#feed(to, turn, true);
       this.host.replaceChildren(fresh.element);
       old?.close();
-      this.#set({ size: { width: fresh.display.getWidth(), height: fresh.display.getHeight() } });
+      this.#set({ drawn: this.#drawn, size: { width: fresh.display.getWidth(), height: fresh.display.getHeight() } });
       if (!done) return;
     } else await this.#feed(to, turn);
   }
@@ -236,6 +244,7 @@ export class Player {
       this.#frame = 0;
     }
     if (fed) await drawing.flush();
+    if (drawing === this.#drawing && this.#drawn !== this.view.drawn && !flush) this.#set({ drawn: this.#drawn });
     return turn === this.#turn;
   }
 

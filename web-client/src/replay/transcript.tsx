@@ -20,7 +20,7 @@ export function Transcript({ book, position, seek, close }: TranscriptProps) {
   const [, redraw] = useState(0);
   const [follow, setFollow] = useState(true);
   const list = useRef<HTMLDivElement>(null);
-  const automatic = useRef(0); // scrolls of our own must not switch following off
+  const touched = useRef(0); // when a person last moved the list: our own scrolling does not count
   useEffect(() => {
     book.onchange = () => redraw((n) => n + 1);
     return () => { book.onchange = () => {}; };
@@ -39,16 +39,16 @@ export function Transcript({ book, position, seek, close }: TranscriptProps) {
     if (!here || !box) return;
     const top = here.offsetTop - box.offsetTop;
     if (top >= box.scrollTop && top + here.offsetHeight <= box.scrollTop + box.clientHeight) return;
-    automatic.current = performance.now();
     box.scrollTop = top - box.clientHeight / 2;
   });
   const scrolled = () => {
     const box = list.current;
-    if (!box || performance.now() - automatic.current < 200) return;
+    if (!box || performance.now() - touched.current > 1000) return;
     setFollow(false);
     if (box.scrollTop < 80 && !book.atStart) void book.earlier();
     if (box.scrollTop + box.clientHeight > box.scrollHeight - 80 && !book.atEnd) void book.later();
   };
+  const touch = () => { touched.current = performance.now(); };
   return (
     <aside class="transcript" aria-label={t("replay.transcript")}>
       <header>
@@ -56,7 +56,7 @@ export function Transcript({ book, position, seek, close }: TranscriptProps) {
         {!follow && <button class="button" type="button" onClick={() => setFollow(true)}>{t("replay.follow")}</button>}
         <button class="tool" type="button" title={t("close")} aria-label={t("close")} onClick={close}><Icon name="close" /></button>
       </header>
-      <div class="lines" ref={list} onScroll={scrolled} tabIndex={0} role="region" aria-label={t("replay.transcript")}>
+      <div class="lines" ref={list} onScroll={scrolled} onWheel={touch} onTouchMove={touch} onPointerDown={touch} onKeyDown={touch} tabIndex={0} role="region" aria-label={t("replay.transcript")}>
         {all.length === 0 ? <p class="line"><span /> <span>{t(book.index.texts.length ? "loading" : "replay.noText")}</span></p> : null}
         {lines.map((line, i) => <Entry key={first + i} line={line} past={first + i <= current} current={first + i === current} seek={(ms) => { setFollow(true); seek(ms); }} />)}
       </div>

@@ -32,6 +32,9 @@ export interface Verdict {
 
 export function verdict(code: number, said = ""): Verdict {
   const hex = code.toString(16).padStart(3, "0");
+  // The same status as a target that is starting up, and the opposite advice.
+  if (/host key|certificate/i.test(said))
+    return { code, title: t("status.identity.title"), text: said, advice: t("status.identity.advice"), retry: "manual" };
   return {
     code,
     title: tryT(`status.${hex}.title`, t("status.unknown.title")),
