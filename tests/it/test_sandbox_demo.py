@@ -38,7 +38,8 @@ class Jail(unittest.TestCase):
         for name in ("home", "keys", "recordings", "run", "connections", "bin"):
             os.mkdir(self.path(name))
             os.chmod(self.path(name), 0o777)
-        shutil.copy(house.program("guac-demo-shell"), self.path("bin"))
+        house.program("guac-demo-shell")
+        probe.copy("guac-demo-shell", self.path("bin"))
         self.key = self.path("keys/cookie")
         with open(self.key, "w") as f:
             f.write("the cookie key")

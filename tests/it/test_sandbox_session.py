@@ -60,8 +60,9 @@ class Cells:
         for name in ("run", "run/s"):
             os.chmod(self.path(name), 0o750)
         for name in ("guacd", "guacd-session"):
-            shutil.copy(house.program(name), self.path("bin"))
-        shutil.copy(os.path.join(house.BUILD, "probe/backends/demo.so"), self.path("bin/backends"))
+            house.program(name)
+            probe.copy(name, self.path("bin"))
+        probe.copy("probe/backends/demo.so", self.path("bin/backends"))
         self.secrets = [self.path(n) for n in ("keys/cookie", "keys/evidence.pem", "keys/s3-write",
                                                "recordings/object")]
         for path in self.secrets:
@@ -243,7 +244,7 @@ class Cells:
     def test_control(self):
         """Everything refused above is possible here, out of the sandbox."""
         identity = (self.uid, self.uid, []) if self.uid is not None else None
-        shutil.copy(os.path.join(house.BUILD, "probe/preload.so"), self.path("bin"))
+        probe.copy("probe/preload.so", self.path("bin"))
 
         def start():
             it = probe.Probed(["/bin/sleep", "600"], self.path("control.log"), identity,

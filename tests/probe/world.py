@@ -95,10 +95,10 @@ class World:
         os.mkdir(self.path("bin"))
         for file in [*BINARIES.values(), "guacd-session"]:
             if os.path.exists(os.path.join(house.BUILD, file)):
-                shutil.copy(os.path.join(house.BUILD, file), self.path("bin"))
+                probe.copy(file, self.path("bin"))
         os.mkdir(self.path("bin/backends"))
-        shutil.copy(os.path.join(house.BUILD, "backends/demo.so"), self.path("bin/backends"))
-        shutil.copy(os.path.join(house.BUILD, "probe/preload.so"), self.path("bin"))
+        probe.copy("backends/demo.so", self.path("bin/backends"))
+        probe.copy("probe/preload.so", self.path("bin"))
         # Sockets of five uids in one folder: its group makes them, only their owners remove them.
         self.folder("guacd", "run", mode=0o700)
         self.folder("guacd", "run/s", mode=0o700)
@@ -222,9 +222,7 @@ class World:
         rows += [(NO, "write", path) for path in self.secrets_of_others(name)]
         rows += [(NO, "read", "/etc/shadow"), (NO, "read", self.decoy), (NO, "write", self.decoy),
                  (NO, "truncate", self.decoy), (NO, "list", self.root), (NO, "list", "/"),
-                 (NO, "list", "/tmp"),
-                 # A rule on /proc/self would be guacd's own in its sessions, too.
-                 (OK if name == "guacd" else NO, "list", "/proc"),
+                 (NO, "list", "/tmp"), (NO, "list", "/proc"),
                  (NO, "create", f"/tmp/guac-probe-{self.port}"),
                  (NO, "mkdir", f"/tmp/guac-probe-{self.port}"),
                  (NO, "symlink", f"/tmp/guac-probe-{self.port}"),
@@ -248,7 +246,8 @@ class World:
         wide = WIDE if not self.own_uids else NO
         if name in ("guacd", "authd"):
             return [(OK, "create", run + "/probe"), (wide, "unlink", run + "/victim.sock")]
-        return [(NO, "create", run + "/probe"), (NO, "create", run + "/s/probe"),
+        return [(NO, "read", run + "/link"),  # authd's, signs somebody in
+                (NO, "create", run + "/probe"), (NO, "create", run + "/s/probe"),
                 (NO, "bind-unix", run + "/new.sock"), (NO, "bind-unix", run + "/s/new.sock"),
                 (NO, "unlink", run + "/victim.sock"), (NO, "unlink", run + "/s/victim.sock")]
 
@@ -283,14 +282,11 @@ class World:
             if other != name:
                 rows += [(NO, deed, it.pid) for deed in ("ptrace", "vm-read", "pidfd-getfd",
                                                          "kill", "tgkill")]
-                wide = WIDE if name == "guacd" else NO
-                # Since Linux 6.16 CAP_PERFMON, which root has, is enough to read these.
-                root = wide if os.getuid() == 0 and not self.identities[name] else NO
                 rows += [(NO, "open", f"/proc/{it.pid}/mem"),
-                         (root, "read", f"/proc/{it.pid}/environ"),
+                         (NO, "read", f"/proc/{it.pid}/environ"),
                          (NO, "read", f"/proc/{it.pid}/fd/0"),
-                         (wide, "list", f"/proc/{it.pid}/fd"),
-                         (wide, "read", f"/proc/{it.pid}/cmdline")]
+                         (NO, "list", f"/proc/{it.pid}/fd"),
+                         (NO, "read", f"/proc/{it.pid}/cmdline")]
         return rows + [(NO, "userns"), (NO, "io-uring")]
 
     def programs(self, name):
@@ -328,7 +324,7 @@ class World:
                       (OK, "read", self.path("connections/secrets/demo/shell/password")),
                       (NO, "create", self.path("connections/probe.yaml")),
                       (OK, "write", self.path("audit/audit.jsonl"))],
-            "proxy": [(OK, "list", self.path("run")), (NO, "read", self.secrets["proxy"][0]),
+            "proxy": [(NO, "list", self.path("run")), (NO, "read", self.secrets["proxy"][0]),
                       (NO, "read", self.path("web/index.html"))],
         }[name]
 
