@@ -3,6 +3,7 @@ program do what design.md section 2 denies it, and what it grants (tests/probe/w
 times: all programs under the uid of this test (as `make run` starts them), under one unprivileged
 uid, under a uid each. guacd-session has test_sandbox_session.py, the demo's shell
 test_sandbox_demo.py."""
+import contextlib
 import http.server
 import os
 import sys
@@ -10,7 +11,9 @@ import threading
 import time
 import unittest
 
+import guac
 import house
+import tap
 from house import PATIENCE, wait
 
 sys.path.insert(0, os.path.join(house.ROOT, "tests/probe"))
@@ -215,6 +218,49 @@ class OwnUids(Cells, unittest.TestCase):
         if os.getuid() != 0:
             raise unittest.SkipTest("other uids need root")
         return {name: (uid, uid, [GROUP]) for name, uid in UIDS.items()}
+
+    @contextlib.contextmanager
+    def become(self, name):
+        """Connect as this program does."""
+        before = os.getgroups()
+        os.setgroups([GROUP])
+        os.setegid(UIDS[name])
+        os.seteuid(UIDS[name])
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+            os.setgroups(before)
+
+    def test_a_session(self):
+        """The ways that are meant to be open are: authd dials, authd and recorder ask the session,
+        and nobody else of the group gets a word out of it."""
+        self.program("guacd")
+        recorder, session = tap.Tap(), "0192f0c1-2345-7abc-8def-0000000000cc"
+        self.addCleanup(recorder.close)
+        with self.become("authd"):
+            c = guac.Client.unix(self.world.path("run/guacd.sock"), [recorder.give()], b"6")
+        recorder.sent()
+        self.addCleanup(c.close)
+        c.raw(b".select,4.demo;")
+        c.handshake(None, session=session, connection="relay/demo", owner="o", owner_name="O",
+                    started=str(int(time.time() * 1000)))
+        path = self.world.path("run/s", session + ".sock")
+        for name in ("authd", "recorder"):
+            with self.become(name):
+                control = tap.Control(path)
+            self.assertEqual(control.ask("info")["id"], session)
+            control.close()
+        for name in ("proxy", "evidence"):
+            with self.subTest(stranger=name), self.assertRaises((guac.Closed, OSError)):
+                with self.become(name):
+                    control = tap.Control(path)
+                control.call("info")
+        for pid, _ in house.children(self.world.running["guacd"].pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        wait(lambda: not os.path.exists(path), 5 * PATIENCE, "guacd leaves its socket")
 
 
 if __name__ == "__main__":
