@@ -125,6 +125,7 @@ class Hostile(house.TestCase):
             for name, (case, status) in CASES.items():
                 with self.subTest(name):
                     self.ends(case, status)
+                    witness.pump(timeout=0.02)   # keeps it alive
             witness.pump(timeout=0.1)
             self.assertFalse(witness.closed)
             self.assertEqual(witness.canvas.pixel(5, 5), (0xC0, 0x80, 0x40, 255))

@@ -200,7 +200,8 @@ class Ways(Vnc):
         port = house.free_port()
         client = guac.Client.tcp(self.guacd.port)
         client.handshake("vnc", hostname="127.0.0.1", port=str(port), reverse_connect="true",
-                         listen_timeout="8000", disable_display_resize="true")
+                         listen_timeout="8000", disable_display_resize="true",
+                         password=self.servers["VNC_PASSWORD"])
         client.pump(timeout=0.5)
         if client.error and "ermission" in client.error[0]:
             self.skipTest("the session's first sandbox stage lets no session listen: "

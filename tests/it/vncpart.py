@@ -161,5 +161,6 @@ class Vnc(house.TestCase):
                 break
             if time.monotonic() > limit:
                 self.fail(f"{kind}: {wrong}")
+            self.point(clients[0])
         for c in clients:
             self.assertEqual(c.canvas.lossy, [])

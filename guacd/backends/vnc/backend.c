@@ -243,7 +243,7 @@ static void vnc_close(struct session *s, void *state) {
     if (v->client) {
         vnc_auth_fini(v);
         v->client->frameBuffer = NULL; /* the surface's, or the shadow */
-        rfbClientCleanup(v->client);
+        vnc_tls_cleanup(v->client);
     }
     v->client = NULL;
     vnc_screen_fini(v);

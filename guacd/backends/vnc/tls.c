@@ -161,3 +161,20 @@ void vnc_tls_begin(struct vnc *v) {
     gnutls_session_set_verify_function(tls, check);
     gnutls_handshake_set_timeout(tls, HANDSHAKE_MS);
 }
+
+/* The library never frees what it gave its session. */
+void vnc_tls_cleanup(rfbClient *client) {
+    gnutls_session_t tls = client->tlsSession;
+    gnutls_certificate_credentials_t x509 = NULL;
+    gnutls_anon_client_credentials_t anonymous = NULL;
+    void *found = NULL;
+    if (tls && gnutls_credentials_get(tls, GNUTLS_CRD_CERTIFICATE, &found) == 0)
+        x509 = found;
+    if (tls && gnutls_credentials_get(tls, GNUTLS_CRD_ANON, &found) == 0)
+        anonymous = found;
+    rfbClientCleanup(client);
+    if (x509)
+        gnutls_certificate_free_credentials(x509);
+    if (anonymous)
+        gnutls_anon_free_client_credentials(anonymous);
+}

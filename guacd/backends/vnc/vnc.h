@@ -76,6 +76,7 @@ int vnc_explain(struct vnc *v, bool connecting, struct err *e);
 /* tls.c */
 int vnc_tls_credential(struct vnc *v, rfbCredential *c); /* -1 with v->fail */
 void vnc_tls_begin(struct vnc *v); /* the library made its session, the handshake comes next */
+void vnc_tls_cleanup(rfbClient *client); /* rfbClientCleanup(), and what it leaves behind */
 
 /* screen.c */
 int vnc_screen_init(struct vnc *v);
