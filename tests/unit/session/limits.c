@@ -192,6 +192,37 @@ START_TEST(max_duration) {
 }
 END_TEST
 
+/* Who comes back is asked again, and what he says counts. */
+START_TEST(back_to_a_prompt) {
+    rig.ask = true;
+    uuid_v7(session_id, clock_wall_ms());
+    const char *pairs[] = { "session", session_id, "grace", "30", NULL, NULL };
+    int ends[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    tap = ends[1];
+    rig_start_as(&owner, ends[0], RIG_V15, pairs, NULL);
+    peer_until(&owner, "required");
+    peer_send(&owner, "argv", "0", "text/plain", "username");
+    peer_stream(&owner, "0", "ada", 3);
+    peer_until(&owner, "ack");
+    usleep(20000);
+    peer_close(&owner);
+    usleep(20000);
+    ck_assert_int_eq(peer_join(&owner, "{\"op\":\"join\",\"role\":\"owner\"}"), 0);
+    peer_handshake(&owner, RIG_V15, NULL, NULL);
+    struct instr *in = peer_until(&owner, "required");
+    ck_assert(in->argc == 1 && slice_is(in->argv[0], "password"));
+    peer_send(&owner, "argv", "0", "text/plain", "password");
+    peer_stream(&owner, "0", "pw", 2);
+    peer_until(&owner, "sync");
+    ck_assert_str_eq(rig.answers[0], "ada");
+    ck_assert_str_eq(rig.answers[1], "pw");
+    free(rig.answers[0]);
+    free(rig.answers[1]);
+    finish();
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("limits");
     TCase *t = tcase_create("limits");
@@ -204,6 +235,7 @@ static Suite *suite(void) {
     tcase_add_test(t, recorder_lies);
     tcase_add_test(t, idle_timeout);
     tcase_add_test(t, max_duration);
+    tcase_add_test(t, back_to_a_prompt);
     suite_add_tcase(s, t);
     return s;
 }

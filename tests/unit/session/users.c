@@ -246,6 +246,45 @@ START_TEST(control_refuses) {
 }
 END_TEST
 
+START_TEST(ownership_is_given) {
+    rig_start(&owner, NULL);
+    first_frame(&owner);
+    peer_viewer(&other, "viewer");
+    rig_ok("{\"op\":\"role\",\"user\":2,\"role\":\"owner\"}");
+    peer_send(&other, "size", "70", "70");
+    ck_assert_int_eq(rig_event(EVENT_SIZE)->user, 2);
+    peer_send(&owner, "size", "80", "80");
+    peer_send(&owner, "key", "97", "1"); /* a helper now */
+    ck_assert_int_eq(rig_event(EVENT_KEY)->user, 1);
+    leave(&owner); /* and the session goes on */
+    peer_send(&other, "key", "98", "1");
+    ck_assert_int_eq(rig_event(EVENT_KEY)->user, 2);
+    rig.seen = 0;
+    while (rig_wait_event(EVENT_SIZE, 10))
+        ck_assert_int_eq(rig.events[rig.seen - 1].size.width, 70);
+    leave(&other);
+    rig_end();
+}
+END_TEST
+
+START_TEST(only_so_many_users) {
+    rig_start(&owner, NULL);
+    first_frame(&owner);
+    static struct peer many[USERS_MAX];
+    int n = 0, status = 0;
+    while (n < USERS_MAX && !status)
+        status = peer_join(&many[n++], "{\"op\":\"join\",\"role\":\"viewer\"}");
+    ck_assert_int_eq(status, STATUS_CLIENT_TOO_MANY);
+    ck_assert_int_eq(n, USERS_MAX);
+    while (n > 0)
+        peer_close(&many[--n]);
+    rig_draw(1, 2);
+    peer_until(&owner, "sync");
+    leave(&owner);
+    rig_end();
+}
+END_TEST
+
 START_TEST(owner_in_another_window) {
     rig_start(&owner, NULL);
     first_frame(&owner);
@@ -336,6 +375,8 @@ static Suite *suite(void) {
     tcase_add_test(t, target_ends);
     tcase_add_test(t, ended_by_control);
     tcase_add_test(t, control_refuses);
+    tcase_add_test(t, ownership_is_given);
+    tcase_add_test(t, only_so_many_users);
     tcase_add_test(t, owner_in_another_window);
     tcase_add_test(t, our_page_is_told);
     suite_add_tcase(s, t);
