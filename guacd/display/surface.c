@@ -7,6 +7,7 @@
 
 #include "guacd/base/clock.h"
 #include "guacd/base/util.h"
+#include "guacd/display/copies.h"
 #include "guacd/display/draw.h"
 #include "guacd/display/photo.h"
 #include "guacd/display/png.h"
@@ -19,10 +20,6 @@ struct cursor {
     uint32_t *pixels;
 };
 
-struct copy {
-    int src_x, src_y, width, height, dst_x, dst_y;
-};
-
 struct surface {
     struct picture picture;
     pthread_mutex_t lock; /* guards what the backend writes, down to held */
@@ -31,8 +28,7 @@ struct surface {
     bool *touched; /* tiles that may differ from what was sealed */
     struct cursor cursor;
     bool resized, cursor_changed;
-    struct copy copies[SURFACE_COPIES_MAX]; /* since the last frame, in order */
-    size_t copy_count;
+    struct copies copies;
     bool held, lossless;
     atomic_bool blurred; /* as of the last sealed frame */
 
@@ -198,58 +194,16 @@ static void put_tiles(struct surface *s, struct buf *out) {
     tiles_encode(&t, 0, s->png, out);
 }
 
-static uint32_t *at_pixel(uint32_t *pixels, int width, int x, int y) {
-    return pixels + (size_t)y * (size_t)width + (size_t)x;
-}
-
-static void move_pixels(uint32_t *pixels, int width, const struct copy *c) {
-    bool down = c->dst_y > c->src_y;
-    for (int i = 0; i < c->height; i++) {
-        int row = down ? c->height - 1 - i : i;
-        memmove(at_pixel(pixels, width, c->dst_x, c->dst_y + row),
-                at_pixel(pixels, width, c->src_x, c->src_y + row),
-                (size_t)c->width * sizeof(*pixels));
-    }
-}
-
-static bool any_blurred(const struct surface *s, const struct copy *c) {
-    int columns = columns_of(s->sealed_width);
-    for (int row = c->src_y / SURFACE_TILE; row <= (c->src_y + c->height - 1) / SURFACE_TILE; row++)
-        for (int col = c->src_x / SURFACE_TILE; col <= (c->src_x + c->width - 1) / SURFACE_TILE;
-             col++)
-            if (s->photos.blurred[row * columns + col])
-                return true;
-    return false;
-}
-
-/* The tiles that a copy went to. */
-static void mark_copied(struct surface *s, const struct copy *c, uint64_t n, uint64_t now) {
-    int columns = columns_of(s->sealed_width);
-    bool blurred = any_blurred(s, c);
-    for (int row = c->dst_y / SURFACE_TILE; row <= (c->dst_y + c->height - 1) / SURFACE_TILE; row++)
-        for (int col = c->dst_x / SURFACE_TILE; col <= (c->dst_x + c->width - 1) / SURFACE_TILE;
-             col++) {
-            size_t i = (size_t)(row * columns + col);
-            s->versions[i] = n;
-            if (blurred)
-                photos_blur(&s->photos, i, now);
-        }
-}
-
-/* Does on what was sealed, and on the canvases that show it, what the target did. It need not be
- * exact (the source may have been painted over before): comparing mends the rest, since
- * surface_copy touched the tiles. */
 static bool replay_copies(struct surface *s, uint64_t n, uint64_t now, struct buf *out) {
-    for (size_t i = 0; i < s->copy_count; i++) {
-        const struct copy *c = &s->copies[i];
-        move_pixels(s->sealed, s->sealed_width, c);
-        draw_copy(out, 0, c->src_x, c->src_y, c->width, c->height, DRAW_OVER, 0, c->dst_x,
-                  c->dst_y);
-        mark_copied(s, c, n, now);
-    }
-    bool any = s->copy_count > 0;
-    s->copy_count = 0;
-    return any;
+    const struct copies_frame f = {
+        .pixels = s->sealed,
+        .width = s->sealed_width,
+        .columns = columns_of(s->sealed_width),
+        .tile = SURFACE_TILE,
+        .versions = s->versions,
+        .photos = &s->photos,
+    };
+    return copies_replay(&s->copies, &f, n, now, out);
 }
 
 static bool take_cursor(struct surface *s) {
@@ -281,7 +235,7 @@ static bool surface_frame(struct picture *p, uint64_t n, const struct picture_ca
     }
     s->resized = false;
     bool copied = !resized && replay_copies(s, n, now, out);
-    s->copy_count = 0;
+    s->copies.count = 0;
     bool differs = compare(s), cursor = take_cursor(s);
     bool jpeg = caps->jpeg && !caps->lossless && !s->lossless;
     pthread_mutex_unlock(&s->lock);
@@ -462,9 +416,8 @@ void surface_copy(struct surface *s, int src_x, int src_y, int width, int height
         return;
     }
     const struct copy c = { src_x, src_y, width, height, dst_x, dst_y };
-    move_pixels(pixels, s->width, &c);
-    if (s->copy_count < SURFACE_COPIES_MAX)
-        s->copies[s->copy_count++] = c;
+    copies_move(pixels, s->width, &c);
+    copies_add(&s->copies, &c);
     surface_end(s, dst_x, dst_y, width, height);
 }
 

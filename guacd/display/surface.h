@@ -14,7 +14,6 @@
 #define SURFACE_SIDE_MAX 8192
 #define SURFACE_AREA_MAX (40u << 20) /* pixels */
 #define SURFACE_CURSOR_MAX 256       /* side */
-#define SURFACE_COPIES_MAX 64        /* a frame; what goes beyond is sent as pixels */
 
 struct surface;
 
