@@ -215,6 +215,7 @@ START_TEST(back_to_a_prompt) {
     peer_send(&owner, "argv", "0", "text/plain", "password");
     peer_stream(&owner, "0", "pw", 2);
     peer_until(&owner, "sync");
+    rig_settle();
     ck_assert_str_eq(rig.answers[0], "ada");
     ck_assert_str_eq(rig.answers[1], "pw");
     free(rig.answers[0]);

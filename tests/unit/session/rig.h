@@ -138,6 +138,16 @@ static inline void rig_do(void (*fn)(struct session *s, void *arg), void *arg) {
         usleep(50);
 }
 
+static void rig_nothing(struct session *s, void *arg) {
+    (void)s;
+    (void)arg;
+}
+
+/* What the backend's thread did so far is seen here. */
+static inline void rig_settle(void) {
+    rig_do(rig_nothing, NULL);
+}
+
 /* The target ends, with or without an error. */
 static inline void rig_target_ends(int status, const char *text) {
     struct err e = { .status = status };
