@@ -69,8 +69,18 @@ static int make_headers(const struct store_target *t, const struct s3_call *call
                : 0;
 }
 
-static int into_buffer(void *arg, const void *data, size_t len) {
-    return buf_add(arg, data, len);
+/* What comes is counted here, so that too much is told apart from a connection that broke. */
+struct sink {
+    struct buf *into;
+    size_t left;
+    bool over;
+};
+
+static int take(void *arg, const void *data, size_t len) {
+    struct sink *k = arg;
+    k->over = len > k->left || buf_add(k->into, data, len) < 0;
+    k->left -= k->over ? 0 : len;
+    return k->over;
 }
 
 enum store_result s3_do(struct store *s, const struct s3_call *call, struct http_response *rs,
@@ -100,26 +110,30 @@ enum store_result s3_do(struct store *s, const struct s3_call *call, struct http
     }
     if (url.failed || make_headers(t, call, &rq, date, &lines, e) < 0)
         return too_long(e);
+    struct sink sink = { .into = call->into, .left = call->max_body };
     struct http_request http = { .method = call->method,
                                  .url = buf_str(&url),
                                  .headers = lines.list,
                                  .body = call->body,
                                  .body_len = call->body_len,
                                  .timeout_ms = s->timeout_ms,
-                                 .max_body = call->max_body,
+                                 .max_body = call->into ? 0 : call->max_body,
                                  .ca_file = t->ca_file,
-                                 .on_data = call->into ? into_buffer : NULL,
-                                 .arg = call->into };
+                                 .on_data = call->into ? take : NULL,
+                                 .arg = &sink };
     size_t start = call->into ? call->into->len : 0;
     if (http_do(s->http, &http, rs, e) == 0)
         return STORE_OK;
+    if (call->into) {
+        call->into->len = start;
+        call->into->failed = false;
+    }
+    if (sink.over) {
+        err_set(e, STATUS_CLIENT_OVERRUN, "S3: %s has more bytes than are taken", call->key);
+        return STORE_REFUSED;
+    }
     err_prefix(e, "S3");
-    if (!call->into)
-        return STORE_AWAY;
-    bool large = call->into->failed;
-    call->into->len = start;
-    call->into->failed = false;
-    return large ? STORE_REFUSED : STORE_AWAY;
+    return STORE_AWAY;
 }
 
 enum store_result s3_judge(const char *what, const char *key, struct http_response *rs,
@@ -160,7 +174,7 @@ static enum store_result get(struct store *s, const char *key, const char *versi
                                   .headers = len ? headers : NULL,
                                   .query = version && *version ? query : NULL,
                                   .into = out,
-                                  .max_body = len ? len : MAX_OF(out->max - out->len, (size_t)1) };
+                                  .max_body = len ? len : out->max - out->len };
     struct http_response rs = { 0 };
     size_t start = out->len;
     enum store_result r = s3_do(s, &call, &rs, e);

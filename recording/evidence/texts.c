@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "guacd/base/json.h"
+#include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 #include "recording/evidence/evidence.h"
@@ -14,7 +15,8 @@
 
 #define LINE_MAX_BYTES ((size_t)20 << 20)
 
-/* Each chunk of this kind, expanded, in order. */
+/* Each chunk of this kind, expanded, in order, up to the first that is missing: behind a gap
+ * nothing is what it seems. A recording that still runs may have one; a sealed one is damaged. */
 static int each_chunk(struct evidence *v, const char *word, enum chain_kind kind,
                       int (*fn)(void *arg, const struct buf *raw, struct err *e), void *arg,
                       struct err *e) {
@@ -28,11 +30,17 @@ static int each_chunk(struct evidence *v, const char *word, enum chain_kind kind
     if (!codec || result < 0)
         return -1;
     result = reading_list(&r, f.store, f.prefix, e);
+    uint64_t next = 0;
     for (size_t i = 0; result == 0 && i < r.count; i++) {
         const struct reading_object *o = &r.objects[i];
         struct chunk c;
         if (!o->known || o->as.kind != NAME_CHUNK || o->as.chain != kind)
             continue;
+        if (o->as.n != next++) {
+            err_set(e, STATUS_RESOURCE_NOT_FOUND, "the chunk before %s is missing", o->name);
+            result = reading_find(&r, NAME_SEAL_OBJECT) ? -1 : 1;
+            break;
+        }
         buf_clear(&raw);
         if (reading_get(&r, o->name, NULL, &object, e) != STORE_OK ||
             chunk_parse(object.data ? object.data : "", object.len, &c, e) < 0 ||
@@ -45,7 +53,11 @@ static int each_chunk(struct evidence *v, const char *word, enum chain_kind kind
     buf_fini(&raw);
     reading_fini(&r);
     found_fini(&f);
-    return result;
+    if (result > 0)
+        log_warning("%s; it is not stored yet", e->text);
+    if (result > 0)
+        *e = (struct err){ 0 };
+    return result < 0 ? -1 : 0;
 }
 
 static int written(struct err *e) {

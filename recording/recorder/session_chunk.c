@@ -145,7 +145,9 @@ static void put(struct job *j, struct worker *w) {
 }
 
 void session_dispatch(struct session *s) {
-    for (struct object *o = s->objects; o && s->puts < PUTS_MAX; o = o->next) {
+    /* While the store is away, one of a session's objects is enough to find out that it is back. */
+    int most = s->r->store_away ? 1 : PUTS_MAX;
+    for (struct object *o = s->objects; o && s->puts < most; o = o->next) {
         if (o->stage != READY)
             continue;
         o->stage = PUTTING;

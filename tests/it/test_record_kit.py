@@ -255,7 +255,6 @@ class Session:
         self.acked_at = {}
         self.sent_at = {}
         self.condition = threading.Condition()
-        self.lock = threading.Lock()
         self.path = os.path.join(recorder.run, "s", self.id + ".sock")
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(self.path)
@@ -266,11 +265,26 @@ class Session:
 
     def _attach(self, sock, after):
         sock.settimeout(None)
-        with self.lock:
+        with self.condition:
             self.tap = sock
-            for frame in self.frames[after:]:
-                sock.sendall(frame)
+            self.condition.notify_all()
         threading.Thread(target=self._read, args=(sock,), daemon=True).start()
+        threading.Thread(target=self._write, args=(sock, after), daemon=True).start()
+
+    def _write(self, sock, at):
+        """What is there, as fast as it is taken: a recorder that reads nothing blocks nobody."""
+        while True:
+            with self.condition:
+                self.condition.wait_for(lambda: self.tap is not sock or len(self.frames) > at)
+                if self.tap is not sock:
+                    return
+                frames = self.frames[at:]
+            for frame in frames:
+                try:
+                    sock.sendall(frame)
+                except OSError:
+                    return
+                at += 1
 
     def _read(self, sock):
         data = b""
@@ -321,17 +335,12 @@ class Session:
     def send(self, kind, data, ms=None):
         data = data.encode() if isinstance(data, str) else data
         ms = int(time.time() * 1000) - self.start if ms is None else ms
-        with self.lock:
+        with self.condition:
             sequence = len(self.frames) + 1
-            frame = HEADER.pack(len(data), kind, sequence, ms) + data
-            self.frames.append(frame)
+            self.frames.append(HEADER.pack(len(data), kind, sequence, ms) + data)
             self.sent.append((kind, ms, data))
             self.sent_at[sequence] = time.monotonic()
-            if self.tap:
-                try:
-                    self.tap.sendall(frame)
-                except OSError:
-                    pass
+            self.condition.notify_all()
         return sequence
 
     def data(self, data, ms=None):
