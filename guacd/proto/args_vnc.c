@@ -10,6 +10,11 @@ static const struct arg_spec rows[] = {
     { "username", ARG_STRING, 0, "", ARG_ANY, NULL, "User name, where the server asks for one." },
     { "password", ARG_TEXT, ARG_SECRET, "", ARG_ANY, NULL,
       "Password; asked when the server wants one and this is empty." },
+    /* Ours: stock guacd knows no encrypted VNC. */
+    { "ca-cert", ARG_TEXT, 0, "", ARG_ANY, NULL,
+      "CA of the server's certificate, PEM, where it speaks VeNCrypt with X.509." },
+    { "cert-fingerprints", ARG_STRING, 0, "", ARG_ANY, NULL,
+      "SHA-256 fingerprints of certificates that are accepted, separated by blanks or commas." },
     { "encodings", ARG_STRING, 0, "zrle ultra copyrect hextile zlib corre rre raw", ARG_ANY, NULL,
       "Encodings offered, best first, separated by blanks." },
     { "color-depth", ARG_ENUM, 0, "", ARG_ANY, "8|16|24|32",
