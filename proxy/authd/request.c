@@ -105,13 +105,12 @@ static enum failure admit(struct exchange *x) {
 static json_t *open_tunnel(struct exchange *x, struct request *rq) {
     struct err e = { 0 };
     struct tunnel_request t = { .who = x->who, .peer = x->peer };
-    char id[UUID_LEN + 1] = "", rule[320];
+    char id[UUID_LEN + 1] = "", rule[320] = "";
     if (display_read(&x->query, &t.display, &e) == 0 &&
         tunnel_open(x->a, &t, &rq->fd, id, rule, &e) == 0)
         return json_pack("{s:b, s:s}", "ok", 1, "id", id);
     log_info("tunnel %s of %s: %s", x->id, x->who->sub, e.text);
-    return refusal(e.status ? e.status : STATUS_SERVER_ERROR, e.text,
-                   *id || *t.display.name ? rule : "", status_http(e.status));
+    return refusal(e.status ? e.status : STATUS_SERVER_ERROR, e.text, rule, status_http(e.status));
 }
 
 static void run_tunnel(struct request *rq) {

@@ -1,0 +1,450 @@
+"""From a browser's tunnel request to a running session and its sealed recording: authd between the real
+guacd, guac-recorder and guac-evidence; only the proxy is a stand-in."""
+import base64
+import json
+import os
+import select
+import socket
+import subprocess
+import time
+import unittest
+
+import guac
+import house
+from house import Guacd, wait
+from test_auth_kit import Authd, Browser, connection
+from test_record_kit import Recorder
+
+
+class Stream:
+    """A browser's end of a tunnel: reads, answers sync, knows what was drawn."""
+
+    def __init__(self, fd):
+        self.sock = socket.socket(fileno=fd)
+        self.sock.setblocking(False)
+        self.parser = guac.Parser()
+        self.seen = []
+        self.closed = False
+
+    def serve(self, timeout=0.05):
+        if self.closed or not select.select([self.sock], [], [], timeout)[0]:
+            return
+        try:
+            data = self.sock.recv(1 << 18)
+        except OSError:
+            data = b""
+        self.closed = not data
+        for instruction in self.parser.feed(data):
+            self.seen.append(instruction)
+            if instruction[0] == "sync":
+                try:
+                    self.sock.send(guac.encode("sync", instruction[1]))
+                except OSError:
+                    self.closed = True
+
+    def until(self, opcode, timeout=10.0):
+        limit = time.monotonic() + timeout * house.PATIENCE
+        while True:
+            for i in self.seen:
+                if i[0] == opcode:
+                    return i
+            assert not self.closed, f"closed before {opcode}: {[i[0] for i in self.seen][-20:]}"
+            assert time.monotonic() < limit, f"no {opcode}"
+            self.serve()
+
+    def until_closed(self, timeout=10.0):
+        limit = time.monotonic() + timeout * house.PATIENCE
+        while not self.closed:
+            assert time.monotonic() < limit, "still open"
+            self.serve()
+
+    def close(self):
+        self.sock.close()
+
+
+class Evidence(house.Process):
+    def __init__(self, directory, store):
+        run = os.path.join(directory, "run")
+        argv = [house.program("guac-evidence"), "serve", "--run", run, "--store", "folder:" + store]
+        super().__init__(argv, os.path.join(directory, f"evidence-{next(house.NUMBERS)}.log"))
+        wait(lambda: os.path.exists(os.path.join(run, "evidence.sock")) or not self.running(), 10)
+
+
+class Case(house.TestCase):
+    SETTINGS = {"dev_link": "yes", "dev_user": "dora", "dev_roles": "operator auditor",
+                "grace_seconds": 5}
+
+    def setUp(self):
+        super().setUp()
+        self.recorder = self.start(Recorder)
+        self.guacd = self.start(Guacd, gateway=True)
+        self.authd = self.start(Authd, **self.SETTINGS)
+        self.authd.connections.write("demo.yaml", connection("demo", spec="protocol: demo"))
+        self.browser = self.sign_in()
+        self.streams = []
+        self.addCleanup(lambda: [s.close() for s in self.streams])
+        wait(lambda: "connected to the recorder" in self.authd.text(), 10)
+        wait(lambda: self.connections(), 3)
+
+    def sign_in(self):
+        b = Browser(self.authd)
+        self.assertEqual(b.use_link(self.authd.link()).status, 302)
+        return b
+
+    def connections(self):
+        return {c["name"]: c for c in self.browser.get("/api/connections").json["connections"]}
+
+    def add(self, name, **options):
+        self.authd.connections.write(name + ".yaml", connection(name, **options))
+        wait(lambda: name in self.connections(), 3)
+
+    def open(self, query="connection=relay/demo&width=300&height=200", browser=None):
+        answer = (browser or self.browser).tunnel(query)
+        self.assertTrue(answer["ok"], answer)
+        stream = Stream(answer["fds"][0])
+        self.streams.append(stream)
+        return answer["id"], stream
+
+    def refused(self, query="connection=relay/demo", browser=None):
+        answer = (browser or self.browser).tunnel(query)
+        self.assertFalse(answer["ok"])
+        self.assertEqual(answer["fds"], [])
+        return answer
+
+    def sessions(self):
+        return {s["id"]: s for s in self.browser.get("/api/sessions").json["sessions"]}
+
+    def stored(self, session):
+        """Objects of the recording in the store."""
+        for path, _, files in os.walk(self.recorder.store_folder):
+            if path.endswith(session):
+                return sorted(files)
+        return []
+
+    def sealed(self, session):
+        wait(lambda: "seal.dsse.json" in self.stored(session), 20 * house.PATIENCE, "sealed")
+
+
+class Session(Case):
+    def test_whole_life(self):
+        session, stream = self.open()
+        self.assertEqual(session[14], "7", "a UUIDv7")
+        size = stream.until("size")
+        self.assertEqual(size[1:], ["0", "300", "200"], "just behind ready")
+        stream.until("sync")
+        self.assertIn("open.dsse.json", self.stored(session), "stored before anything was drawn")
+        one = self.sessions()[session]
+        self.assertEqual((one["connection"], one["protocol"], one["mine"]),
+                         ({"namespace": "relay", "name": "demo"}, "demo", True))
+        self.assertEqual(one["owner"], {"sub": "dev:dora", "name": "dora"})
+        self.assertEqual(self.connections()["demo"]["live"], 1)
+        self.assertIsNotNone(self.connections()["demo"]["lastUsed"])
+        text = self.browser.line.call("metrics")["text"]
+        self.assertIn("guacamole_active_sessions 1", text)
+        self.assertIn("guacamole_recording_bytes_total", text)
+        answer = self.browser.post(f"/api/sessions/{session}/end", {"text": "that is all"})
+        self.assertEqual(answer.status, 200, answer.text)
+        self.assertEqual(stream.until("error")[1:], ["that is all", str(0x20B)])
+        stream.until_closed()
+        self.sealed(session)
+        wait(lambda: session not in self.sessions(), 5)
+        wait(lambda: self.authd.audit("session-end"), 5)
+        events = [e for e in self.authd.audit() if e["unmapped"].get("session") == session]
+        names = [e["activity_name"] for e in events]
+        self.assertEqual(names, ["decision", "session-start", "session-kill", "session-end"])
+        self.assertEqual([e["metadata"]["uid"] for e in events if e["activity_name"] != "session-kill"],
+                         [f"{session}-{n}" for n in (1, 2, 3)])
+        self.assertEqual(events[-1]["unmapped"]["state"], "closed")
+        self.assertIn("guacamole_session_duration_seconds_count 1",
+                      self.browser.line.call("metrics")["text"])
+
+    def test_evidence_verifies(self):
+        """The open record and the seal are good to a reader that has the gateway's key alone."""
+        session, stream = self.open()
+        stream.until("sync")
+        self.browser.post(f"/api/sessions/{session}/end")
+        self.sealed(session)
+        public = os.path.join(self.folder, "gateway.pub")
+        subprocess.run(["openssl", "pkey", "-in", self.authd.gateway_key, "-pubout", "-out", public],
+                       check=True)
+        done = subprocess.run([house.program("guac-evidence"), "verify", "--key", public, "--store",
+                               "folder:" + self.recorder.store_folder, session],
+                              capture_output=True, text=True, check=False)
+        self.assertIn(done.returncode, (0, 3), done.stdout + done.stderr)
+        for path, _, files in os.walk(self.recorder.store_folder):
+            if path.endswith(session):
+                with open(os.path.join(path, "open.dsse.json")) as f:
+                    envelope = json.load(f)
+        record = json.loads(base64.b64decode(envelope["payload"]))["predicate"]
+        self.assertEqual(record["person"]["sub"], "dev:dora")
+        self.assertEqual(record["person"]["roles"], ["operator", "auditor"])
+        self.assertEqual(record["connection"]["name"], "demo")
+        self.assertEqual(record["recording"], {"enabled": True, "keys": "masked", "retentionDays": 365})
+        self.assertEqual(record["gateway"]["name"], "guac")
+        self.assertEqual(record["session"], session)
+
+    def test_query_is_clamped(self):
+        session, stream = self.open("connection=relay/demo&width=-5&height=999999&dpi=abc&image=x"
+                                    "&timezone=../../etc/passwd&unknown=1&feature=" + "f" * 500)
+        size = stream.until("size")
+        self.assertEqual(size[1:], ["0", "64", "8192"])
+        self.assertEqual(self.open("GUAC_ID=relay/demo&GUAC_TYPE=c&GUAC_WIDTH=400&GUAC_HEIGHT=300")[1]
+                         .until("size")[1:], ["0", "400", "300"])
+        for bad in ("", "connection=demo", "connection=relay/../demo", "session=x",
+                    "connection=relay/demo&session=" + session):
+            self.assertEqual(self.refused(bad)["status"], 0x300, bad)
+
+    def test_unrecorded_still_has_open_and_seal(self):
+        self.add("quiet", spec="protocol: demo", more="recording: { enabled: false }")
+        session, stream = self.open("connection=relay/quiet")
+        stream.until("sync")
+        time.sleep(0.5)
+        self.browser.post(f"/api/sessions/{session}/end")
+        self.sealed(session)
+        self.assertIn("open.dsse.json", self.stored(session))
+        self.assertFalse([n for n in self.stored(session) if n.endswith((".guac.zst", ".key.zst"))],
+                         "nothing of the picture")
+
+    def test_secret_and_parameters_reach_the_session(self):
+        folder = os.path.join(self.authd.connections.path, "secrets", "relay", "login")
+        os.makedirs(folder)
+        for key, value in (("username", "wilma"), ("password", "w-pw")):
+            path = os.path.join(folder, key)
+            with open(path, "w") as f:
+                f.write(value)
+            os.chmod(path, 0o600)
+        self.add("named", spec="protocol: demo", more="parameters: { color: '#010203', duration: 800 }\n"
+                                                      "credentials: { secretRef: { name: login } }")
+        session, stream = self.open("connection=relay/named")
+        stream.until("sync")
+        stream.until_closed()   # by `duration`
+        self.sealed(session)
+        everything = self.authd.text() + self.recorder.text() + self.guacd.text()
+        self.assertNotIn("w-pw", everything, "no log holds the password")
+        for path, _, files in os.walk(self.recorder.store_folder):
+            for name in files:
+                with open(os.path.join(path, name), "rb") as f:
+                    self.assertNotIn(b"w-pw", f.read())
+
+
+class ComeBack(Case):
+    def test_owner_returns(self):
+        session, stream = self.open()
+        stream.until("sync")
+        stream.close()
+        wait(lambda: self.sessions()[session]["graceMs"] > 0, 5, "grace runs")
+        again, back = self.open(f"session={session}&width=300&height=200")
+        self.assertEqual(again, session)
+        back.until("size")
+        back.until("sync")
+        self.assertEqual(len(self.authd.audit("session-start")), 1)
+        self.assertEqual(len(self.authd.audit("session-resume")), 1)
+        # and takes over from a tunnel that is still there
+        _, third = self.open(f"session={session}&width=300&height=200")
+        third.until("sync")
+        back.until_closed()
+        third.serve()
+        self.assertFalse(third.closed)
+
+    def test_after_a_restart_of_authd(self):
+        session, stream = self.open()
+        stream.until("sync")
+        self.authd.popen.kill()
+        self.authd.popen.wait()
+        stream.serve()
+        self.assertFalse(stream.closed, "sessions do not need authd")
+        self.authd = self.start(Authd, **self.SETTINGS)
+        jar = self.browser.jar
+        self.browser = Browser(self.authd)
+        self.browser.jar = jar
+        self.assertEqual(self.browser.me().status, 200)
+        wait(lambda: session in self.sessions(), 5, "the view is rebuilt from RUN/s")
+        self.assertEqual(self.sessions()[session]["owner"]["sub"], "dev:dora")
+        _, back = self.open(f"session={session}")
+        back.until("sync")
+        self.browser.post(f"/api/sessions/{session}/end")
+        self.sealed(session)   # by an authd that did not open it
+
+    def test_not_for_others(self):
+        session, stream = self.open()
+        stream.until("sync")
+        self.authd.stop()
+        self.authd = self.start(Authd, **{**self.SETTINGS, "dev_user": "mallory",
+                                          "dev_roles": "operator"})
+        mallory = self.sign_in()
+        wait(lambda: self.authd.text().count("policies"), 3)
+        answer = self.refused(f"session={session}", mallory)
+        self.assertEqual((answer["status"], answer["rule"]), (0x303, "session-owner"))
+        self.assertEqual(mallory.get("/api/sessions").json["sessions"], [], "not even seen")
+        self.assertEqual(mallory.post(f"/api/sessions/{session}/end").status, 403)
+        stream.serve()
+        self.assertFalse(stream.closed)
+
+    def test_moderator_ends_and_auditor_sees(self):
+        session, stream = self.open()
+        stream.until("sync")
+        self.authd.stop()
+        self.authd = self.start(Authd, **{**self.SETTINGS, "dev_user": "mod", "dev_roles": "boss",
+                                          "moderator_roles": "boss"})
+        moderator = self.sign_in()
+        wait(lambda: moderator.get("/api/sessions").json["sessions"], 5)
+        self.assertFalse(moderator.get("/api/sessions").json["sessions"][0]["mine"])
+        self.assertEqual(moderator.post(f"/api/sessions/{session}/end").status, 200)
+        self.assertEqual(stream.until("error")[1], "A moderator ended the session.")
+        wait(lambda: moderator.post(f"/api/sessions/{session}/end").status == 404, 5, "it is over")
+
+    def test_role_or_connection_gone(self):
+        session, stream = self.open()
+        stream.until("sync")
+        self.authd.connections.write("demo.yaml", connection("demo", ["others"], "protocol: demo"))
+        wait(lambda: not self.connections()["demo"]["allowed"], 3)
+        self.assertEqual(self.refused(f"session={session}")["rule"], "auditor-replay-only")
+        self.authd.connections.remove("demo.yaml")
+        wait(lambda: not self.connections(), 3)
+        self.assertEqual(self.refused(f"session={session}")["status"], 0x204)
+        self.assertEqual(self.refused("session=01890a5d-ac96-774b-bcce-b302099a8057")["status"], 0x204)
+
+
+class Failures(Case):
+    def test_refused_by_the_target(self):
+        """ready comes before dialling: a target's failure is an error in the stream."""
+        self.add("bad", spec="protocol: demo", more="parameters: { fail: 519 }")
+        session, stream = self.open("connection=relay/bad")
+        self.assertEqual(stream.until("error")[2], "519")
+        self.sealed(session)
+
+    def test_no_such_connection(self):
+        answer = self.refused("connection=relay/nothing")
+        self.assertEqual((answer["status"], answer["http"], answer["rule"]),
+                         (0x204, 404, "connection-exists"))
+        self.assertEqual(self.authd.audit("decision")[-1]["status_id"], 2)
+
+    def test_guacd_away(self):
+        self.guacd.stop()
+        answer = self.refused()
+        self.assertEqual((answer["status"], answer["http"]), (0x208, 502))
+        self.assertIn("guacd is not running", answer["error"])
+        event = self.authd.audit("session-start")[-1]
+        self.assertEqual(event["status_id"], 2)
+        session = event["unmapped"]["session"]
+        self.sealed(session)
+        self.guacd = self.start(Guacd, gateway=True)
+        self.open()[1].until("sync")
+
+    def test_recorder_away(self):
+        self.recorder.kill()
+        answer = self.refused()
+        self.assertEqual(answer["status"], 0x208)
+        self.assertIn("cannot be recorded", answer["error"])
+        self.assertFalse(os.listdir(os.path.join(self.authd.run, "s")), "no session without recording")
+        self.recorder = self.start(Recorder)
+        wait(lambda: self.browser.line.call("ready")["checks"]["recorder"] == "ok", 10)
+        self.open()[1].until("sync")
+
+    def test_recorder_hangs(self):
+        """Sessions wait for it and are refused; the page answers meanwhile."""
+        os.kill(self.recorder.pid, 19)
+        try:
+            rids = [self.browser.line.send("tunnel", query="connection=relay/demo", peer="",
+                                           headers=self.browser.headers({"origin": self.browser.origin}))
+                    for _ in range(20)]
+            at = time.monotonic()
+            for _ in range(20):
+                self.assertEqual(self.browser.get("/api/me").status, 200)
+            self.assertLess(time.monotonic() - at, 1 * house.PATIENCE)
+            first = self.browser.line.wait(rids[0], 30)
+            self.assertEqual(first["status"], 0x202)
+        finally:
+            os.kill(self.recorder.pid, 18)
+
+    def test_secret_missing(self):
+        self.add("named", spec="protocol: demo", more="credentials: { secretRef: { name: nowhere } }")
+        answer = self.refused("connection=relay/named")
+        self.assertIn("credentials cannot be read", answer["error"])
+        self.assertNotIn("nowhere", answer["error"], "the person need not know")
+        self.assertIn("there is no Secret relay/nowhere", self.authd.text())
+
+    def test_limits(self):
+        self.authd.stop()
+        self.authd = self.start(Authd, **self.SETTINGS, sessions_per_person=2)
+        self.browser = self.sign_in()
+        wait(lambda: self.connections(), 3)
+        wait(lambda: "connected to the recorder" in self.authd.text(), 10)
+        one, first = self.open()
+        first.until("sync")
+        _, second = self.open()
+        second.until("sync")
+        answer = self.refused()
+        self.assertEqual((answer["status"], answer["rule"]), (0x31D, "session-limit"))
+        self.open(f"session={one}")[1].until("sync")
+
+    def test_fifty_at_once(self):
+        rids = [self.browser.line.send("tunnel", query="connection=relay/demo&width=100&height=100",
+                                       headers=self.browser.headers({"origin": self.browser.origin}),
+                                       peer="") for _ in range(50)]
+        ids = set()
+        for rid in rids:
+            answer = self.browser.line.wait(rid, 60)
+            self.assertTrue(answer["ok"], answer)
+            ids.add(answer["id"])
+            self.streams.append(Stream(answer["fds"][0]))
+        self.assertEqual(len(ids), 50)
+        for s in self.streams:
+            s.until("sync", 30)
+        self.assertEqual(set(self.sessions()), ids)
+        before = len(house.descriptors(self.authd.pid))
+        for s in self.streams:
+            s.close()
+        self.assertLess(before, 200, "authd keeps no session's descriptor")
+
+
+class Replay(Case):
+    def setUp(self):
+        super().setUp()
+        self.evidence = self.start(Evidence, self.recorder.store_folder)
+        self.session, stream = self.open()
+        stream.until("sync")
+        time.sleep(0.3)
+        self.browser.post(f"/api/sessions/{self.session}/end")
+        self.sealed(self.session)
+
+    def test_auditor_reads(self):
+        rows = self.browser.get("/api/recordings").json["recordings"]
+        self.assertEqual([r["id"] for r in rows], [self.session])
+        self.assertEqual(rows[0]["person"]["sub"], "dev:dora")
+        self.assertEqual(self.browser.get("/api/recordings?person=nobody").json["recordings"], [])
+        show = self.browser.get(f"/api/recordings/{self.session}")
+        self.assertEqual(show.status, 200, show.text)
+        self.assertEqual(len(self.authd.audit("replay")), 1)
+        name = show.json["chunks"][0]["name"]
+        one = self.browser.get(f"/api/recordings/{self.session}/objects/{name}")
+        self.assertEqual(one.status, 200)
+        self.assertEqual(one.header("content-type"), "application/octet-stream")
+        self.assertEqual(one.header("content-disposition"), f'attachment; filename="{name}"')
+        self.assertIsNone(one.header("content-encoding"))
+        self.assertEqual(len(one.bytes), show.json["chunks"][0]["size"])
+        self.assertEqual(len(self.authd.audit("replay-object")), 0, "part of that replay")
+
+    def test_pieces_without_the_whole_are_told(self):
+        name = [n for n in self.stored(self.session) if n.endswith(".guac.zst")][0]
+        for _ in range(3):
+            self.assertEqual(self.browser.get(f"/api/recordings/{self.session}/objects/{name}").status, 200)
+        event, = self.authd.audit("replay-object")
+        self.assertEqual(event["unmapped"]["object"], name)
+
+    def test_names_are_strict(self):
+        for path in (f"{self.session}/objects/..%2Fopen.dsse.json", f"{self.session}/objects/x",
+                     "..%2F..%2Fetc/objects/open.dsse.json", "x", "x/objects/open.dsse.json",
+                     "01890a5d-ac96-774b-bcce-b302099a8057",
+                     f"{self.session}/objects/99999999.0.0.guac.zst"):
+            self.assertEqual(self.browser.get("/api/recordings/" + path).status, 404, path)
+
+    def test_reader_away(self):
+        self.evidence.stop()
+        answer = self.browser.get("/api/recordings")
+        self.assertEqual(answer.status, 502)
+        self.assertIn("reader of recordings", answer.json["error"])
+
+
+if __name__ == "__main__":
+    unittest.main()
