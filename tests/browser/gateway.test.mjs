@@ -1,6 +1,6 @@
 // A person's whole path in real Chromium through the real gateway: sign in, work in a shell, come
 // back, watch the recording, prove it. And what happens when a part of it dies.
-import { after, before, describe, test } from "node:test";
+import { after, before, describe, test as nodeTest } from "node:test";
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
@@ -42,6 +42,15 @@ describe("the gateway", options, () => {
   after(async () => {
     await browser?.close();
     await g?.stop();
+  });
+  // A picture of what was there when a test failed.
+  const test = (name, run) => nodeTest(name, async () => {
+    try {
+      await run();
+    } catch (error) {
+      await shot(page, `failed-${name.replace(/[^a-z0-9]+/gi, "-").slice(0, 40)}`).catch(() => {});
+      throw error;
+    }
   });
   const clean = () => assert.deepEqual(it.problems.splice(0), [], "console errors or CSP violations");
   const openShell = async (name = "shell") => {
@@ -229,6 +238,15 @@ describe("the gateway", options, () => {
     await until("the seal", async () => { await page.reload(); await row.waitFor(); return !(await row.textContent()).includes("LIVE"); });
     await accessible(page, "recordings");
     await shot(page, "gateway-recordings");
+    const rows = (n) => page.waitForFunction((n) => document.querySelectorAll("a.row").length === n, n);
+    const all = await page.locator("a.row").count();
+    for (const [label, wrong, right] of [["Person", "nobody", "anna"], ["Connection", "test/other", "test/shell"]]) {
+      await page.getByLabel(label).fill(wrong);
+      await page.getByText("No recording matches").waitFor();
+      await page.getByLabel(label).fill(right);
+      await rows(all);
+      await page.getByRole("button", { name: "Clear" }).click();
+    }
     await row.click();
     await page.waitForFunction(() => document.querySelector(".picture canvas")?.width > 100);
     await page.locator(".line").first().waitFor();
@@ -249,10 +267,20 @@ describe("the gateway", options, () => {
     await shot(page, "gateway-replay-transcript");
     await accessible(page, "replay");
     await page.getByRole("button", { name: /Parts/ }).click();
-    const all = page.getByRole("button", { name: "Check everything" });
-    if (await all.isEnabled()) await all.click(); // a short one is proved by the time it was looked at
+    const check = page.getByRole("button", { name: "Check everything" });
+    if (await check.isEnabled()) await check.click(); // a short one is proved by the time it was looked at
     await page.getByText("complete", { exact: true }).waitFor();
     await shot(page, "gateway-replay-proved");
+    clean();
+  });
+
+  test("recordings are found by time", async () => {
+    await page.goto(`${g.url}/recordings`);
+    await page.locator("a.row").first().waitFor();
+    await page.getByLabel("From").fill("2099-01-01T00:00");
+    await page.getByText("No recording matches").waitFor({ timeout: 8000 });
+    await page.getByLabel("From").fill("2020-01-01T00:00");
+    await page.locator("a.row").first().waitFor();
     clean();
   });
 

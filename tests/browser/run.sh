@@ -33,7 +33,7 @@ run() {
     "$@" >"$out.part" 2>&1 || status=1
     cat "$out.part" >>"$out"
     # The whole report of what failed, one line of what passed.
-    awk '/^not ok/ {show=1} /^ok/ {show=0} show || /^(# (tests|pass|fail|skipped)|ok|not ok)/' "$out.part"
+    awk '/^ *not ok/ {show=1} /^ *ok/ {show=0} show || /^ *(ok|# [0-9a-z].*(ms|KB|MB))/ && !/duration_ms/' "$out.part"
     rm -f "$out.part"
 }
 if [ -z "$pattern" ]; then

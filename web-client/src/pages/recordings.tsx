@@ -62,7 +62,7 @@ export function Recordings({ who: _who }: { who: Me }) {
       <header class="page-head"><h1>{t("nav.recordings")}</h1></header>
       <form class="filters" onSubmit={(e) => { e.preventDefault(); load(""); }}>
         <label class="field wide">{t("recordings.person")}<input type="search" value={filter.person} onInput={(e) => set({ person: e.currentTarget.value })} /></label>
-        <label class="field wide">{t("recordings.connection")}<input type="search" value={filter.connection} onInput={(e) => set({ connection: e.currentTarget.value })} /></label>
+        <label class="field wide">{t("recordings.connection")}<input type="search" placeholder={t("recordings.connection.hint")} value={filter.connection} onInput={(e) => set({ connection: e.currentTarget.value })} /></label>
         <label class="field">{t("recordings.protocol")}
           <select value={filter.protocol} onChange={(e) => set({ protocol: e.currentTarget.value })}>
             <option value="">{t("recordings.any")}</option>

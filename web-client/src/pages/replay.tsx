@@ -19,6 +19,9 @@ import { RATES } from "../replay/timing.ts";
 import { Transcript } from "../replay/transcript.tsx";
 import { Watermark } from "../replay/watermark.tsx";
 
+// Text objects read for the timeline's lanes; beyond, lanes fill as one watches.
+const LANES = 600;
+
 export function ReplayPage({ route, who }: PageProps) {
   const id = route.page === "replay" ? route.id : "";
   const at = route.page === "replay" ? route.at : null;
@@ -116,8 +119,22 @@ function Replay({ id, first, at, who }: { id: string; first: Show; at: number | 
     return () => document.removeEventListener("keydown", keys);
   }, [player, index]);
 
-  const keys = useMemo(() => player ? index.texts.flatMap((o) => loader.have(o.name)?.lines.filter((l) => l.kind === "key").map((l) => l.t) ?? []) : [], [index, loader.proofs.checked]);
-  const clips = useMemo(() => index.texts.flatMap((o) => loader.have(o.name)?.lines.filter((l) => l.kind === "clip" || l.kind === "file").map((l) => l.t) ?? []), [index, loader.proofs.checked]);
+  // The lanes of the whole recording come piece by piece, while nothing else is waited for.
+  useEffect(() => {
+    let stop = false;
+    void (async () => {
+      for (const text of index.texts.slice(0, LANES)) {
+        if (loader.moments.has(text.name)) continue;
+        await new Promise((r) => setTimeout(r, player?.view.busy ? 1000 : 80));
+        if (stop) return;
+        await loader.get(text.name).catch(() => {});
+      }
+    })();
+    return () => { stop = true; };
+  }, [index, player]);
+  const moments = (kind: "keys" | "clips") => index.texts.flatMap((o) => loader.moments.get(o.name)?.[kind] ?? []);
+  const keys = useMemo(() => moments("keys"), [index, loader.moments.size]);
+  const clips = useMemo(() => moments("clips"), [index, loader.moments.size]);
   const idle = useMemo(() => index.idle(player?.ends), [index, loader.proofs.checked]);
   const lanes = useMemo((): Lane[] => index.chunks.map((c, i) => ({ from: c.start, to: index.chunks[i + 1]?.start ?? index.duration, mark: loader.proofs.mark(c.name) })), [index, loader.proofs.checked]);
   const seek = (ms: number) => void player?.seek(ms);

@@ -125,8 +125,8 @@ function Screen({ known }: { known: Known }) {
   return (
     <div class="session" data-remote>
       {bar ? (
-        <Toolbar session={session} view={view} title={known.title} target={known.target} recorded={recorded} retention={known.retention}
-          textBar={textBar} onTextBar={() => setTextBar(!textBar)} onHide={toggleBar} focusScreen={focusSink} ref={toolbar} />
+        <header><Toolbar session={session} view={view} title={known.title} target={known.target} recorded={recorded} retention={known.retention}
+          textBar={textBar} onTextBar={() => setTextBar(!textBar)} onHide={toggleBar} focusScreen={focusSink} ref={toolbar} /></header>
       ) : <div />}
       <main class="stage" onMouseDown={() => setTimeout(focusSink)}>
         <h1 class="sr">{known.title}</h1>

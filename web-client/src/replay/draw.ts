@@ -142,6 +142,7 @@ const handlers: Record<string, Handler> = {
   mouse(a) {
     const [x, y] = [at(a[0]), at(a[1])];
     this.ops.push(() => {
+      if (!this.hasCursor) this.arrow();
       this.display.showCursor(true);
       this.display.moveCursor(x, y);
     });
@@ -236,6 +237,26 @@ export class Drawing {
     }
     this.#layers.clear();
     for (const bitmap of this.#bitmaps) bitmap.close();
+  }
+
+  // A recording without pointer pictures (a terminal's) still shows where the pointer was.
+  arrow(): void {
+    this.hasCursor = true;
+    const canvas = document.createElement("canvas");
+    canvas.width = 14;
+    canvas.height = 20;
+    const g = canvas.getContext("2d") as CanvasRenderingContext2D;
+    g.beginPath();
+    for (const [x, y] of [[1, 1], [1, 15], [4.5, 12], [7, 18], [9.5, 17], [7, 11], [12, 11]] as const) g.lineTo(x, y);
+    g.closePath();
+    g.fillStyle = "#fff";
+    g.strokeStyle = "#000";
+    g.fill();
+    g.stroke();
+    const layer = this.display.createBuffer();
+    layer.resize(14, 20);
+    layer.drawImage(0, 0, canvas as unknown as HTMLImageElement);
+    this.display.setCursor(0, 0, layer, 0, 0, 14, 20);
   }
 
   call(method: string, ...args: unknown[]): void {

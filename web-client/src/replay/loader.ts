@@ -23,6 +23,8 @@ export class Loader {
   readonly proofs = new Proofs();
   openSigned: boolean | null = null;
   onproof: () => void = () => {};
+  // Moments of keys and of clipboard and files, by text object: small, and kept for the timeline.
+  readonly moments = new Map<string, { keys: number[]; clips: number[] }>();
   #cache = new Cache<Loaded>(48 << 20);
   #waiting = new Map<string, Promise<Loaded>>();
   #answers = new Map<number, (answer: Answer) => void>();
@@ -77,6 +79,11 @@ export class Loader {
     this.#note(name, answer);
     if (!answer.loaded) throw new LoadError(answer.proof?.reason ?? answer.error ?? "", answer.status ?? 0);
     const { bytes, times, lines } = answer.loaded;
+    if (answer.loaded.kind === "text")
+      this.moments.set(name, {
+        keys: lines.filter((l) => l.kind === "key").map((l) => l.t),
+        clips: lines.filter((l) => l.kind === "clip" || l.kind === "file").map((l) => l.t),
+      });
     const size = bytes.length + times.length * 12 + lines.reduce((n, l) => n + 120 + l.text.length * 2, 0);
     this.#cache.set(name, answer.loaded, size);
     return answer.loaded;

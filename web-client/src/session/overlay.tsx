@@ -20,9 +20,10 @@ export function Overlay({ session, view, title, leave }: { session: Session; vie
   const { phase, remote } = view;
   const next = phase.at === "lost" || phase.at === "ended" ? phase.next : 0;
   const seconds = useSeconds(next);
-  const first = useRef<HTMLButtonElement>(null);
+  // The card and not its button: what was still typed for the target must press nothing here.
+  const card = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    if (phase.at === "ended") first.current?.focus();
+    if (phase.at === "ended") card.current?.focus();
   }, [phase.at]);
 
   if (phase.at === "connecting") {
@@ -57,15 +58,15 @@ export function Overlay({ session, view, title, leave }: { session: Session; vie
     const again = phase.alive || (!!session.target.connection && verdict.retry !== "never");
     return (
       <div class="veil dim">
-        <div class="card" role={ended ? "status" : "alert"}>
+        <div class="card" role={ended ? "status" : "alert"} ref={card} tabIndex={-1}>
           <h2>{!ended && <Icon name="alert" />}{verdict.title}</h2>
           <p>{verdict.text}</p>
           <p class="muted">{verdict.advice}</p>
           {next > 0 && <p class="muted" aria-live="off">{t("overlay.next", { seconds })}</p>}
           <div class="actions">
-            {again && <button class="button primary" type="button" ref={first} onClick={() => session.retry()}>{t(phase.alive ? "overlay.comeBack" : ended ? "overlay.again" : "retry")}</button>}
+            {again && <button class="button primary" type="button" onClick={() => session.retry()}>{t(phase.alive ? "overlay.comeBack" : ended ? "overlay.again" : "retry")}</button>}
             {next > 0 && <button class="button" type="button" onClick={() => session.stopRetrying()}>{t("overlay.stop")}</button>}
-            <button class="button" type="button" ref={again ? null : first} onClick={leave}>{t("overlay.leave")}</button>
+            <button class="button" type="button" onClick={leave}>{t("overlay.leave")}</button>
           </div>
         </div>
       </div>

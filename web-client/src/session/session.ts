@@ -188,13 +188,13 @@ export class Session {
 
   #listen(client: Client, tunnel: SocketTunnel, host: HTMLElement): void {
     const display = client.getDisplay();
+    this.#pointer(client, display.getElement());
     let shown = false;
     client.onsync = () => {
       if (shown) return;
       shown = true;
       // The old picture stays until there is a new one.
       host.replaceChildren(display.getElement());
-      this.#pointer(client, display.getElement());
       this.#alive = true;
       this.#lostSince = 0;
       this.text.clear();
@@ -347,8 +347,8 @@ export class Session {
     }
     // The browser draws the pointer where its size is right; else it is a layer of the picture.
     display.oncursor = (canvas, x, y) => {
-      const local = (window.devicePixelRatio || 1) === 1 && this.view.fit !== "fit" ? true : display.getScale() === 1;
-      display.showCursor(!(local && mouse.setCursor(canvas, x, y)));
+      const local = Math.abs(display.getScale() - 1) < 0.01 && mouse.setCursor(canvas, x, y);
+      display.showCursor(!local);
     };
     mouse.on("mouseout", () => display.showCursor(false));
   }
