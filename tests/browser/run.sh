@@ -15,7 +15,7 @@ over() { # MESSAGE: nothing can be tested
     say "0 passed, 0 failed, 1 skipped"
     exit 0
 }
-command -v node >/dev/null && command -v npm >/dev/null || over "node and npm are missing: make deps installs them"
+command -v npm >/dev/null || over "node and npm are missing: make deps installs them"
 [ -x "${CHROMIUM:=/usr/bin/chromium}" ] || over "Chromium is missing: make deps installs it"
 export CHROMIUM
 
@@ -24,7 +24,9 @@ packages() { # FOLDER: its packages as the lock file says, only when it changed
     (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) &&
         cp "$1/package-lock.json" "$1/node_modules/.lock-installed"
 }
-packages . && packages ../../web-client || over "npm ci failed: is the package registry reachable?"
+for folder in . ../../web-client; do
+    packages $folder || over "npm ci failed in $folder: is the package registry reachable?"
+done
 
 out=$(mktemp) || exit 1
 trap 'rm -f "$out"' EXIT

@@ -136,7 +136,7 @@ export function typical(id, { minutes = 10, live = false, ...about } = {}) {
     if (t % 8000 === 0) {
       r.add("text", n, t, t + 1900, [
         { t: t + 100, k: "key", by: "u-1", s: `ls -la /srv/app-${n}⏎` },
-        { t: t + 300, k: "out", s: `total ${n}\n-rw-r--r-- 1 deploy deploy ${4000 + n} Nov 21 22:0${n % 10} release-${n}.tar.zst` },
+        { t: t + 300, k: "out", s: `\ntotal ${n}\n-rw-r--r-- 1 deploy deploy ${4000 + n} Nov 21 22:0${n % 10} release-${n}.tar.zst\n` },
         { t: t + 900, k: "out", s: `deploy@build-host:~$ ` },
         ...(n % 20 === 0 ? [{ t: t + 1200, k: "clip", by: "u-1", dir: "in", type: "text/plain", bytes: 12, s: "kubectl get pods" }] : []),
       ].map((l) => JSON.stringify(l)).join("\n") + "\n");
