@@ -20,10 +20,10 @@ case $PORT in '' | *[!0-9]*) die "PORT=$PORT is no port" ;; esac
 
 # ---- what is needed, and the build ------------------------------------------------------------
 deploy/deps/deps.sh build run >/dev/null
-make --no-print-directory -s B="$B" all
+(umask 022 && make --no-print-directory -s B="$B" all)
 
 run=$STATE/run logs=$STATE/log keys=$STATE/keys demo=$STATE/demo
-mkdir -p "$run/s" "$logs" "$keys" "$demo" "$STATE/connections" "$STATE/recordings" "$STATE/spool"
+mkdir -p "$run/s" "$logs" "$STATE/audit" "$keys" "$demo" "$STATE/connections" "$STATE/recordings" "$STATE/spool"
 exec 8>"$STATE/.lock"
 flock -n 8 || die "a gateway runs in $STATE already; stop it, or choose another STATE="
 
@@ -185,7 +185,7 @@ public-url = http://127.0.0.1:$PORT
 create-keys = yes
 cookie-keys = $keys/cookie
 gateway-key = $keys/gateway.pem
-audit-file = $logs/audit.jsonl
+audit-file = $STATE/audit/audit.jsonl
 dev-link = yes
 dev-user = demo
 dev-roles = operator auditor

@@ -10,6 +10,7 @@
 
 #define BODY_MAX (64u << 10)
 #define ANSWER_TIMEOUT_MS 60000
+#define ADMIN_TIMEOUT_MS 10000
 #define PIECE 65536
 
 /* Sent with everything. The page needs no inline script or style, and loads nothing from elsewhere. */
@@ -353,6 +354,28 @@ static bool is_authd_path(const char *path) {
     return strncmp(path, "/api/", 5) == 0 || strncmp(path, "/auth/", 6) == 0;
 }
 
+static void on_ready(void *arg, const json_t *answer, int fd) {
+    struct request *r = arg;
+    r->call = NULL;
+    if (fd >= 0)
+        close(fd);
+    const char *name;
+    json_t *check;
+    json_object_foreach(json_object_get(answer, "checks"), name, check)
+        buf_printf(&r->text, "%s: %s\n", name, json_string_value(check));
+    bool ok = answer && json_flag(answer, "ok", false);
+    answer_text(r, ok ? 200 : 503, answer ? "ok\n" : "authd: away\n");
+}
+
+static int ask_readiness(struct request *r) {
+    lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
+    r->call = authd_send(r->edge->authd, json_pack("{s:s}", "op", "ready"), ADMIN_TIMEOUT_MS,
+                         on_ready, r);
+    if (!r->call)
+        on_ready(r, NULL, -1);
+    return 0;
+}
+
 static int on_request(struct lws *wsi, struct request **slot, const char *path) {
     end_request(slot); /* of a transaction before, on a connection kept alive */
     struct request *r = *slot = new_request(wsi);
@@ -368,6 +391,10 @@ static int on_request(struct lws *wsi, struct request **slot, const char *path) 
         return answer_text(r, 405, "That method is not served here.\n");
     if (strcmp(path, "/healthz") == 0)
         return answer_text(r, 200, "ok\n");
+    if (strcmp(path, "/readyz") == 0)
+        return ask_readiness(r);
+    if (strcmp(path, "/metrics") == 0)
+        return answer_text(r, 404, "Metrics are served at admin-listen.\n");
     if (strcmp(path, "/tunnel") == 0)
         return answer_text(r, 426, "This address speaks WebSocket, sub-protocol guacamole.\n");
     const struct asset *a = assets_find(r->edge->assets, path);
@@ -422,19 +449,6 @@ static void on_metrics(void *arg, const json_t *answer, int fd) {
     answer_text(r, 200, "");
 }
 
-static void on_ready(void *arg, const json_t *answer, int fd) {
-    struct request *r = arg;
-    r->call = NULL;
-    if (fd >= 0)
-        close(fd);
-    const char *name;
-    json_t *check;
-    json_object_foreach(json_object_get(answer, "checks"), name, check)
-        buf_printf(&r->text, "%s: %s\n", name, json_string_value(check));
-    bool ok = answer && json_flag(answer, "ok", false);
-    answer_text(r, ok ? 200 : 503, answer ? "ok\n" : "authd: away\n");
-}
-
 static int on_admin_request(struct lws *wsi, struct request **slot, const char *path) {
     end_request(slot);
     struct request *r = *slot = new_request(wsi);
@@ -442,15 +456,15 @@ static int on_admin_request(struct lws *wsi, struct request **slot, const char *
         return -1;
     if (strcmp(path, "/healthz") == 0)
         return answer_text(r, 200, "ok\n");
-    bool metrics = strcmp(path, "/metrics") == 0;
-    if (!metrics && strcmp(path, "/readyz") != 0)
+    if (strcmp(path, "/readyz") == 0)
+        return ask_readiness(r);
+    if (strcmp(path, "/metrics") != 0)
         return answer_text(r, 404, "/metrics, /healthz and /readyz are served here.\n");
-    authd_answer_fn *fn = metrics ? on_metrics : on_ready;
     lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
-    r->call = authd_send(r->edge->authd, json_pack("{s:s}", "op", metrics ? "metrics" : "ready"),
-                         10000, fn, r);
+    r->call = authd_send(r->edge->authd, json_pack("{s:s}", "op", "metrics"), ADMIN_TIMEOUT_MS,
+                         on_metrics, r);
     if (!r->call)
-        fn(r, NULL, -1);
+        on_metrics(r, NULL, -1);
     return 0;
 }
 
