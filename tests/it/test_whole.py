@@ -280,7 +280,7 @@ class RealParts(Case):
     def setUpClass(cls):
         cls.keycloak = whole.Part("keycloak")
         cls.addClassCleanup(cls.keycloak.stop)
-        cls.s3 = whole.Part("seaweedfs")
+        cls.s3 = whole.Part("seaweedfs", "--buckets", "recordings")
         cls.addClassCleanup(cls.s3.stop)
         # As an operator does it, with an admin's key; twice, since it is idempotent.
         probe = whole.Gateway.__new__(whole.Gateway)
@@ -321,7 +321,13 @@ class RealParts(Case):
         t.type("echo while-away")
         time.sleep(7)
         self.s3.verb("cont")
-        t.effect(f"echo two; touch {self.file('b')}", self.file("b"), 30)
+        for _ in range(15): # what is typed while the session is paused is for nobody
+            try:
+                t.effect(f"echo two; touch {self.file('b')}", self.file("b"), 2)
+                break
+            except AssertionError:
+                self.assertFalse(t.closed, t.text[-200:])
+        self.assertTrue(os.path.exists(self.file("b")), "the session stays paused")
         t.type("exit")
         self.assertTrue(t.wait_closed())
         self.sealed(g, cookie, t.id)
