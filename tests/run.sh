@@ -137,8 +137,9 @@ build() { # VARIANT TARGET: quiet while it works; builds all it can
     fail "make VARIANT=$1 $2"
 }
 
-parts() { # what the tests lean on, said before anything takes time
-    deploy/deps/deps.sh test build run --check >/dev/null 2>"$work/out" || {
+parts() { # what the tests lean on: installed where it can be, said before anything takes time
+    deploy/deps/deps.sh all >"$work/out" 2>&1 || cat "$work/out" # asks once, on a terminal only
+    deploy/deps/deps.sh all --check >/dev/null 2>"$work/out" || {
         cat "$work/out"
         lack "packages are missing" "get them by: deploy/deps/deps.sh all"
     }
