@@ -150,7 +150,7 @@ parts() { # what the tests lean on: installed where it can be, said before anyth
     fi
     for p in tests/parts/*.sh; do
         [ -e "$p" ] || continue
-        [ "$p" != tests/parts/lib.sh ] || continue
+        case $p in */lib.sh | *.test.sh) continue ;; esac
         "$p" check >"$work/out" 2>&1 || {
             cat "$work/out"
             lack "$p lacks something" "as said above"
@@ -172,6 +172,8 @@ all() {
         unit
     done
     B=build/release
+    head1 "the parts themselves"
+    run parts tests/parts/parts.test.sh
     head1 "integration tests"
     it
     head1 "browser tests"
