@@ -34,7 +34,7 @@ struct reading_envelope {
 
 struct reading {
     struct store *store; /* the caller's */
-    char prefix[NAME_KEY_SIZE];
+    char prefix[NAME_PREFIX_SIZE];
     struct reading_object *objects; /* by name */
     size_t count;
     struct reading_envelope open_envelope, seal_envelope;

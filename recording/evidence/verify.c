@@ -316,6 +316,58 @@ static int check_listed(struct check *c, const struct list_entry *l) {
     return 0;
 }
 
+/* ---- without a list ------------------------------------------------------------------------- */
+
+/* Not sealed yet, or the list is gone: each chunk by itself, and the chains as far as they go
+ * without a gap. Up to four chunks are under way at once, so the last ones may have one. */
+static int check_loose_list(struct check *c) {
+    struct buf lines __attribute__((cleanup(buf_fini)));
+    struct err e = { 0 };
+    buf_init(&lines, LIST_MAX);
+    enum store_result r = read_object(c, NAME_LIST_OBJECT, NULL);
+    if (r == STORE_OK && list_unpack(c->object.data, c->object.len, &lines, &e) < 0)
+        problem(c, NAME_LIST_OBJECT, e.text);
+    else if (r == STORE_OK && !c->out->sealed)
+        note(c, NAME_LIST_OBJECT, "there, but no seal: sealing is under way, or was cut short");
+    return r == STORE_OK || r == STORE_MISSING ? 0 : -1;
+}
+
+static int check_live(struct check *c) {
+    for (size_t i = 0; i < c->r->count; i++) {
+        const struct reading_object *o = &c->r->objects[i];
+        struct chunk k;
+        if (o->known && o->as.kind != NAME_CHUNK) {
+            if (o->as.kind == NAME_LIST && !c->r->seal_envelope.statement &&
+                check_loose_list(c) < 0)
+                return -1;
+            continue;
+        }
+        if (!o->known) {
+            problem(c, o->name, "added: no name of a recording's object");
+            continue;
+        }
+        enum store_result r = read_object(c, o->name, NULL);
+        if (r == STORE_MISSING)
+            continue;
+        if (r != STORE_OK)
+            return -1;
+        if (!check_chunk(c, o->name, &k))
+            continue;
+        struct link *l = &c->chains[k.h.kind];
+        if (k.h.kind != CHAIN_KEYFRAME && k.h.i > l->count && !l->gap) {
+            l->gap = true;
+            note(c, o->name, "behind a gap: the one before is on its way, or was removed");
+        }
+        /* Keyframes are measured by the data chunk behind them, which may still be to come. */
+        if (k.h.kind != CHAIN_KEYFRAME && !l->gap) {
+            struct place p;
+            place_of(c, o->name, &k, &p);
+            check_place(c, &p);
+        }
+    }
+    return 0;
+}
+
 /* ---- the list ------------------------------------------------------------------------------- */
 
 static bool in_list(const struct buf *names, const char *name) {
@@ -416,7 +468,7 @@ static int check_sealed(struct check *c) {
     }
     if (r == STORE_MISSING) {
         problem(c, NAME_LIST_OBJECT, "missing");
-        return 0;
+        return check_live(c);
     }
     c->out->objects++;
     c->out->bytes += list.len;
@@ -425,51 +477,12 @@ static int check_sealed(struct check *c) {
         problem(c, NAME_LIST_OBJECT, "changed: not the bytes that were sealed");
     if (list_unpack(list.data, list.len, &lines, &e) < 0) {
         problem(c, NAME_LIST_OBJECT, e.text);
-        return 0;
+        return check_live(c);
     }
     if (check_lines(c, &lines, &names) < 0)
         return -1;
     check_counters(c);
     check_others(c, &names);
-    return 0;
-}
-
-/* ---- not sealed ----------------------------------------------------------------------------- */
-
-/* Each chunk by itself, and the chains as far as they go without a gap: up to four chunks are under
- * way at once, so the last ones may have one. */
-static int check_live(struct check *c) {
-    for (size_t i = 0; i < c->r->count; i++) {
-        const struct reading_object *o = &c->r->objects[i];
-        struct chunk k;
-        if (o->known && o->as.kind != NAME_CHUNK) {
-            if (o->as.kind == NAME_LIST)
-                note(c, o->name, "there, but no seal: sealing is under way, or was cut short");
-            continue;
-        }
-        if (!o->known) {
-            problem(c, o->name, "added: no name of a recording's object");
-            continue;
-        }
-        enum store_result r = read_object(c, o->name, NULL);
-        if (r == STORE_MISSING)
-            continue;
-        if (r != STORE_OK)
-            return -1;
-        if (!check_chunk(c, o->name, &k))
-            continue;
-        struct link *l = &c->chains[k.h.kind];
-        if (k.h.kind != CHAIN_KEYFRAME && k.h.i > l->count && !l->gap) {
-            l->gap = true;
-            note(c, o->name, "behind a gap: the one before is on its way, or was removed");
-        }
-        /* Keyframes are measured by the data chunk behind them, which may still be to come. */
-        if (k.h.kind != CHAIN_KEYFRAME && !l->gap) {
-            struct place p;
-            place_of(c, o->name, &k, &p);
-            check_place(c, &p);
-        }
-    }
     return 0;
 }
 

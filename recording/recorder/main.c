@@ -18,10 +18,8 @@
 #include "recording/recorder/control.h"
 #include "recording/recorder/recorder.h"
 #include "recording/recorder/session.h"
+#include "recording/recorder/watch.h"
 
-#define CLOCK_US 60000000u /* between looks at the store's clock */
-#define PROBE_US 3000000u  /* while it is away: between tries to write */
-#define CLOCK_ALARM_MS 2000
 #define BUCKETS_MAX 16
 
 static const struct conf_row rows[] = {
@@ -58,82 +56,6 @@ static const struct conf_table table = {
     .count = ARRAY_LEN(rows),
     .default_file = "/etc/guac/recorder.conf",
 };
-
-/* ---- the store's state ---------------------------------------------------------------------- */
-
-struct watch {
-    struct job job;
-    struct recorder *r;
-    char bucket[64];
-    bool running;
-    bool probe; /* a real PUT: a store may answer everything else while it takes nothing */
-    enum store_result result;
-    int64_t offset_ms;
-    struct err err;
-};
-
-static void store_state(struct recorder *r, bool away, const char *why) {
-    if (away && !r->store_away)
-        log_error("the store does not take what is recorded: %s", why);
-    if (!away && r->store_away)
-        log_info("the store takes what is recorded again");
-    r->store_away = away;
-    if (away)
-        snprintf(r->store_why, sizeof r->store_why, "%s", why);
-}
-
-static bool bad(enum store_result result) {
-    return result == STORE_AWAY || result == STORE_REFUSED;
-}
-
-void recorder_store_result(struct recorder *r, enum store_result result, const char *why) {
-    if (!bad(result)) {
-        store_state(r, false, NULL);
-        return;
-    }
-    log_debug("store: %s", why);
-    if (!r->store_suspect && !r->store_away && r->watch) {
-        r->store_suspect = true;
-        loop_timer_set(r->watch, 0);
-    }
-}
-
-static void look(struct job *j, struct worker *w) {
-    struct watch *t = (struct watch *)j;
-    t->err = (struct err){ 0 };
-    t->result = t->probe ? store_check(w->store, t->bucket, &t->err) : STORE_OK;
-    if (t->result == STORE_OK)
-        t->result = store_clock(w->store, t->bucket, &t->offset_ms, &t->err);
-}
-
-static void looked(struct job *j) {
-    struct watch *t = (struct watch *)j;
-    struct recorder *r = t->r;
-    t->running = false;
-    if (t->probe) {
-        r->store_suspect = false;
-        store_state(r, bad(t->result), t->err.text);
-    } else if (bad(t->result)) {
-        r->store_suspect = true;
-    }
-    if (t->result == STORE_OK) {
-        int64_t off = t->offset_ms < 0 ? -t->offset_ms : t->offset_ms;
-        if (off > CLOCK_ALARM_MS)
-            log_warning("the store's clock and this machine's differ by %lld ms",
-                        (long long)t->offset_ms);
-        r->clock_offset_ms = t->offset_ms;
-    }
-    loop_timer_set(r->watch, r->store_suspect ? 0 : r->store_away ? PROBE_US : CLOCK_US);
-}
-
-static void on_watch(void *arg) {
-    struct watch *t = arg;
-    if (t->running)
-        return;
-    t->running = true;
-    t->probe = t->r->store_away || t->r->store_suspect;
-    work_submit(t->r->work, &t->job);
-}
 
 /* ---- buckets -------------------------------------------------------------------------------- */
 
@@ -194,7 +116,7 @@ static int check_buckets(struct recorder *r, const struct buckets *b, struct err
         enum store_result result = store_check(s, b->names[i], e);
         if (result != STORE_OK && result != STORE_AWAY)
             return -1;
-        store_state(r, result == STORE_AWAY, e->text);
+        watch_set(r, result == STORE_AWAY, e->text);
         if (result == STORE_OK && i == 0)
             store_clock(s, b->names[i], &r->clock_offset_ms, e);
         *e = (struct err){ 0 };
@@ -260,7 +182,6 @@ static int prepare(struct recorder *r, const struct buckets *buckets, struct err
 }
 
 static int run(struct recorder *r, const struct buckets *buckets, struct err *e) {
-    struct watch watch = { .job = { .urgent = true, .run = look, .done = looked }, .r = r };
     r->loop = loop_new(e);
     if (!r->loop)
         return -1;
@@ -268,24 +189,22 @@ static int run(struct recorder *r, const struct buckets *buckets, struct err *e)
     loop_signal(r->loop, SIGTERM, on_stop, r->loop);
     loop_signal(r->loop, SIGINT, on_stop, r->loop);
     raise_files();
-    r->watch = loop_timer_new(r->loop, on_watch, &watch);
-    snprintf(watch.bucket, sizeof watch.bucket, "%s", buckets->names[0]);
+    r->watch = watch_new(r, buckets->names[0]);
     if (!r->watch || prepare(r, buckets, e) < 0 || enter_sandbox(r, e) < 0 ||
         spooler_start(r->spooler, e) < 0 || work_start(r->work, e) < 0 ||
         session_resume_all(r, e) < 0)
         return -1;
-    loop_timer_set(r->watch, r->store_away ? PROBE_US : CLOCK_US);
+    watch_start(r->watch);
     log_info("ready; %s, %zu sessions from the spool", r->config->store.url, r->session_count);
     loop_run(r->loop);
     /* What is in memory only was never acknowledged; what was is in the spool. */
     session_free_all(r);
     control_free(r->control);
     spooler_free(r->spooler, 2000);
-    loop_timer_free(r->watch);
-    r->watch = NULL;
     /* Workers may hang in a request, and use what is not freed then: they end with the process. */
     if (!work_free(r->work, 1000))
         _exit(0);
+    watch_free(r->watch);
     return 0;
 }
 

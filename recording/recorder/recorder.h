@@ -22,6 +22,7 @@ struct config {
 
 struct session;
 struct control;
+struct watch;
 
 struct recorder {
     const struct config *config;
@@ -35,14 +36,10 @@ struct recorder {
     size_t session_count;
     struct recorder_metrics metrics;
     /* The store as the last try to write it showed it. */
-    struct loop_timer *watch;
-    bool store_away, store_suspect;
+    struct watch *watch;
+    bool store_away;
     char store_why[256];
     int64_t clock_offset_ms;
 };
-
-/* Each answer of the store comes here: what is said of it in `status`, and whether `new` may hope.
- */
-void recorder_store_result(struct recorder *r, enum store_result result, const char *why);
 
 #endif

@@ -11,6 +11,7 @@
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 #include "recording/recorder/session_impl.h"
+#include "recording/recorder/watch.h"
 
 void session_chunk_init(struct session *s) {
     for (int k = 0; k < CHAIN_KINDS; k++)
@@ -111,7 +112,7 @@ static void stored(struct job *j) {
     struct session *s = o->s;
     struct recorder_metrics *m = &s->r->metrics;
     s->puts--;
-    recorder_store_result(s->r, o->result, o->err.text);
+    watch_result(s->r, o->result, o->err.text);
     if (!session_release(s))
         return;
     if (o->result == STORE_OK && note_stored(s, o)) {

@@ -15,6 +15,7 @@
 #include "recording/file.h"
 #include "recording/recorder/control.h"
 #include "recording/recorder/session_impl.h"
+#include "recording/recorder/watch.h"
 
 void session_finish(struct session *s, const char *state, int status, const char *reason) {
     if (s->state != S_LIVE)
@@ -157,7 +158,7 @@ static void listed(struct job *j) {
     struct errand *t = (struct errand *)j;
     struct session *s = t->s;
     t->running = false;
-    recorder_store_result(s->r, t->result, t->err.text);
+    watch_result(s->r, t->result, t->err.text);
     if (!session_release(s))
         return;
     if (t->result == STORE_OK) {
@@ -204,7 +205,7 @@ static void seal_stored(struct job *j) {
     struct errand *t = (struct errand *)j;
     struct session *s = t->s;
     t->running = false;
-    recorder_store_result(s->r, t->result, t->err.text);
+    watch_result(s->r, t->result, t->err.text);
     if (!session_release(s))
         return;
     if (t->result != STORE_OK && t->result != STORE_EXISTS) {

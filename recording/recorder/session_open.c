@@ -12,6 +12,7 @@
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 #include "recording/recorder/session_impl.h"
+#include "recording/recorder/watch.h"
 
 #define CLOCK_LIMIT_MS 60000
 
@@ -162,7 +163,7 @@ static void stored(struct job *j) {
     struct errand *t = (struct errand *)j;
     struct session *s = t->s;
     t->running = false;
-    recorder_store_result(s->r, t->result, t->err.text);
+    watch_result(s->r, t->result, t->err.text);
     if (!session_release(s))
         return;
     if (t->result == STORE_OK) {
