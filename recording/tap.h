@@ -7,16 +7,16 @@
 #include <stdint.h>
 
 #define TAP_HEADER 24
-#define TAP_FRAME_MAX (16u << 20)   /* bytes after the header */
+#define TAP_FRAME_MAX (16u << 20) /* bytes after the header */
 
 enum tap_type {
-    TAP_DATA = 1,       /* whole instructions as shown or typed, ends after a `sync` or an input line */
-    TAP_KEYFRAME = 2,   /* a full picture, `size` … `sync`; belongs in front of the next data frame */
-    TAP_TEXT = 3,       /* one JSON line {"t":ms,"k":"out|key|clip|file|title","by":…,"s":…} */
-    TAP_EVENT = 4,      /* one JSON object: {"event":"joined|left|paused|resumed|ended",…}; "ended"
-                           has "status","reason" and is the last frame */
-    TAP_ACK = 5,        /* recorder -> session: everything up to `sequence` is in the store */
-    TAP_SPOOLED = 6,    /* recorder -> session: everything up to `sequence` is on the spool */
+    TAP_DATA = 1, /* whole instructions as shown or typed, ends after a `sync` or an input line */
+    TAP_KEYFRAME = 2, /* a full picture, `size` … `sync`; belongs in front of the next data frame */
+    TAP_TEXT = 3,     /* one JSON line {"t":ms,"k":"out|key|clip|file|title","by":…,"s":…} */
+    TAP_EVENT = 4,    /* one JSON object: {"event":"joined|left|paused|resumed|ended",…}; "ended"
+                         has "status","reason" and is the last frame */
+    TAP_ACK = 5,      /* recorder -> session: everything up to `sequence` is in the store */
+    TAP_SPOOLED = 6, /* recorder -> session: everything up to `sequence` is on the spool */
 };
 
 /* offset 0 u32 length (after the header) · 4 u8 type · 5 u8[3] zero · 8 u64 sequence (from 1, one
