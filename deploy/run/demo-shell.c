@@ -3,7 +3,6 @@
  * to the system's programs and its own folder, without network. sshd starts it as ForceCommand. */
 #include <errno.h>
 #include <grp.h>
-#include <seccomp.h>
 #include <sys/stat.h>
 
 #include "guacd/base/sandbox.h"
@@ -21,38 +20,31 @@ static int become_nobody(void) {
                : 0;
 }
 
-/* No socket of any kind: Landlock knows neither Unix sockets with a name (authd trusts our uid
- * where that is also its own), nor UDP, multipath TCP and fast open, and before ABI 4 no port at
- * all. io_uring would make one without the call. */
-static int no_sockets(struct err *e) {
-    scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
-    int r = f ? seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 0) : -ENOMEM;
-    if (r == 0)
-        r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(io_uring_setup), 0);
-    if (r == 0)
-        r = seccomp_load(f);
-    seccomp_release(f);
-    errno = -r;
-    return r == 0 ? 0 : err_errno(e, 0, "cannot load the filter");
-}
-
 static int jail(const char *home, struct err *e) {
     const char *tty = ttyname(0); /* this one, not the person's other terminals */
     /* Programs may be listed, read and run. */
     const struct sandbox_path paths[] = {
-        { "/usr", SANDBOX_EXECUTE },    { "/usr", SANDBOX_READ },
-        { "/bin", SANDBOX_EXECUTE },    { "/sbin", SANDBOX_EXECUTE },
-        { "/lib", SANDBOX_EXECUTE },    { "/lib64", SANDBOX_EXECUTE },
-        { "/etc", SANDBOX_READ },       { "/proc", SANDBOX_READ },
-        { "/sys", SANDBOX_READ },       { "/dev", SANDBOX_READ },
-        { "/dev/null", SANDBOX_WRITE }, { "/dev/tty", SANDBOX_WRITE },
+        { "/usr", SANDBOX_EXECUTE },
+        { "/usr", SANDBOX_READ },
+        { "/bin", SANDBOX_EXECUTE },
+        { "/sbin", SANDBOX_EXECUTE },
+        { "/lib", SANDBOX_EXECUTE },
+        { "/lib64", SANDBOX_EXECUTE },
+        { "/etc", SANDBOX_READ },
+        { "/proc", SANDBOX_READ },
+        { "/sys", SANDBOX_READ },
+        { "/dev", SANDBOX_READ },
+        { "/dev/null", SANDBOX_WRITE },
+        { "/dev/tty", SANDBOX_WRITE },
         { tty ? tty : "/dev/null", SANDBOX_WRITE },
         { home, SANDBOX_WRITE },
     };
     const struct sandbox_profile profile = { .paths = paths,
                                              .path_count = ARRAY_LEN(paths),
                                              .libraries = true };
-    return sandbox_begin(e) < 0 ? -1 : sandbox_narrow(&profile, e) < 0 ? -1 : no_sockets(e);
+    return sandbox_begin(e) < 0              ? -1
+           : sandbox_narrow(&profile, e) < 0 ? -1
+                                             : sandbox_deny_sockets(e);
 }
 
 int main(int argc, char **argv) {

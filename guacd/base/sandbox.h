@@ -36,14 +36,14 @@ struct sandbox_profile {
     size_t connect_port_count;
     const uint16_t *bind_ports;
     size_t bind_port_count;
-    bool any_connect; /* ports not limited (a second layer does it later) */
-    bool any_bind;    /* the same for bind; TCP only, as all of this */
+    bool any_connect;  /* ports not limited (a second layer does it later) */
+    bool any_bind;     /* the same for bind; TCP only, as all of this */
     bool memory_files; /* memfd_create, for large answers; execveat stays refused */
-    bool allow_exec;  /* guacd only; else execve and friends answer EPERM */
-    bool libraries;   /* loader paths (RUNPATH among them), libc's files and the usual
-                         devices are readable */
-    bool fonts;       /* fontconfig and fonts are readable */
-    bool tls;         /* openssl.cnf and the system's CA certificates */
+    bool allow_exec;   /* guacd only; else execve and friends answer EPERM */
+    bool libraries;    /* loader paths (RUNPATH among them), libc's files and the usual
+                          devices are readable */
+    bool fonts;        /* fontconfig and fonts are readable */
+    bool tls;          /* openssl.cnf and the system's CA certificates */
 };
 
 /* Set by --allow-no-seccomp: without it a missing seccomp is an error. Missing or old Landlock is
@@ -64,6 +64,9 @@ int sandbox_narrow(const struct sandbox_profile *p, struct err *e);
 #define SANDBOX_NEED_SOCKETS 1u /* rdp, kube: more connections */
 #define SANDBOX_NEED_FILES 2u   /* rdp drive */
 int sandbox_lock(unsigned needs, const struct sandbox_options *o, struct err *e);
+/* No socket of any kind can be made from here on: for a jail, where Landlock knows neither Unix
+ * sockets with a name, nor UDP, multipath TCP and fast open, and before ABI 4 no port at all. */
+int sandbox_deny_sockets(struct err *e);
 /* Landlock ABI in force here, 0: none. */
 int sandbox_landlock_abi(void);
 

@@ -17,7 +17,9 @@ struct assets {
     size_t count;
 };
 
-static const struct { const char *suffix, *type; } types[] = {
+static const struct {
+    const char *suffix, *type;
+} types[] = {
     { ".html", "text/html; charset=utf-8" },
     { ".js", "text/javascript; charset=utf-8" },
     { ".css", "text/css; charset=utf-8" },

@@ -9,11 +9,11 @@
 #include "guacd/base/util.h"
 
 struct asset {
-    char *path;            /* "/assets/app-1a2b.js" */
-    const char *type;      /* content type */
-    bool immutable;        /* its name holds its hash */
-    char etag[20];         /* quoted */
-    struct slice plain, gzip, brotli;   /* data NULL: none */
+    char *path;                       /* "/assets/app-1a2b.js" */
+    const char *type;                 /* content type */
+    bool immutable;                   /* its name holds its hash */
+    char etag[20];                    /* quoted */
+    struct slice plain, gzip, brotli; /* data NULL: none */
 };
 
 struct assets;

@@ -11,15 +11,15 @@
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 
-#define CALLS_MAX 4096   /* waiting for an answer */
+#define CALLS_MAX 4096 /* waiting for an answer */
 #define RETRY_MS 200
 #define SWEEP_MS 1000
 
 struct authd_call {
     struct authd_call *next, **link;
     int64_t rid;
-    uint64_t deadline;   /* uv_now */
-    json_t *unsent;      /* not yet on the socket */
+    uint64_t deadline; /* uv_now */
+    json_t *unsent;    /* not yet on the socket */
     authd_answer_fn *fn;
     void *arg;
 };
@@ -27,10 +27,10 @@ struct authd_call {
 struct authd {
     uv_loop_t *loop;
     char path[108];
-    int fd;              /* -1: away */
+    int fd; /* -1: away */
     uv_poll_t poll;
-    int poll_closing;    /* libuv still holds the handle of a lost line */
-    uv_timer_t timer;    /* retry while away, sweep of deadlines */
+    int poll_closing; /* libuv still holds the handle of a lost line */
+    uv_timer_t timer; /* retry while away, sweep of deadlines */
     int64_t last_rid;
     struct authd_call *calls;
     struct authd_call **tail;

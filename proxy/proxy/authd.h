@@ -14,8 +14,8 @@ struct authd_call;
 struct authd *authd_new(uv_loop_t *loop, const char *run, struct err *e);
 void authd_free(struct authd *a);
 
-/* `answer` is borrowed and has `ok`; fd is -1 or the callee's. answer NULL: authd is away or did not
- * answer in time. Called once, unless cancelled. */
+/* `answer` is borrowed and has `ok`; fd is -1 or the callee's. answer NULL: authd is away or did
+ * not answer in time. Called once, unless cancelled. */
 typedef void authd_answer_fn(void *arg, const json_t *answer, int fd);
 
 /* Takes over `request`. NULL when it cannot be sent now (the callback is not called then). */

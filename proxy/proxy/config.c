@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROW(key_, type_, member_, def_, min_, max_, opt_, help_)                                   \
-    { .key = key_, .type = type_, .offset = offsetof(struct proxy_config, member_), .def = def_,   \
-      .min = min_, .max = max_, .short_opt = opt_, .help = help_ }
+#define ROW(key_, type_, member_, def_, min_, max_, opt_, help_) \
+    { \
+        .key = key_, .type = type_, .offset = offsetof(struct proxy_config, member_), .def = def_, \
+        .min = min_, .max = max_, .short_opt = opt_, .help = help_ \
+    }
 
 static const struct conf_row rows[] = {
     ROW("listen", CONF_STRING, listen, "127.0.0.1:8080", 0, 0, 'l',

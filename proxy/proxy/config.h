@@ -5,8 +5,8 @@
 #include "guacd/base/conf.h"
 
 struct proxy_config {   /* strings are NULL while unset */
-    char *listen;           /* address:port */
-    char *admin_listen;     /* address:port */
+    char *listen;       /* address:port */
+    char *admin_listen; /* address:port */
     char *run;
     char *web;
     char *tls_cert, *tls_key;

@@ -7,7 +7,8 @@
 #include "guacd/base/dial.h"
 #include "guacd/base/enc.h"
 
-struct metric metric_tunnels = { .name = "guacamole_proxy_tunnels", .type = METRIC_GAUGE,
+struct metric metric_tunnels = { .name = "guacamole_proxy_tunnels",
+                                 .type = METRIC_GAUGE,
                                  .help = "Open tunnels." };
 struct metric metric_tunnels_total = { .name = "guacamole_proxy_tunnels_total",
                                        .help = "Tunnels opened." };
@@ -41,13 +42,13 @@ static void set_header(json_t *o, const char *name, const char *value) {
 }
 
 json_t *edge_headers(struct lws *wsi) {
-    static const struct { const char *name; enum lws_token_indexes token; } known[] = {
-        { "cookie", WSI_TOKEN_HTTP_COOKIE },
-        { "origin", WSI_TOKEN_ORIGIN },
-        { "host", WSI_TOKEN_HOST },
-        { "content-type", WSI_TOKEN_HTTP_CONTENT_TYPE },
-        { "accept", WSI_TOKEN_HTTP_ACCEPT },
-        { "accept-language", WSI_TOKEN_HTTP_ACCEPT_LANGUAGE },
+    static const struct {
+        const char *name;
+        enum lws_token_indexes token;
+    } known[] = {
+        { "cookie", WSI_TOKEN_HTTP_COOKIE }, { "origin", WSI_TOKEN_ORIGIN },
+        { "host", WSI_TOKEN_HOST },          { "content-type", WSI_TOKEN_HTTP_CONTENT_TYPE },
+        { "accept", WSI_TOKEN_HTTP_ACCEPT }, { "accept-language", WSI_TOKEN_HTTP_ACCEPT_LANGUAGE },
     };
     static const char *const custom[] = { "x-csrf", "sec-fetch-site", "if-none-match" };
     char value[8192];

@@ -36,9 +36,10 @@ int edge_query(struct lws *wsi, struct buf *out);
 
 /* lws callbacks: HTTP of the public listener, of the admin listener, and the tunnel. */
 int web_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, size_t len);
-int admin_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, size_t len);
+int admin_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in,
+                   size_t len);
 int tunnel_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in,
                     size_t len);
-#define TUNNEL_READ_MAX 65536   /* bytes relayed at one time */
+#define TUNNEL_READ_MAX 65536 /* bytes relayed at one time */
 
 #endif

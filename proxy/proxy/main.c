@@ -7,18 +7,25 @@
 #include "guacd/base/sandbox.h"
 #include "proxy/proxy/edge.h"
 
-#define HEADER_BYTES_MAX 16384   /* cookies of 3 KB, and what else browsers send */
+#define HEADER_BYTES_MAX 16384 /* cookies of 3 KB, and what else browsers send */
 #define HEADER_TIMEOUT_S 10
 
 static const struct lws_protocols public_protocols[] = {
-    { .name = "http", .callback = web_callback, .per_session_data_size = sizeof(void *),
+    { .name = "http",
+      .callback = web_callback,
+      .per_session_data_size = sizeof(void *),
       .tx_packet_size = TUNNEL_READ_MAX },
-    { .name = "guacamole", .callback = tunnel_callback, .per_session_data_size = sizeof(void *),
-      .rx_buffer_size = 2048, .tx_packet_size = TUNNEL_READ_MAX + 32768 },
+    { .name = "guacamole",
+      .callback = tunnel_callback,
+      .per_session_data_size = sizeof(void *),
+      .rx_buffer_size = 2048,
+      .tx_packet_size = TUNNEL_READ_MAX + 32768 },
     { 0 },
 };
 static const struct lws_protocols admin_protocols[] = {
-    { .name = "admin", .callback = admin_callback, .per_session_data_size = sizeof(void *),
+    { .name = "admin",
+      .callback = admin_callback,
+      .per_session_data_size = sizeof(void *),
       .tx_packet_size = TUNNEL_READ_MAX },
     { 0 },
 };

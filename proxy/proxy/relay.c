@@ -101,7 +101,8 @@ bool relay_said_goodbye(const char *data, size_t len) {
     static const char bye[] = "10.disconnect;", error[] = "5.error,";
     if (len >= sizeof bye - 1 && memcmp(data + len - (sizeof bye - 1), bye, sizeof bye - 1) == 0)
         return true;
-    /* `error` carries a sentence of ours and a number: it stands within the last few hundred bytes. */
+    /* `error` carries a sentence of ours and a number: it stands within the last few hundred bytes.
+     */
     size_t window = MIN_OF(len, (size_t)2048);
     return memmem(data + len - window, window, error, sizeof error - 1) != NULL;
 }

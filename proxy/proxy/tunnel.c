@@ -17,26 +17,26 @@
 #define OPEN_TIMEOUT_MS 60000
 #define CLOSE_TIMEOUT_S 3
 #define WRITE_CLOSE ((enum lws_write_protocol)4) /* known inside lws, left out of its header */
-#define UP_MAX (256u << 10)     /* browser's bytes not yet taken by the session */
-#define DOWN_MAX (64u << 10)    /* pings' answers and the last words */
+#define UP_MAX (256u << 10)                      /* browser's bytes not yet taken by the session */
+#define DOWN_MAX (64u << 10)                     /* pings' answers and the last words */
 
 struct tunnel {
     struct edge *edge;
-    struct lws *wsi;              /* NULL once the browser is gone */
-    struct authd_call *call;      /* while authd decides */
-    int fd;                       /* the session, -1: not yet or no longer */
+    struct lws *wsi;         /* NULL once the browser is gone */
+    struct authd_call *call; /* while authd decides */
+    int fd;                  /* the session, -1: not yet or no longer */
     uv_poll_t poll;
     bool polling, poll_open;
-    bool full;                    /* our own client: text is passed as it is */
-    bool choked;                  /* the browser is behind: its session is not read */
-    bool rx_stopped;              /* the session is behind: the browser is not read */
-    bool ending;                  /* close once `down` is out */
+    bool full;       /* our own client: text is passed as it is */
+    bool choked;     /* the browser is behind: its session is not read */
+    bool rx_stopped; /* the session is behind: the browser is not read */
+    bool ending;     /* close once `down` is out */
     bool close_sent;
-    bool goodbye;                 /* the session has said how it ended */
+    bool goodbye; /* the session has said how it ended */
     char close_reason[12];
-    struct buf in;                /* browser's bytes, the beginning of an instruction */
+    struct buf in; /* browser's bytes, the beginning of an instruction */
     struct buf up, down;
-    char *tail;                   /* session's bytes, the beginning of an instruction */
+    char *tail; /* session's bytes, the beginning of an instruction */
     size_t tail_len;
     char id[64];
 };
@@ -216,8 +216,9 @@ static void on_decision(void *arg, const json_t *answer, int fd) {
         if (fd >= 0)
             close(fd);
         metric_add(&metric_refused_total, 1);
-        end_tunnel(t, answer ? (int)json_num(answer, "status", STATUS_SERVER_ERROR)
-                             : STATUS_UPSTREAM_UNAVAILABLE,
+        end_tunnel(t,
+                   answer ? (int)json_num(answer, "status", STATUS_SERVER_ERROR)
+                          : STATUS_UPSTREAM_UNAVAILABLE,
                    json_str(answer, "error", "Sign-in is being restarted. Try again in a moment."));
         return;
     }

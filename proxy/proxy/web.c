@@ -1,5 +1,5 @@
-/* HTTP: the page's files from memory, everything below /api and /auth from authd. Bodies are bounded
- * here, decided there. */
+/* HTTP: the page's files from memory, everything below /api and /auth from authd. Bodies are
+ * bounded here, decided there. */
 #include <errno.h>
 #include <fcntl.h>
 
@@ -13,7 +13,8 @@
 #define ADMIN_TIMEOUT_MS 10000
 #define PIECE 65536
 
-/* Sent with everything. The page needs no inline script or style, and loads nothing from elsewhere. */
+/* Sent with everything. The page needs no inline script or style, and loads nothing from elsewhere.
+ */
 static const char *const security_headers[][2] = {
     { "content-security-policy:",
       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -32,22 +33,22 @@ struct request {
     struct edge *edge;
     struct lws *wsi;
     struct authd_call *call;
-    json_t *message;             /* until its body is whole */
+    json_t *message; /* until its body is whole */
     struct buf body;
     size_t expected;
     bool head;
     /* the answer */
     unsigned status;
-    json_t *answer;              /* holds headers and text */
+    json_t *answer; /* holds headers and text */
     const struct asset *asset;
-    struct slice bytes;          /* borrowed from answer, asset, or text */
+    struct slice bytes; /* borrowed from answer, asset, or text */
     struct buf text;
     const char *encoding;
     bool headers_sent;
     size_t sent;
-    int fd;                      /* body from a descriptor, or -1 */
-    int64_t fd_left;             /* -1: until it ends */
-    uv_poll_t poll;              /* while a pipe has nothing to read */
+    int fd;          /* body from a descriptor, or -1 */
+    int64_t fd_left; /* -1: until it ends */
+    uv_poll_t poll;  /* while a pipe has nothing to read */
     bool poll_open;
 };
 
@@ -310,7 +311,10 @@ static int send_to_authd(struct request *r) {
 }
 
 static const char *method_name(struct lws *wsi) {
-    static const struct { enum lws_token_indexes token; const char *name; } methods[] = {
+    static const struct {
+        enum lws_token_indexes token;
+        const char *name;
+    } methods[] = {
         { WSI_TOKEN_GET_URI, "GET" },     { WSI_TOKEN_POST_URI, "POST" },
         { WSI_TOKEN_HEAD_URI, "HEAD" },   { WSI_TOKEN_PUT_URI, "PUT" },
         { WSI_TOKEN_PATCH_URI, "PATCH" }, { WSI_TOKEN_DELETE_URI, "DELETE" },
@@ -334,9 +338,9 @@ static int ask_authd(struct request *r, const char *method, const char *path) {
     if (edge_query(r->wsi, &query) < 0)
         return answer_text(r, 414, "The address is too long.\n");
     edge_peer(r->edge, r->wsi, peer, sizeof peer);
-    r->message = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "op", "http", "method", method, "path",
-                           path, "query", buf_str(&query), "peer", peer, "headers",
-                           edge_headers(r->wsi));
+    r->message =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "op", "http", "method", method, "path", path,
+                  "query", buf_str(&query), "peer", peer, "headers", edge_headers(r->wsi));
     if (!r->message)
         return answer_text(r, 400, "The address is not UTF-8.\n");
     if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
@@ -431,8 +435,7 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons why, struct 
     }
 }
 
-int web_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in,
-                 size_t len) {
+int web_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, size_t len) {
     return http_callback(wsi, why, user, in, len, on_request);
 }
 

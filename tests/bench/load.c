@@ -1,5 +1,5 @@
-/* guac-load: a Guacamole client that measures. It drives any daemon, ours or a peer's, over TCP or a
- * Unix socket, answers every sync at once and draws nothing.
+/* guac-load: a Guacamole client that measures. It drives any daemon, ours or a peer's, over TCP or
+ * a Unix socket, answers every sync at once and draws nothing.
  *
  *   guac-load WHERE [name=value …] -- MODE [ARGUMENT …]
  *
@@ -38,7 +38,7 @@ static const char *where, *protocol = "ssh";
 struct client {
     int fd;
     struct buf in;
-    double started;          /* ms */
+    double started; /* ms */
     double ready, first_sync, first_draw, last_sync;
     uint64_t bytes, frames;
     bool drew, busy, ended;
@@ -216,7 +216,8 @@ static bool step(struct client *c, int ms) {
     return !c->ended;
 }
 
-/* Until no frame came for quiet_ms; some daemons send one each second for nothing, so not for ever. */
+/* Until no frame came for quiet_ms; some daemons send one each second for nothing, so not for ever.
+ */
 static void settle(struct client *c, double quiet_ms) {
     double since = now_ms();
     while (step(c, 20) && now_ms() - MAX_OF(since, c->last_sync) < quiet_ms &&
@@ -404,7 +405,11 @@ static int mode_selects(char **a) {
     return answered == n ? 0 : 1;
 }
 
-static const struct { const char *name; int args; int (*run)(char **); } modes[] = {
+static const struct {
+    const char *name;
+    int args;
+    int (*run)(char **);
+} modes[] = {
     { "first", 0, mode_first },         { "echo", 1, mode_echo },   { "run", 2, mode_run },
     { "interrupt", 1, mode_interrupt }, { "watch", 1, mode_watch }, { "stall", 1, mode_stall },
     { "selects", 1, mode_selects },

@@ -50,8 +50,9 @@ START_TEST(counts_emoji_either_way) {
 END_TEST
 
 START_TEST(refuses_malformed) {
-    static const char *const bad[] = { "x.nop;", "3nop;", "3.nopx", "999999.a;", "-1.a;", "3.nop.",
-                                       "00000000000000000003.nop;" };
+    static const char *const bad[] = {
+        "x.nop;", "3nop;", "3.nopx", "999999.a;", "-1.a;", "3.nop.", "00000000000000000003.nop;"
+    };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct err e = { 0 };
         size_t used = 77;
