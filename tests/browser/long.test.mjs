@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { randomFillSync } from "node:crypto";
-import { crc32, deflateSync } from "node:zlib";
+import * as zlib from "node:zlib";
 import { build, launch, open, shot } from "./lib/browser.mjs";
 import { ids, serve, world } from "./lib/dev-server.mjs";
 import { instruction as i, Recording } from "./lib/recording.mjs";
@@ -15,7 +15,7 @@ let seed = 1;
 const random = () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 
 function crc(bytes) {
-  if (crc32) return crc32(bytes);
+  if (zlib.crc32) return zlib.crc32(bytes);
   let c = ~0;
   for (const b of bytes) {
     c ^= b;
@@ -40,7 +40,7 @@ function png() {
   head.writeUInt32BE(TILE, 0);
   head.writeUInt32BE(TILE, 4);
   head.set([8, 2, 0, 0, 0], 8);
-  return Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), chunk("IHDR", head), chunk("IDAT", deflateSync(raw, { level: 1 })), chunk("IEND", Buffer.alloc(0))]);
+  return Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), chunk("IHDR", head), chunk("IDAT", zlib.deflateSync(raw, { level: 1 })), chunk("IEND", Buffer.alloc(0))]);
 }
 
 function hour() {

@@ -43,7 +43,7 @@ if [ -z "$pattern" ]; then
 fi
 tests=$(ls ./*.test.mjs)
 # shellcheck disable=SC2086 # names without blanks
-run node --test --test-reporter=tap ${pattern:+--test-name-pattern="$pattern"} $tests
+run node --test --test-concurrency=1 --test-reporter=tap ${pattern:+--test-name-pattern="$pattern"} $tests
 
 count() { awk -v w="$1" '$1 == "#" && $2 == w { n += $3 } END { print n + 0 }' "$out"; }
 p=$(count pass) f=$(count fail) s=$(count skipped)

@@ -89,6 +89,7 @@ test("Ctrl+Alt+Shift is ours and leaves nothing pressed", () => {
   k.down(event("Alt", "AltLeft", { ctrlKey: true, altKey: true }));
   const r = k.down(event("Shift", "ShiftLeft", { ctrlKey: true, altKey: true, shiftKey: true }));
   assert.equal(r.action, "toolbar");
+  assert.equal(keys().down(event("Shift", "ShiftLeft", { ctrlKey: true, altKey: true, shiftKey: true, modifiers: ["AltGraph"] })).action, undefined);
   assert.deepEqual(r.send.sort(), [[0, 0xffe3], [0, 0xffe9]]);
   assert.deepEqual(k.releaseAll(), []);
 });

@@ -12,6 +12,8 @@ const tests = readdirSync(here).filter((f) => f.endsWith(".test.ts"));
 await build({
   entryPoints: tests.map((f) => join(here, f)), outdir: out, outExtension: { ".js": ".mjs" }, bundle: true,
   format: "esm", platform: "node", target: "node18", external: ["node:*"], logLevel: "warning",
+  // Node 18 has the Web Crypto interface, but not under its global name.
+  banner: { js: 'import { webcrypto } from "node:crypto"; globalThis.crypto ??= webcrypto;' },
   loader: { ".css": "empty" }, jsx: "automatic", jsxImportSource: "preact", sourcemap: "inline",
 });
 const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...process.argv.slice(2), ...tests.map((f) => join(out, f.replace(/ts$/, "mjs")))], {

@@ -86,7 +86,7 @@ export function typed(text: string): KeyOut[] {
 export function chord(...keysyms: number[]): KeyOut[] {
   return [
     ...keysyms.map((k): KeyOut => [1, k]),
-    ...keysyms.toReversed().map((k): KeyOut => [0, k]),
+    ...[...keysyms].reverse().map((k): KeyOut => [0, k]),
   ];
 }
 
@@ -104,7 +104,7 @@ export class Keys {
 
   down(e: KeyLike): KeyResult {
     if (e.isComposing || e.keyCode === 229) return { send: [], prevent: false };
-    if (e.ctrlKey && e.altKey && e.shiftKey && e.key in modifiers && !e.repeat)
+    if (e.ctrlKey && e.altKey && e.shiftKey && e.key in modifiers && !e.repeat && !e.getModifierState("AltGraph"))
       return { send: this.releaseAll(), prevent: true, action: "toolbar" };
     if (silent.has(e.key)) return { send: [], prevent: e.key === "CapsLock" };
     if (this.#pastes(e)) return { send: this.releaseAll(), prevent: false, action: "paste" };

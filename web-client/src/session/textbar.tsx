@@ -15,7 +15,7 @@ export function TextBar({ session }: { session: Session }) {
   const [held, setHeld] = useState<number[]>([]);
   const send = (keysyms: number[]) => {
     const around = held.map((k): KeyOut => [1, k]);
-    const after = held.toReversed().map((k): KeyOut => [0, k]);
+    const after = [...held].reverse().map((k): KeyOut => [0, k]);
     session.press([...around, ...keysyms.flatMap((k): KeyOut[] => [[1, k], [0, k]]), ...after]);
     setHeld([]);
   };
