@@ -60,9 +60,23 @@ static void pass_on(struct exchange *x, const char *type, int fd, int64_t size) 
     exchange_fd(x, type, fd, size);
 }
 
+/* A moment in the query: Unix milliseconds, or as clock_format() writes it. */
+static void set_time(json_t *filter, const char *key, const char *value) {
+    char *end = NULL;
+    uint64_t ms = 0;
+    long long number = strtoll(value, &end, 10);
+    if (*value && !*end && number > 0)
+        ms = (uint64_t)number;
+    else if (!*value || clock_parse(value, &ms) < 0)
+        return;
+    json_object_set_new(filter, key, json_integer((json_int_t)ms));
+}
+
 static json_t *filter_of(const struct exchange *x) {
-    static const char *const keys[] = { "person", "connection", "protocol", "from", "to", "state" };
+    static const char *const keys[] = { "person", "connection", "protocol", "state" };
     json_t *filter = json_object();
+    set_time(filter, "from", query_get(&x->query, "from", ""));
+    set_time(filter, "to", query_get(&x->query, "to", ""));
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         const char *value = query_get(&x->query, keys[i], "");
         if (*value)
