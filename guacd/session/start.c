@@ -195,8 +195,8 @@ void start_connected(struct user *u) {
     if (s->read_only || (!first && args_bool(u->hs->args, "read-only")))
         u->role = ROLE_VIEWER;
     become_live(u);
+    notify_welcome(u); /* opens the pipes that what follows is written to */
     notify_joined(u);
-    notify_welcome(u);
     if (first && thread_start(s, &e) < 0) {
         life_end(s, e.status, "%s", e.text);
         return;
