@@ -50,6 +50,12 @@ static int handshake(struct ssh *c, uint64_t deadline, struct err *e) {
     return rc ? ssh_error(c, rc, "the SSH handshake", e) : 0;
 }
 
+/* Somebody answered, but not as SSH servers do. */
+static bool speaks_otherwise(const struct ssh *c, const struct err *e) {
+    return e->status == STATUS_UPSTREAM_TIMEOUT && c->heard_ms &&
+           !libssh2_session_banner_get(c->lib);
+}
+
 /* What a server says before the login belongs above it. */
 static void show_banner(struct ssh *c) {
     char *text = NULL;
@@ -80,7 +86,13 @@ static int ssh_open(struct session *s, void *state, const struct args *args, str
     session_state(s, "connecting", c->host);
     if (session_dial(s, c->host, (uint16_t)c->port, timeout_ms, &c->fd, e))
         return -1;
-    if (ssh_wire_start(c, e) || handshake(c, deadline, e) || ssh_check_host(c, e))
+    if (ssh_wire_start(c, e))
+        return -1;
+    if (handshake(c, deadline, e))
+        return speaks_otherwise(c, e) ? err_set(e, STATUS_UPSTREAM_ERROR,
+                                                "%s, port %d does not speak SSH", c->host, c->port)
+                                      : -1;
+    if (ssh_check_host(c, e))
         return -1;
     session_state(s, "login", c->host);
     int r = ssh_login(c, e);

@@ -97,6 +97,7 @@ int ssh_shell(struct ssh *c, struct err *e) {
         c->alive_interval = 2;
     libssh2_keepalive_config(c->lib, 1, (unsigned)c->alive_interval);
     c->alive_ms = c->heard_ms = clock_ms();
+    pace_start(&c->pace);
     return 0;
 }
 
@@ -110,6 +111,7 @@ static int read_some(struct ssh *c, struct err *e) {
     c->more = false;
     ssize_t n = libssh2_channel_read_ex(c->channel, 0, data, sizeof data);
     if (n > 0) {
+        c->pace.data += (uint64_t)n;
         term_feed(c->term, data, (size_t)n);
         c->text_due = true;
         c->more = true; /* libssh2 may hold more than it gave */
@@ -127,17 +129,34 @@ static int read_some(struct ssh *c, struct err *e) {
     return 0;
 }
 
+/* The question behind what was written: any request the server has to answer, if only by no. */
+static void ask_pace(struct ssh *c, uint64_t now) {
+    if (!c->pace.asked && !pace_ask(&c->pace, now))
+        return;
+    int rc = libssh2_channel_setenv_ex(c->channel, "_", 1, "", 0);
+    if (rc != LIBSSH2_ERROR_EAGAIN)
+        pace_answered(&c->pace, now);
+}
+
 static int write_some(struct ssh *c, struct err *e) {
-    while (c->out.len && c->wire.len < SSH_WIRE_LIMIT) {
-        c->budget = SSH_READ_BUDGET;
-        ssize_t n = libssh2_channel_write_ex(c->channel, 0, c->out.data, c->out.len);
+    uint64_t now = clock_ms();
+    size_t room;
+    c->budget = SSH_READ_BUDGET;
+    if (c->pace.asked)
+        ask_pace(c, now);
+    while (c->out.len && c->wire.len < SSH_WIRE_LIMIT && (room = pace_room(&c->pace))) {
+        ssize_t n = libssh2_channel_write_ex(c->channel, 0, c->out.data, MIN_OF(c->out.len, room));
         if (n == LIBSSH2_ERROR_EAGAIN || n == 0)
             break; /* the target's window is full: it says when there is room */
         if (n < 0)
             return ssh_error(c, (int)n, "writing", e);
+        pace_wrote(&c->pace, (size_t)n, now);
         buf_consume(&c->out, (size_t)n);
         ssh_paste_pump(c);
+        if (!c->pace.asked)
+            ask_pace(c, now);
     }
+    c->paced = c->out.len && !pace_room(&c->pace);
     if (c->resized && c->wire.len < SSH_WIRE_LIMIT) {
         int rc =
             libssh2_channel_request_pty_size_ex(c->channel, c->cols, c->rows, c->width, c->height);
@@ -166,6 +185,7 @@ static void tell_text(struct ssh *c) {
     buf_init(&line, 1u << 20);
     bool whole = c->text_whole;
     c->text_whole = c->text_due = false;
+    c->text_ms = clock_ms();
     if (!term_text(c->term, whole, &line))
         return;
     if (whole)
@@ -192,7 +212,6 @@ static void tell(struct ssh *c, uint64_t now, bool idle) {
         tell_shown(c);
     }
     if (c->text_due && (c->text_whole || now - c->text_ms >= TEXT_EVERY_MS)) {
-        c->text_ms = now;
         tell_text(c);
     }
 }
@@ -202,9 +221,9 @@ static int sooner(int a, int b) {
 }
 
 static int wait_ms(struct ssh *c, uint64_t now) {
-    if (c->more && !c->paused)
+    if ((c->more && !c->paused) || (c->paced && pace_room(&c->pace)))
         return 0;
-    int ms = term_wait_ms(c->term);
+    int ms = sooner(term_wait_ms(c->term), pace_wait_ms(&c->pace, now));
     if (c->text_due)
         ms = sooner(
             ms, now - c->text_ms >= TEXT_EVERY_MS ? 0 : (int)(TEXT_EVERY_MS - (now - c->text_ms)));
@@ -270,12 +289,16 @@ int ssh_run(struct ssh *c, struct err *e) {
         if (!c->paused && (c->more || p[0].revents || c->out.len))
             got = read_some(c, e);
         now = clock_ms();
+        if (!c->more)
+            pace_look(&c->pace, now);
         term_tick(c->term);
         tell(c, now, got <= 0);
         if (got < 0) {
             if (e->status)
                 return -1;
             say_end(c, e);
+            c->text_due = true;
+            c->text_ms = 0; /* the last words do not wait */
             tell(c, now, true);
             return 0;
         }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "guacd/backends/ssh/pace.h"
 #include "guacd/base/buf.h"
 #include "guacd/base/err.h"
 #include "guacd/proto/args.h"
@@ -40,6 +41,8 @@ struct ssh {
     uint64_t heard_ms, alive_ms;
     int alive_interval; /* seconds, 0: none */
 
+    struct pace pace;
+    bool paced;     /* there is more to write than it allows */
     struct buf out; /* typed, answered: for the target */
     char *clip;     /* text to paste */
     size_t clip_len, paste_at;

@@ -30,9 +30,10 @@ static ssize_t on_recv(libssh2_socket_t fd, void *data, size_t len, int flags, v
         c->more = true;
         return -EAGAIN;
     }
-    ssize_t n = recv(fd, data, MIN_OF(len, c->budget), MSG_DONTWAIT);
+    ssize_t n = recv(fd, data, len, MSG_DONTWAIT);
     if (n > 0) {
-        c->budget -= (size_t)n;
+        c->budget -= MIN_OF((size_t)n, c->budget);
+        c->pace.raw += (uint64_t)n;
         c->heard_ms = clock_ms();
         return n;
     }
