@@ -111,12 +111,29 @@ int handshake_put_version(struct buf *out, unsigned version) {
     return instr_str(out, text);
 }
 
-enum instr_result handshake_collect(struct buf *part, size_t *total, const char *data, size_t len,
-                                    size_t *taken, struct instr *in, struct err *e) {
+/* The first instruction in part. A value may be somebody's display name, chosen so that the other
+ * way of counting would find elements inside it; so code points rule, and the other way counts only
+ * where a peer is allowed to use it (guacamole-lite does) and code points make no sense. */
+static enum instr_result first(const struct buf *part, bool either, struct instr *in, size_t *size,
+                               struct err *e) {
+    struct err why = { 0 };
+    enum instr_result r = instr_parse(part->data, part->len, COUNT_CODE_POINTS, in, size, &why);
+    if (r == INSTR_OK)
+        return r;
+    if (either && instr_parse(part->data, part->len, COUNT_EITHER, in, size, NULL) == INSTR_OK &&
+        (r == INSTR_BAD || *size == part->len))
+        return INSTR_OK;
+    if (r == INSTR_BAD)
+        err_set(e, why.status, "%s", why.text);
+    return r;
+}
+
+enum instr_result handshake_collect(struct buf *part, size_t *total, bool either, const char *data,
+                                    size_t len, size_t *taken, struct instr *in, struct err *e) {
     size_t before = part->len, n = MIN_OF(len, (size_t)INSTR_BYTES_MAX - before), size;
     if (buf_add(part, data, n) < 0)
         return err_set(e, STATUS_SERVER_ERROR, "no memory for the handshake"), INSTR_BAD;
-    enum instr_result r = instr_parse(part->data, part->len, COUNT_EITHER, in, &size, e);
+    enum instr_result r = first(part, either, in, &size, e);
     *taken = r == INSTR_OK ? size - before : n;
     *total += *taken;
     if (r != INSTR_BAD && *total > HANDSHAKE_BYTES_MAX)

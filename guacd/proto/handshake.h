@@ -83,9 +83,10 @@ struct handshake_server {
     struct buf part;
 };
 
-/* gateway: rows marked ARG_GATEWAY count, ARG_LOCAL ones are refused, every value must be right.
- * Otherwise gateway rows are ignored and a number or choice that makes no sense means the default,
- * as in stock guacd; booleans must be right in both, since they grant things. */
+/* gateway: lengths count code points and nothing else, rows marked ARG_GATEWAY count, ARG_LOCAL
+ * ones are refused, every value must be right. Otherwise gateway rows are ignored and a number or
+ * choice that makes no sense means the default, as in stock guacd; booleans must be right in both,
+ * since they grant things. */
 void handshake_server_init(struct handshake_server *h, bool gateway);
 void handshake_server_fini(struct handshake_server *h); /* wipes */
 /* Returns at the first event; *used counts up to and with the instruction that made it. After

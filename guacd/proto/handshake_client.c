@@ -162,8 +162,8 @@ enum handshake_result handshake_client_feed(struct handshake_client *h, const ch
         struct instr in;
         struct err why = { 0 };
         size_t taken = 0;
-        enum instr_result whole =
-            handshake_collect(&h->part, &h->bytes, data + *used, len - *used, &taken, &in, &why);
+        enum instr_result whole = handshake_collect(&h->part, &h->bytes, false, data + *used,
+                                                    len - *used, &taken, &in, &why);
         *used += taken;
         if (whole == INSTR_MORE)
             continue;

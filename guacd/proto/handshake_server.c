@@ -219,8 +219,8 @@ enum handshake_result handshake_server_feed(struct handshake_server *h, const ch
     while (*used < len && (h->state & (START | COLLECT))) {
         struct instr in;
         size_t taken = 0;
-        enum instr_result whole =
-            handshake_collect(&h->part, &h->bytes, data + *used, len - *used, &taken, &in, e);
+        enum instr_result whole = handshake_collect(&h->part, &h->bytes, !h->gateway, data + *used,
+                                                    len - *used, &taken, &in, e);
         *used += taken;
         if (whole == INSTR_MORE)
             continue;

@@ -111,6 +111,13 @@ class Doors(Gateway):
                 self.dial(**values)
             self.assertEqual(r.exception.status, BAD)
 
+    def test_a_name_that_holds_elements(self):
+        """Peers count in two ways; a display name must not use that to write policy."""
+        name = "😀😀😀😀,1.x"
+        self.dial(owner_name=name, grace="33")
+        info = tap.Control(self.path).ask("info")
+        self.assertEqual((info["ownerName"], info["owner"]), (name, "sub-olga"))
+
     def test_same_id_twice(self):
         first = self.dial()
         with self.assertRaises(guac.Refused):

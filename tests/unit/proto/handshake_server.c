@@ -271,6 +271,55 @@ START_TEST(cleaned) {
 }
 END_TEST
 
+/* A display name that holds what the other way of counting takes for elements: a length that ends
+ * early, then values for the rows behind, then one that swallows the real ones. */
+START_TEST(names_that_hold_elements) {
+    static const char name[] = "😀😀😀😀,1.x";
+    for (int gateway = 0; gateway < 2; gateway++) {
+        struct talk t;
+        begin(&t, gateway);
+        say(&t, "6.select,4.demo;");
+        ck_assert_int_eq(say(&t, connect_with(&t, "VERSION_1_5_0", "username", name, "password",
+                                              "real", "session", ID, NULL)),
+                         HANDSHAKE_CONNECTED);
+        ck_assert_str_eq(args_str(t.h.args, "username"), name);
+        ck_assert_str_eq(args_str(t.h.args, "password"), "real");
+        end(&t);
+    }
+}
+END_TEST
+
+/* `connect` as a client that counts UTF-16 units sends it: stock mode only. */
+START_TEST(other_ways_of_counting) {
+    for (int gateway = 0; gateway < 2; gateway++) {
+        struct talk t;
+        begin(&t, gateway);
+        say(&t, "6.select,4.demo;");
+        const char *whole =
+            connect_with(&t, "VERSION_1_1_0", "session", ID, "password", "a😀b", NULL);
+        const char *at = strstr(whole, "3.a😀b");
+        ck_assert_ptr_nonnull(at);
+        _free_ char *utf16 = strdup(whole);
+        ck_assert_ptr_nonnull(utf16);
+        utf16[at - whole] = '4';
+        enum handshake_result r = say(&t, utf16);
+        if (gateway) {
+            ck_assert_int_eq(r, HANDSHAKE_BAD);
+        } else {
+            ck_assert_int_eq(r, HANDSHAKE_CONNECTED);
+            ck_assert_str_eq(args_str(t.h.args, "password"), "a😀b");
+        }
+        end(&t);
+        begin(&t, false);
+        say(&t, "6.select,4.demo;");
+        /* The last thing for now: code points would wait for one more. */
+        ck_assert_int_eq(say(&t, "4.name,2.😀;"), HANDSHAKE_MORE);
+        ck_assert_str_eq(t.h.info.name, "😀");
+        end(&t);
+    }
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("handshake_server");
     TCase *c = tcase_create("server");
@@ -281,6 +330,8 @@ static Suite *suite(void) {
     tcase_add_test(c, endless_talk);
     tcase_add_test(c, modes);
     tcase_add_test(c, cleaned);
+    tcase_add_test(c, names_that_hold_elements);
+    tcase_add_test(c, other_ways_of_counting);
     suite_add_tcase(s, c);
     return s;
 }
