@@ -77,8 +77,10 @@ static void print_text(const char *s, int indent) {
             putchar('\t');
         else if (c == 0xC2 && (unsigned char)s[1] >= 0x80 && (unsigned char)s[1] < 0xA0)
             printf("\\x%02x", (unsigned char)*++s); /* C1 */
+        else if (c == '\n' || c == '\r')
+            continue;
         else if (c < ' ' || c == 0x7f)
-            printf(c == '\n' || c == '\r' ? "" : "\\x%02x", c);
+            printf("\\x%02x", c);
         else
             putchar(c);
     }

@@ -8,68 +8,7 @@
 #include "guacd/base/enc.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
-#include "recording/list.h"
-
-/* A chain as far as it was followed. */
-struct link {
-    uint64_t count, raw, stored;
-    uint64_t offset, last_offset; /* behind the last chunk, and where that one began */
-    uint64_t last_seq;
-    bool gap;
-    char prev[HASH_HEX];
-};
-
-/* A chunk's place in its chain. Names sort keyframes with one number by the text of their time, so
- * those are put in order first. */
-struct place {
-    char name[NAME_SIZE], head[HASH_HEX];
-    struct chunk_header h;
-    uint64_t len;
-};
-#define KEYFRAMES_MAX 1024 /* before one data chunk */
-
-struct check {
-    struct reading *r;
-    const struct verify_anchor *anchor;
-    struct verify_report *out;
-    struct sign_key *session; /* NULL: unknown, then signatures cannot be checked */
-    struct link chains[CHAIN_KINDS];
-    uint64_t frames, sequence;
-    struct place *keyframes;
-    size_t keyframe_count;
-    struct buf object;
-    struct err *e;
-};
-
-/* ---- findings ------------------------------------------------------------------------------- */
-
-/* Names come from listings and may hold anything. */
-static void clean(const char *text, char *out, size_t size) {
-    size_t n = 0;
-    for (; *text && n + 5 < size; text++) {
-        if (*text > ' ' && *text <= '~' && *text != '\\')
-            out[n++] = *text;
-        else
-            n += (size_t)snprintf(out + n, size - n, "\\x%02x", (unsigned char)*text);
-    }
-    out[n] = '\0';
-}
-
-static void add(json_t *list, const char *object, const char *key, const char *text) {
-    char name[600];
-    clean(object, name, sizeof name);
-    if (json_array_size(list) < VERIFY_PROBLEMS_MAX)
-        json_array_append_new(list, json_pack("{s:s, s:s}", "object", name, key, text));
-}
-
-static void problem(struct check *c, const char *object, const char *text) {
-    c->out->problem_count++;
-    add(c->out->problems, object, "problem", text);
-}
-
-static void note(struct check *c, const char *object, const char *text) {
-    add(c->out->notes, object, "note", text);
-}
+#include "recording/evidence/verify_impl.h"
 
 /* ---- signatures of authd -------------------------------------------------------------------- */
 
@@ -95,41 +34,41 @@ static bool anchored(const struct verify_anchor *a, const char *id) {
 }
 
 /* The key stands in the statement; the signature must be by it, and the anchor must know it. */
-static void check_envelope(struct check *c, const char *object, const struct reading_envelope *v,
-                           const char *public_key) {
+static void check_envelope(struct verify_check *c, const char *object,
+                           const struct reading_envelope *v, const char *public_key) {
     struct err e = { 0 };
     _sign_key_ struct sign_key *k = sign_key_from_base64(public_key, &e);
     if (!k || dsse_verify(&v->dsse, k, &e) < 0) {
-        problem(c, object, e.text);
+        verify_problem(c, object, e.text);
     } else if (c->anchor && c->anchor->count && !anchored(c->anchor, sign_key_id(k))) {
         char text[160];
         snprintf(text, sizeof text, "signed by key %s, which is none of those given",
                  sign_key_id(k));
-        problem(c, object, text);
+        verify_problem(c, object, text);
     }
 }
 
-static void check_open(struct check *c) {
+static void check_open(struct verify_check *c) {
     struct reading *r = c->r;
     struct name_prefix p;
     const struct reading_envelope *v = &r->open_envelope;
     if (!v->there) {
-        problem(c, NAME_OPEN_OBJECT, "missing");
+        verify_problem(c, NAME_OPEN_OBJECT, "missing");
         return;
     }
     c->out->objects++;
     c->out->bytes += v->bytes.len;
     if (!v->statement) {
-        problem(c, NAME_OPEN_OBJECT, v->why.text);
+        verify_problem(c, NAME_OPEN_OBJECT, v->why.text);
         return;
     }
     check_envelope(c, NAME_OPEN_OBJECT, v, r->open.gateway_public_key);
     if (name_prefix_parse(r->prefix, &p) && strcmp(r->open.prefix, r->prefix) != 0)
-        problem(c, NAME_OPEN_OBJECT, "it is the open record of another recording");
+        verify_problem(c, NAME_OPEN_OBJECT, "it is the open record of another recording");
     c->session = sign_key_from_base64(r->open.session_public_key, NULL);
 }
 
-static void check_seal(struct check *c) {
+static void check_seal(struct verify_check *c) {
     struct reading *r = c->r;
     const struct reading_envelope *v = &r->seal_envelope;
     if (!v->there)
@@ -138,7 +77,7 @@ static void check_seal(struct check *c) {
     c->out->objects++;
     c->out->bytes += v->bytes.len;
     if (!v->statement) {
-        problem(c, NAME_SEAL_OBJECT, v->why.text);
+        verify_problem(c, NAME_SEAL_OBJECT, v->why.text);
         return;
     }
     check_envelope(c, NAME_SEAL_OBJECT, v, r->seal.gateway_public_key);
@@ -146,130 +85,52 @@ static void check_seal(struct check *c) {
         return;
     if (strcmp(r->seal.session, r->open.session) != 0 ||
         strcmp(r->seal.prefix, r->open.prefix) != 0)
-        problem(c, NAME_SEAL_OBJECT, "it is the seal of another recording");
+        verify_problem(c, NAME_SEAL_OBJECT, "it is the seal of another recording");
     if (strcmp(r->seal.open.sha256, r->open_envelope.sha256) != 0 ||
         r->seal.open.size != (int64_t)r->open_envelope.bytes.len)
-        problem(c, NAME_OPEN_OBJECT, "it is not the one that was sealed");
+        verify_problem(c, NAME_OPEN_OBJECT, "it is not the one that was sealed");
 }
 
 /* ---- chunks --------------------------------------------------------------------------------- */
 
-static void follow(struct check *c, const struct place *p) {
-    const struct chunk_header *h = &p->h;
-    struct link *l = &c->chains[h->kind];
-    if (h->i != l->count)
-        problem(c, p->name, "not the next one of its chain: one is missing, or came twice");
-    else if (strcmp(h->prev, l->prev) != 0)
-        problem(c, p->name, "does not follow the one before: one of the two was replaced");
-    if (h->seq0 <= l->last_seq || h->frames == 0 || h->frames > h->seq1 - h->seq0 + 1)
-        problem(c, p->name, "its frames are not the next ones");
-    l->last_seq = h->seq1;
-    l->count = (uint64_t)h->i + 1;
-    l->raw += h->raw;
-    l->stored += p->len;
-    memcpy(l->prev, p->head, HASH_HEX);
-    c->frames += h->frames;
-    c->sequence = MAX_OF(c->sequence, h->seq1);
-}
-
-static void follow_stream(struct check *c, const struct place *p) {
-    struct link *l = &c->chains[p->h.kind];
-    if (p->h.n != p->h.i)
-        problem(c, p->name, "its number is not its place in the chain");
-    if (p->h.offset != l->offset)
-        problem(c, p->name, "does not begin where the one before ends");
-    l->last_offset = p->h.offset;
-    l->offset = p->h.offset + p->h.raw;
-    follow(c, p);
-}
-
-static int by_place(const void *a, const void *b) {
-    uint32_t x = ((const struct place *)a)->h.i, y = ((const struct place *)b)->h.i;
-    return x < y ? -1 : x > y;
-}
-
-/* All that is called `n` was met by now, the data chunk to feed next too, if it ever came. */
-static void follow_keyframes(struct check *c) {
-    const struct link *data = &c->chains[CHAIN_DATA];
-    if (c->keyframe_count)
-        qsort(c->keyframes, c->keyframe_count, sizeof *c->keyframes, by_place);
-    for (size_t i = 0; i < c->keyframe_count; i++) {
-        const struct place *p = &c->keyframes[i];
-        uint64_t n = p->h.n;
-        if (data->count != n && data->count != n + 1)
-            problem(c, p->name, "stands before a data chunk that is not there");
-        else if (p->h.offset != (data->count == n ? data->offset : data->last_offset))
-            problem(c, p->name, "stands elsewhere than the data chunk behind it");
-        follow(c, p);
-    }
-    c->keyframe_count = 0;
-}
-
-static void check_place(struct check *c, const struct place *p) {
-    if (c->keyframe_count && (p->h.n != c->keyframes[0].h.n || c->keyframe_count == KEYFRAMES_MAX))
-        follow_keyframes(c);
-    if (p->h.kind != CHAIN_KEYFRAME)
-        follow_stream(c, p);
-    else if (c->keyframes)
-        c->keyframes[c->keyframe_count++] = *p;
-}
-
-/* One that cannot be read itself, as the sealed list describes it: so the next ones are measured.
- */
-static void check_place_listed(struct check *c, const struct list_entry *l) {
-    const struct link *link = &c->chains[l->kind];
-    struct place p = { .h = { .kind = l->kind,
-                              .n = l->n,
-                              .i = l->i,
-                              .offset = l->offset,
-                              .raw = l->raw,
-                              .seq0 = l->seq0,
-                              .seq1 = l->seq1,
-                              .frames = l->frames },
-                       .len = l->size };
-    memcpy(p.name, l->name, sizeof p.name);
-    memcpy(p.head, l->head, sizeof p.head);
-    memcpy(p.h.prev, link->prev, HASH_HEX);
-    check_place(c, &p);
-}
-
 /* The object in c->object under this name. True when it is a chunk of this session. */
-static bool check_chunk(struct check *c, const char *name, struct chunk *k) {
+static bool check_chunk(struct verify_check *c, const char *name, struct chunk *k) {
     struct err e = { 0 };
     char own[NAME_SIZE];
     if (chunk_parse(c->object.data, c->object.len, k, &e) < 0) {
-        problem(c, name, e.text);
+        verify_problem(c, name, e.text);
         return false;
     }
     if (c->session && chunk_check(k, c->session, &e) < 0) {
-        problem(c, name, e.text);
+        verify_problem(c, name, e.text);
         return false;
     }
     chunk_name(&k->h, own);
     if (strcmp(own, name) != 0) {
         char text[160];
         snprintf(text, sizeof text, "it is another chunk: %s", own);
-        problem(c, name, text);
+        verify_problem(c, name, text);
         return false;
     }
     if (c->r->open_envelope.statement && strcmp(k->h.session, c->r->open.session) != 0) {
-        problem(c, name, "it is a chunk of another session");
+        verify_problem(c, name, "it is a chunk of another session");
         return false;
     }
     return true;
 }
 
 /* STORE_OK: read; MISSING: told; else the store failed. */
-static enum store_result read_object(struct check *c, const char *name, const char *version) {
+static enum store_result read_object(struct verify_check *c, const char *name,
+                                     const char *version) {
     struct err e = { 0 };
     enum store_result r = reading_get(c->r, name, version, &c->object, &e);
     if (r == STORE_OK) {
         c->out->objects++;
         c->out->bytes += c->object.len;
     } else if (r == STORE_MISSING) {
-        problem(c, name, "missing");
+        verify_problem(c, name, "missing");
     } else if (e.status == STATUS_CLIENT_OVERRUN) {
-        problem(c, name, "larger than any chunk can be");
+        verify_problem(c, name, "larger than any chunk can be");
         r = STORE_MISSING;
     } else {
         *c->e = e;
@@ -277,16 +138,16 @@ static enum store_result read_object(struct check *c, const char *name, const ch
     return r;
 }
 
-static void place_of(const struct check *c, const char *name, const struct chunk *k,
-                     struct place *out) {
-    *out = (struct place){ .h = k->h, .len = c->object.len };
+static void place_of(const struct verify_check *c, const char *name, const struct chunk *k,
+                     struct verify_place *out) {
+    *out = (struct verify_place){ .h = k->h, .len = c->object.len };
     snprintf(out->name, sizeof out->name, "%s", name);
     chunk_head(k, out->head);
 }
 
-static int check_listed(struct check *c, const struct list_entry *l) {
+static int check_listed(struct verify_check *c, const struct list_entry *l) {
     struct chunk k;
-    struct place p = { 0 };
+    struct verify_place p = { 0 };
     char hash[HASH_HEX];
     const struct reading_object *o = reading_find(c->r, l->name);
     enum store_result r = read_object(c, l->name, l->version);
@@ -294,25 +155,25 @@ static int check_listed(struct check *c, const struct list_entry *l) {
         return -1;
     bool good = r == STORE_OK;
     if (good && !o)
-        note(c, l->name, "hidden behind a delete marker; read by its VersionId");
+        verify_note(c, l->name, "hidden behind a delete marker; read by its VersionId");
     else if (good && o->size != l->size && *l->version)
-        note(c, l->name, "another version lies over it; read by its VersionId");
+        verify_note(c, l->name, "another version lies over it; read by its VersionId");
     if (good)
         sha256_hex(c->object.data, c->object.len, hash);
     if (good && (c->object.len != l->size || strcmp(hash, l->sha256) != 0)) {
-        problem(c, l->name, "changed: not the bytes that were sealed");
+        verify_problem(c, l->name, "changed: not the bytes that were sealed");
         good = false;
     }
     if (!good || !check_chunk(c, l->name, &k)) {
-        check_place_listed(c, l);
+        verify_place_listed(c, l);
         return 0;
     }
     place_of(c, l->name, &k, &p);
     if (k.h.kind != l->kind || k.h.n != l->n || k.h.i != l->i || k.h.offset != l->offset ||
         k.h.raw != l->raw || k.h.t1 != l->t1 || k.h.seq0 != l->seq0 || k.h.seq1 != l->seq1 ||
         k.h.frames != l->frames || strcmp(p.head, l->head) != 0)
-        problem(c, l->name, "the list says something else of it");
-    check_place(c, &p);
+        verify_problem(c, l->name, "the list says something else of it");
+    verify_place(c, &p);
     return 0;
 }
 
@@ -320,19 +181,20 @@ static int check_listed(struct check *c, const struct list_entry *l) {
 
 /* Not sealed yet, or the list is gone: each chunk by itself, and the chains as far as they go
  * without a gap. Up to four chunks are under way at once, so the last ones may have one. */
-static int check_loose_list(struct check *c) {
+static int check_loose_list(struct verify_check *c) {
     struct buf lines __attribute__((cleanup(buf_fini)));
     struct err e = { 0 };
     buf_init(&lines, LIST_MAX);
     enum store_result r = read_object(c, NAME_LIST_OBJECT, NULL);
     if (r == STORE_OK && list_unpack(c->object.data, c->object.len, &lines, &e) < 0)
-        problem(c, NAME_LIST_OBJECT, e.text);
+        verify_problem(c, NAME_LIST_OBJECT, e.text);
     else if (r == STORE_OK && !c->out->sealed)
-        note(c, NAME_LIST_OBJECT, "there, but no seal: sealing is under way, or was cut short");
+        verify_note(c, NAME_LIST_OBJECT,
+                    "there, but no seal: sealing is under way, or was cut short");
     return r == STORE_OK || r == STORE_MISSING ? 0 : -1;
 }
 
-static int check_live(struct check *c) {
+static int check_live(struct verify_check *c) {
     for (size_t i = 0; i < c->r->count; i++) {
         const struct reading_object *o = &c->r->objects[i];
         struct chunk k;
@@ -343,7 +205,7 @@ static int check_live(struct check *c) {
             continue;
         }
         if (!o->known) {
-            problem(c, o->name, "added: no name of a recording's object");
+            verify_problem(c, o->name, "added: no name of a recording's object");
             continue;
         }
         enum store_result r = read_object(c, o->name, NULL);
@@ -353,16 +215,16 @@ static int check_live(struct check *c) {
             return -1;
         if (!check_chunk(c, o->name, &k))
             continue;
-        struct link *l = &c->chains[k.h.kind];
+        struct verify_link *l = &c->chains[k.h.kind];
         if (k.h.kind != CHAIN_KEYFRAME && k.h.i > l->count && !l->gap) {
             l->gap = true;
-            note(c, o->name, "behind a gap: the one before is on its way, or was removed");
+            verify_note(c, o->name, "behind a gap: the one before is on its way, or was removed");
         }
         /* Keyframes are measured by the data chunk behind them, which may still be to come. */
         if (k.h.kind != CHAIN_KEYFRAME && !l->gap) {
-            struct place p;
+            struct verify_place p;
             place_of(c, o->name, &k, &p);
-            check_place(c, &p);
+            verify_place(c, &p);
         }
     }
     return 0;
@@ -386,7 +248,7 @@ static bool in_list(const struct buf *names, const char *name) {
     return false;
 }
 
-static int check_lines(struct check *c, const struct buf *lines, struct buf *names) {
+static int check_lines(struct verify_check *c, const struct buf *lines, struct buf *names) {
     struct merkle tree;
     uint8_t root[MERKLE_HASH];
     char last[NAME_SIZE] = "";
@@ -397,10 +259,10 @@ static int check_lines(struct check *c, const struct buf *lines, struct buf *nam
         struct err e = { 0 };
         size_t len = newline ? (size_t)(newline - p) : (size_t)(end - p);
         if (!newline || list_entry_parse(p, len, &entry, &e) < 0) {
-            problem(c, NAME_LIST_OBJECT, newline ? e.text : "its last line is cut");
+            verify_problem(c, NAME_LIST_OBJECT, newline ? e.text : "its last line is cut");
         } else {
             if (strcmp(last, entry.name) >= 0)
-                problem(c, NAME_LIST_OBJECT, "its lines are not sorted, or one came twice");
+                verify_problem(c, NAME_LIST_OBJECT, "its lines are not sorted, or one came twice");
             memcpy(last, entry.name, NAME_SIZE);
             merkle_add(&tree, p, len);
             if (buf_add(names, entry.name, NAME_SIZE) < 0)
@@ -410,20 +272,20 @@ static int check_lines(struct check *c, const struct buf *lines, struct buf *nam
         }
         p += len + 1;
     }
-    follow_keyframes(c);
+    verify_keyframes(c);
     merkle_root(&tree, root);
     hex_encode(root, sizeof root, c->out->root);
     if (strcmp(c->out->root, c->r->seal.root) != 0)
-        problem(c, NAME_LIST_OBJECT, "its Merkle root is not the one that was sealed");
+        verify_problem(c, NAME_LIST_OBJECT, "its Merkle root is not the one that was sealed");
     if ((int64_t)tree.count != c->r->seal.count)
-        problem(c, NAME_LIST_OBJECT, "it has not as many lines as were sealed");
+        verify_problem(c, NAME_LIST_OBJECT, "it has not as many lines as were sealed");
     return 0;
 }
 
-static void check_counters(struct check *c) {
+static void check_counters(struct verify_check *c) {
     const struct seal_record *s = &c->r->seal;
     for (int k = 0; k < CHAIN_KINDS; k++) {
-        const struct link *l = &c->chains[k];
+        const struct verify_link *l = &c->chains[k];
         char text[160];
         if ((int64_t)l->count == s->chains[k].count && (int64_t)l->raw == s->chains[k].raw &&
             (int64_t)l->stored == s->chains[k].stored && strcmp(l->prev, s->chains[k].head) == 0)
@@ -434,24 +296,24 @@ static void check_counters(struct check *c) {
                  chunk_kind_name((enum chain_kind)k), (unsigned long long)l->count,
                  (unsigned long long)l->raw, (long long)s->chains[k].count,
                  (long long)s->chains[k].raw);
-        problem(c, NAME_SEAL_OBJECT, text);
+        verify_problem(c, NAME_SEAL_OBJECT, text);
     }
     if ((int64_t)c->frames != s->frames)
-        problem(c, NAME_SEAL_OBJECT, "the chunks do not hold as many frames as were sealed");
+        verify_problem(c, NAME_SEAL_OBJECT, "the chunks do not hold as many frames as were sealed");
     if (s->frames != s->sequence)
-        problem(c, NAME_SEAL_OBJECT, "frames of the session are in no chunk");
+        verify_problem(c, NAME_SEAL_OBJECT, "frames of the session are in no chunk");
 }
 
-static void check_others(struct check *c, const struct buf *names) {
+static void check_others(struct verify_check *c, const struct buf *names) {
     for (size_t i = 0; i < c->r->count; i++) {
         const struct reading_object *o = &c->r->objects[i];
         bool fixed = o->known && o->as.kind != NAME_CHUNK;
         if (!fixed && !in_list(names, o->name))
-            problem(c, o->name, "added: it is not in the sealed list");
+            verify_problem(c, o->name, "added: it is not in the sealed list");
     }
 }
 
-static int check_sealed(struct check *c) {
+static int check_sealed(struct verify_check *c) {
     struct buf lines __attribute__((cleanup(buf_fini)));
     struct buf names __attribute__((cleanup(buf_fini)));
     struct buf list __attribute__((cleanup(buf_fini)));
@@ -467,16 +329,16 @@ static int check_sealed(struct check *c) {
         return -1;
     }
     if (r == STORE_MISSING) {
-        problem(c, NAME_LIST_OBJECT, "missing");
+        verify_problem(c, NAME_LIST_OBJECT, "missing");
         return check_live(c);
     }
     c->out->objects++;
     c->out->bytes += list.len;
     sha256_hex(list.data, list.len, hash);
     if ((int64_t)list.len != s->list.size || strcmp(hash, s->list.sha256) != 0)
-        problem(c, NAME_LIST_OBJECT, "changed: not the bytes that were sealed");
+        verify_problem(c, NAME_LIST_OBJECT, "changed: not the bytes that were sealed");
     if (list_unpack(list.data, list.len, &lines, &e) < 0) {
-        problem(c, NAME_LIST_OBJECT, e.text);
+        verify_problem(c, NAME_LIST_OBJECT, e.text);
         return check_live(c);
     }
     if (check_lines(c, &lines, &names) < 0)
@@ -491,9 +353,9 @@ static int check_sealed(struct check *c) {
 int verify_run(struct reading *r, const struct verify_anchor *a, struct verify_report *out,
                struct err *e) {
     *out = (struct verify_report){ .problems = json_array(), .notes = json_array() };
-    struct check c = { .r = r, .anchor = a, .out = out, .e = e };
+    struct verify_check c = { .r = r, .anchor = a, .out = out, .e = e };
     buf_init(&c.object, CHUNK_MAX);
-    c.keyframes = calloc(KEYFRAMES_MAX, sizeof *c.keyframes);
+    c.keyframes = calloc(VERIFY_KEYFRAMES_MAX, sizeof *c.keyframes);
     if (!c.keyframes)
         return err_set(e, 0, "no memory");
     check_open(&c);

@@ -38,7 +38,7 @@ static int add(struct buf *out, enum record_type type, const void *a, size_t a_l
     uint8_t header[RECORD_HEADER] = { 0 };
     size_t len = a_len + b_len;
     put(header, len, 4);
-    header[4] = type;
+    header[4] = (uint8_t)type;
     put(header + 8, sum_more(sum_more(sum_start(len), a, a_len), b, b_len), 8);
     size_t start = out->len;
     if (buf_reserve(out, RECORD_HEADER + len) && buf_add(out, header, sizeof header) == 0 &&

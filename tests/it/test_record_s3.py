@@ -1,109 +1,17 @@
 """guac-recorder and guac-evidence against a real SeaweedFS with object lock: what is stored and how,
-every wrong thing about a bucket told at start, and the store hung, killed, full."""
+and every wrong thing about a bucket told at start."""
 import datetime
 import json
 import os
-import shlex
 import subprocess
-import sys
 import time
 import unittest
+import urllib.error
 import urllib.request
 
 import house
 import test_record_kit as kit
-
-sys.path.insert(0, os.path.join(house.ROOT, "tests/parts"))
-import s3  # noqa: E402
-
-BUCKET = "guacamole-recordings"
-
-
-class Seaweed:
-    def __init__(self, folder, *options):
-        self.folder = folder
-        self.script = house.need_part("seaweedfs")
-        self.verb("start", *options)
-        self.env = {}
-        with open(os.path.join(folder, "env")) as f:
-            for word in shlex.split(f.read()):
-                name, _, value = word.partition("=")
-                self.env[name] = value
-
-    def verb(self, verb, *args):
-        done = subprocess.run([self.script, verb, self.folder, *args], capture_output=True,
-                              text=True, stdin=subprocess.DEVNULL, check=False,
-                              env=dict(os.environ, PART_OWNER=str(os.getpid())))
-        assert done.returncode == 0, f"{verb}: {done.stdout}{done.stderr}"
-
-    def client(self, who="reader"):
-        return s3.S3.from_env(os.path.join(self.folder, "env"), who)
-
-    def options(self, who):
-        """The store as the project's own programs are told of it."""
-        files = []
-        for key in ("access", "secret"):
-            path = os.path.join(self.folder, f"{who}.{key}")
-            with open(path, "w") as f:
-                f.write(self.env[f"S3_{who.upper()}_{key.upper()}_KEY"] + "\n")
-            os.chmod(path, 0o600)
-            files += [f"--{key}-key-file", path]
-        ca = ["--ca-file", self.env["S3_CA"]] if self.env["S3_CA"] else []
-        return ["--store", "s3:" + self.env["S3_ENDPOINT"], "--region", self.env["S3_REGION"],
-                *files, *ca]
-
-    def names(self, prefix, who="reader"):
-        bucket, _, key = prefix.partition("/")
-        status, _, body = self.client(who).request(
-            "GET", bucket, "", {"list-type": "2", "prefix": key + "/", "max-keys": "1000"})
-        assert status == 200, body
-        root = s3.ET.fromstring(body)
-        return sorted(e.text.rpartition("/")[2] for e in root.iter() if e.tag.endswith("Key"))
-
-    def get(self, prefix, name, who="reader"):
-        bucket, _, key = prefix.partition("/")
-        status, _, body = self.client(who).request("GET", bucket, f"{key}/{name}")
-        assert status == 200, (status, body[:300])
-        return body
-
-
-class S3Case(kit.TestCase):
-    """One SeaweedFS a class: each test has its own prefixes."""
-    options = ()
-
-    @classmethod
-    def setUpClass(cls):
-        cls.weed_folder = house.folder("w")
-        cls.weed = Seaweed(cls.weed_folder, *cls.options)
-        cls.made = subprocess.run([house.program("guac-recorder"), "bucket",
-                                   "--secret-file", "/dev/null", *cls.weed.options("admin")],
-                                  capture_output=True, text=True, check=False)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.weed.verb("stop")
-        house.shutil.rmtree(cls.weed_folder, ignore_errors=True)
-
-    def recorder(self, *options, who="writer", **named):
-        return self.start(kit.Recorder, *options, store=self.weed.options(who), **named)
-
-    def new(self, authd, **named):
-        return authd.new(bucket=BUCKET, **named)
-
-    def sealed(self, s, timeout=20):
-        house.wait(lambda: "seal.dsse.json" in self.weed.names(s.prefix), timeout * house.PATIENCE,
-                   "not sealed", every=0.2)
-
-    def evidence(self, *args, who="reader", status=0):
-        done = subprocess.run([house.program("guac-evidence"), *args, *self.weed.options(who)],
-                              capture_output=True, check=False)
-        self.assertEqual(done.returncode, status, (done.stdout[-2000:], done.stderr[-2000:]))
-        return done.stdout
-
-    def check(self, s, frames=None):
-        """Proved, and the very stream."""
-        self.evidence("verify", "--key", self.key.public, s.prefix)
-        self.assertEqual(self.evidence("cat", s.prefix, "--raw"), s.stream(frames))
+from test_record_weed import BUCKET, S3Case
 
 
 class Stored(S3Case):
@@ -316,123 +224,6 @@ class Stored(S3Case):
         house.wait(lambda: recorder.spooled_files() == [], 10 * house.PATIENCE, "goes on")
         self.assertIn("sealed by somebody else", recorder.text())
         self.assertEqual(self.weed.get(s.prefix, "seal.dsse.json"), other)
-
-
-class Faults(S3Case):
-    def test_hung_and_back(self):
-        recorder = self.recorder("--put-timeout", "1500")
-        authd = self.authd(recorder)
-        s = authd.open(self.new(authd))
-        for n in range(20):
-            s.data(kit.frame(n))
-        s.wait_acked()
-        self.weed.verb("hang")
-        try:
-            acked = s.acked
-            for n in range(20, 60):
-                s.data(kit.frame(n, 3000))
-                s.text("hung")
-            s.wait_spooled()
-            time.sleep(5)  # several attempts time out; each may land later
-            self.assertEqual(s.acked, acked)
-            began = time.monotonic()
-            with self.assertRaises(kit.Refused) as e:
-                authd.open(self.new(authd))
-            self.assertRegex(str(e.exception), "cannot be stored now|could not be stored")
-            self.assertLess(time.monotonic() - began, 6 * house.PATIENCE)
-        finally:
-            self.weed.verb("cont")
-        s.wait_acked(timeout=30)
-        s.end()
-        self.sealed(s, 30)
-        self.check(s)
-        house.wait(lambda: authd.status()["store"] == "ok", 15 * house.PATIENCE, "not back")
-
-    def test_hung_while_opening(self):
-        """A refused open record may land later: then it is sealed, too."""
-        recorder = self.recorder("--put-timeout", "1000")
-        authd = self.authd(recorder)
-        new = self.new(authd)
-        self.weed.verb("hang")
-        try:
-            with self.assertRaises(kit.Refused):
-                authd.open(new)
-        finally:
-            self.weed.verb("cont")
-        house.wait(lambda: "seal.dsse.json" in self.weed.names(new["prefix"]),
-                   20 * house.PATIENCE, "not sealed", every=0.3)
-        self.assertEqual(json.loads(self.evidence("verify", "--json", "--key", self.key.public,
-                                                  new["prefix"]))["state"], "refused")
-
-    def test_killed_and_restarted(self):
-        recorder = self.recorder()
-        authd = self.authd(recorder)
-        s = authd.open(self.new(authd))
-        for n in range(40):
-            s.data(kit.frame(n, 3000))
-            time.sleep(0.02)
-        s.wait_acked()
-        acked = s.acked
-        self.weed.verb("kill9")
-        for n in range(40, 80):
-            s.data(kit.frame(n, 3000))
-            time.sleep(0.02)
-        s.wait_spooled()
-        self.assertEqual(s.acked, acked)
-        self.weed.verb("restart")
-        s.wait_acked(timeout=40)
-        s.end()
-        self.sealed(s, 40)
-        self.check(s)
-
-    def test_away_at_start(self):
-        """Sessions in the spool wait for the recorder also when the store is away."""
-        recorder = self.recorder()
-        authd = self.authd(recorder)
-        s = authd.open(self.new(authd))
-        for n in range(10):
-            s.data(kit.frame(n))
-        s.wait_spooled()
-        self.weed.verb("kill9")
-        recorder.kill()
-        recorder = self.recorder()
-        authd = self.authd(recorder)
-        with self.assertRaises(kit.Refused):
-            self.new(authd)
-        s.end()
-        s.wait_spooled()
-        self.weed.verb("restart")
-        self.sealed(s, 40)
-        self.check(s)
-
-
-class Full(S3Case):
-    options = ("--small",)
-
-    def test_full(self):
-        recorder = self.recorder()
-        authd = self.authd(recorder)
-        s = authd.open(self.new(authd))
-        for n in range(200):
-            if s.acked < len(s.frames) - 40:
-                time.sleep(0.2)
-            s.data(os.urandom(1 << 19))
-            if authd.metric("guacamole_recording_put_failures_total") > 4:
-                break
-        house.wait(lambda: authd.status()["store"] != "ok", 20 * house.PATIENCE, "not noticed")
-        acked = s.acked
-        self.assertLess(acked, len(s.frames))
-        with self.assertRaises(kit.Refused) as e:
-            self.new(authd)
-        self.assertIn("cannot be stored now", str(e.exception))
-        time.sleep(3)
-        self.assertLess(s.acked, len(s.frames))
-        # Everything acknowledged can be read; the recording goes at least that far.
-        stream = self.evidence("cat", s.prefix, "--raw")
-        self.assertTrue(stream.startswith(s.stream(s.acked)))
-        self.assertTrue(s.stream().startswith(stream))
-        self.evidence("verify", s.prefix, "--key", self.key.public, status=3)  # not sealed
-        self.assertTrue(any(n.startswith(s.id) for n in recorder.spooled_files()))
 
 
 class Tls(S3Case):
