@@ -59,9 +59,15 @@ static int drop(const char *path, const struct stat *st, int type, struct FTW *f
     return remove(path);
 }
 
+static void stop(void *arg) {
+    loop_stop(arg);
+}
+
 static void teardown(void) {
     spool_free(spool);
     spooler_free(spooler, 1000);
+    loop_post(loop, stop, loop); /* behind what the spooler still had to say */
+    loop_run(loop);
     loop_free(loop);
     nftw(dir, drop, 16, FTW_DEPTH | FTW_PHYS);
 }
