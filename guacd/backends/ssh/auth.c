@@ -20,7 +20,7 @@ struct login {
     struct err *e;
     char methods[256]; /* what the server would take next */
     char first[256];   /* … in the beginning */
-    bool key_done, password_used;
+    bool key_done, prompts_done, password_used;
     int asked;        /* questions answered wrongly so far */
     bool failed;      /* a prompt could not be asked: e says why */
     bool interactive; /* the last exchange asked the person something */
@@ -152,11 +152,25 @@ static int by_password(struct login *l) {
     return r;
 }
 
-static bool is_password_prompt(const char *text, size_t len) {
-    for (size_t i = 0; i + 8 <= len; i++)
-        if (strncasecmp(text + i, "password", 8) == 0)
+static bool mentions(const char *text, size_t len, const char *word) {
+    size_t n = strlen(word);
+    for (size_t i = 0; i + n <= len; i++)
+        if (strncasecmp(text + i, word, n) == 0)
             return true;
     return false;
+}
+
+/* The one hidden question of an exchange is for the password, unless it says otherwise. */
+static bool is_password_prompt(const LIBSSH2_USERAUTH_KBDINT_PROMPT *p) {
+    static const char *const others[] = { "code",      "token", "otp",   "one-time", "pin",
+                                          "challenge", "new ",  "again", "retype" };
+    const char *text = (const char *)p->text;
+    if (p->echo)
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (mentions(text, p->length, others[i]))
+            return false;
+    return true;
 }
 
 /* One prompt of the server's, cleaned of what is not to be printed. */
@@ -191,10 +205,10 @@ static void on_prompts(const char *name, int name_len, const char *about, int ab
     struct login *l = c->login;
     for (int i = 0; i < count; i++) {
         const LIBSSH2_USERAUTH_KBDINT_PROMPT *p = &prompts[i];
-        bool password = !p->echo && is_password_prompt((const char *)p->text, p->length);
+        bool password = is_password_prompt(p);
         const char *given = args_str(c->args, "password");
         char *answer = NULL;
-        if (count == 1 && !p->echo && *given && !l->password_used) {
+        if (count == 1 && password && *given && !l->password_used) {
             l->password_used = true;
             answer = strdup(given);
         } else if (!l->failed) {
@@ -214,6 +228,7 @@ static int by_prompts(struct login *l) {
     struct ssh *c = l->c;
     uint64_t deadline = clock_ms() + STEP_MS;
     l->interactive = false;
+    l->prompts_done = true;
     int rc;
     while ((rc = libssh2_userauth_keyboard_interactive_ex(c->lib, c->username,
                                                           (unsigned)strlen(c->username),
@@ -261,10 +276,11 @@ static int (*next_way(const struct login *l))(struct login *) {
     bool unused = *password && !l->password_used;
     if (!l->key_done && *args_str(l->c->args, "private-key") && offers(l, "publickey"))
         return by_key;
+    /* Questions first: there a second factor can be asked behind the password. */
+    if (unused && !l->prompts_done && offers(l, "keyboard-interactive"))
+        return by_prompts;
     if (unused && offers(l, "password"))
         return by_password;
-    if (unused && offers(l, "keyboard-interactive"))
-        return by_prompts;
     bool partial = strcmp(l->first, l->methods) != 0;
     if ((*password && !partial) || l->asked >= TRIES)
         return NULL;

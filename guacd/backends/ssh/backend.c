@@ -52,8 +52,9 @@ static int handshake(struct ssh *c, uint64_t deadline, struct err *e) {
 
 /* Somebody answered, but not as SSH servers do. */
 static bool speaks_otherwise(const struct ssh *c, const struct err *e) {
+    const char *banner = libssh2_session_banner_get(c->lib); /* or the last line read instead */
     return e->status == STATUS_UPSTREAM_TIMEOUT && c->heard_ms &&
-           !libssh2_session_banner_get(c->lib);
+           (!banner || strncmp(banner, "SSH-", 4) != 0);
 }
 
 /* What a server says before the login belongs above it. */

@@ -1,9 +1,11 @@
 /* Is this the server it should be? A pinned key decides alone; else known_hosts; else the person,
  * where the connection allows it. A key that changed is refused always. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "guacd/backends/ssh/ssh.h"
 #include "guacd/base/log.h"
@@ -34,9 +36,8 @@ static char *known_text(const struct ssh *c) {
     _fclose_ FILE *f = fopen(arg, "re");
     char *text = f ? calloc(1, KNOWN_HOSTS_MAX + 1) : NULL;
     if (!text || !fread(text, 1, KNOWN_HOSTS_MAX, f)) {
-        log_warning("known-hosts: %s cannot be read", arg);
         free(text);
-        return strdup(""); /* configured, so nothing unknown passes unseen */
+        return NULL;
     }
     return text;
 }
@@ -141,6 +142,13 @@ static int unknown(struct ssh *c, const char *type, const char *print, struct er
 int ssh_check_host(struct ssh *c, struct err *e) {
     size_t len;
     int lib_type, known_type;
+    const char *file = args_str(c->args, "known-hosts");
+    _close_ int fd = file[0] == '/' ? open(file, O_RDONLY | O_CLOEXEC) : -1;
+    if (file[0] == '/' && fd < 0)
+        return err_set(e, STATUS_CLIENT_BAD_REQUEST,
+                       "known-hosts: %.200s cannot be read from inside the sandbox; give its lines "
+                       "instead of its name",
+                       file);
     const char *raw = libssh2_session_hostkey(c->lib, &len, &lib_type);
     if (!raw)
         return err_set(e, STATUS_UPSTREAM_ERROR, "%s showed no host key", c->host);

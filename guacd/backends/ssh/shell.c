@@ -142,6 +142,11 @@ static int write_some(struct ssh *c, struct err *e) {
     uint64_t now = clock_ms();
     size_t room;
     c->budget = SSH_READ_BUDGET;
+    if (c->resized && c->wire.len < SSH_WIRE_LIMIT) { /* before what was typed after it */
+        int rc =
+            libssh2_channel_request_pty_size_ex(c->channel, c->cols, c->rows, c->width, c->height);
+        c->resized = rc == LIBSSH2_ERROR_EAGAIN;
+    }
     if (c->pace.asked)
         ask_pace(c, now);
     while (c->out.len && c->wire.len < SSH_WIRE_LIMIT && (room = pace_room(&c->pace))) {
@@ -157,12 +162,6 @@ static int write_some(struct ssh *c, struct err *e) {
             ask_pace(c, now);
     }
     c->paced = c->out.len && !pace_room(&c->pace);
-    if (c->resized && c->wire.len < SSH_WIRE_LIMIT) {
-        int rc =
-            libssh2_channel_request_pty_size_ex(c->channel, c->cols, c->rows, c->width, c->height);
-        if (rc != LIBSSH2_ERROR_EAGAIN)
-            c->resized = false;
-    }
     return 0;
 }
 
