@@ -7,6 +7,7 @@
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 #include "proxy/authd/route.h"
+#include "proxy/authd/text.h"
 
 void api_me(struct exchange *x) {
     char csrf[COOKIE_CSRF_LEN + 1];
@@ -65,6 +66,7 @@ static int body_text(struct exchange *x, char *out, size_t size) {
     if (!body)
         return -1;
     snprintf(out, size, "%s", json_str(body, "text", ""));
+    text_clean(out);
     return 0;
 }
 

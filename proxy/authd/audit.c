@@ -14,6 +14,7 @@
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "proxy/authd/stats.h"
+#include "proxy/authd/text.h"
 
 #define EVENT_MAX 65536
 #define SEVERITY_INFO 1
@@ -120,6 +121,8 @@ static json_t *metadata(const struct audit *a, const struct kind *k, const struc
 
 static json_t *build(const struct audit *a, const struct audit_event *ev) {
     const struct kind *k = &kinds[ev->kind];
+    char message[1024];
+    snprintf(message, sizeof message, "%s", ev->message ? ev->message : "");
     uint64_t now = clock_wall_ms();
     json_t *o =
         json_pack("{s:I, s:i, s:s, s:i, s:i, s:s, s:i, s:i, s:i, s:s, s:s, s:o}", "time",
@@ -128,7 +131,7 @@ static json_t *build(const struct audit *a, const struct audit_event *ev) {
                   "activity_name", k->name, "type_uid", k->class_uid * 100 + k->activity_id,
                   "severity_id", ev->success ? k->severity_ok : k->severity_bad, "status_id",
                   ev->success ? 1 : 2, "status", ev->success ? "Success" : "Failure", "message",
-                  ev->message ? ev->message : "", "metadata", metadata(a, k, ev, now));
+                  text_clean(message), "metadata", metadata(a, k, ev, now));
     json_t *unmapped = ev->detail ? json_incref(ev->detail) : json_object();
     if (!o) {
         json_decref(unmapped);

@@ -35,7 +35,7 @@ static const struct conf_row rows[] = {
          "User ids or names that may connect to authd.sock beside our own."),
     TEXT("folder", CONF_PATH, folder, "/etc/guac/connections",
          "Folder of GuacamoleConnection and EnvironmentPolicy YAML, and of secrets/."),
-    ROW("workers", CONF_INT, workers, "8", 1, 64, "Requests handled at one time."),
+    ROW("workers", CONF_INT, workers, "16", 1, 64, "Requests handled at one time."),
     TEXT("log-level", CONF_STRING, log_level, "info", "error, warning, info, debug or trace."),
 
     TEXT("cookie-keys", CONF_SECRET_FILE, cookie_keys, NULL,

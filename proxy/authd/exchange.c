@@ -8,6 +8,7 @@
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
+#include "proxy/authd/text.h"
 
 int exchange_init(struct exchange *x, struct authd *a, struct http *http, const json_t *msg,
                   struct err *e) {
@@ -79,7 +80,10 @@ void exchange_json(struct exchange *x, int status, json_t *body) {
 
 void exchange_error(struct exchange *x, int status, const char *error, const char *advice,
                     const char *rule) {
-    json_t *o = json_pack("{s:s, s:s, s:s}", "error", error, "advice", advice, "id", x->id);
+    char text[ERR_TEXT_MAX + 256];
+    snprintf(text, sizeof text, "%s", error);
+    json_t *o =
+        json_pack("{s:s, s:s, s:s}", "error", text_clean(text), "advice", advice, "id", x->id);
     if (rule && *rule)
         json_object_set_new(o, "rule", json_string(rule));
     exchange_json(x, status, o);

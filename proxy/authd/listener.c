@@ -16,7 +16,7 @@
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
-#include "proxy/authd/peer.h"
+#include "proxy/authd/lane.h"
 #include "proxy/authd/request.h"
 #include "proxy/authd/stats.h"
 
@@ -27,19 +27,6 @@
 #define WAKE_US 50000  /* changes within this wake long polls once */
 #define TICK_US 250000 /* between looks for long polls that waited long enough */
 #define KEPT_FREE 2    /* workers that the slow lane leaves alone */
-
-struct job {
-    struct job *next;
-    struct peer *peer;
-    json_t *msg;
-    bool waited;
-    uint64_t park_until, park_generation;
-};
-
-struct lane {
-    struct job *first, **last;
-    size_t count, running, max_running;
-};
 
 struct listener {
     struct authd *a;
@@ -87,44 +74,14 @@ static void answer(struct peer *p, const json_t *msg, json_t *answer, int fd) {
 
 /* ---- jobs ------------------------------------------------------------------------------------ */
 
-static void job_free(struct job *j) {
-    peer_unref(j->peer);
-    json_decref(j->msg);
-    free(j);
-}
-
 static struct lane *lane_of(struct listener *s, const struct job *j) {
     return request_is_slow(j->msg) ? &s->slow : &s->fast;
 }
 
 /* Under the lock. */
 static void push(struct listener *s, struct job *j) {
-    struct lane *l = lane_of(s, j);
-    j->next = NULL;
-    *l->last = j;
-    l->last = &j->next;
-    l->count++;
+    lane_push(lane_of(s, j), j);
     pthread_cond_signal(&s->work);
-}
-
-static struct job *pop(struct lane *l) {
-    struct job *j = l->running < l->max_running ? l->first : NULL;
-    if (!j)
-        return NULL;
-    l->first = j->next;
-    if (!l->first)
-        l->last = &l->first;
-    l->count--;
-    l->running++;
-    return j;
-}
-
-static void drop_lane(struct lane *l) {
-    while (l->first) {
-        struct job *j = l->first;
-        l->first = j->next;
-        job_free(j);
-    }
 }
 
 /* The worker gives the job back: it waits for a change, unless there has been one already. */
@@ -154,6 +111,8 @@ static void run_job(struct listener *s, struct job *j, struct http *http) {
     request_run(&rq);
     if (!rq.answer && park(s, j, &rq))
         return;
+    if (!rq.answer) /* too many wait */
+        rq.answer = request_busy(j->msg);
     if (rq.answer)
         answer(j->peer, j->msg, rq.answer, rq.fd);
     else if (rq.fd >= 0)
@@ -168,9 +127,9 @@ static void *work(void *arg) {
     pthread_mutex_lock(&s->lock);
     while (!s->stopping) {
         struct lane *l = &s->fast;
-        struct job *j = pop(l);
+        struct job *j = lane_pop(l);
         if (!j)
-            j = pop(l = &s->slow);
+            j = lane_pop(l = &s->slow);
         if (!j) {
             pthread_cond_wait(&s->work, &s->lock);
             continue;
@@ -178,7 +137,7 @@ static void *work(void *arg) {
         pthread_mutex_unlock(&s->lock);
         run_job(s, j, http);
         pthread_mutex_lock(&s->lock);
-        if (l->running-- == l->max_running && l->count)
+        if (lane_done(l))
             pthread_cond_signal(&s->work);
     }
     pthread_mutex_unlock(&s->lock);
@@ -247,10 +206,9 @@ void listener_wake(struct listener *s) {
 
 /* Takes msg: trees are never shared by threads. Busy is said at once, by the reader itself. */
 static void take(struct listener *s, struct peer *p, json_t *msg) {
-    struct job *j = calloc(1, sizeof *j);
+    struct job *j = job_new(p, msg);
     bool taken = false;
     if (j) {
-        *j = (struct job){ .peer = p, .msg = msg };
         pthread_mutex_lock(&s->lock);
         if (lane_of(s, j)->count < QUEUE_MAX) {
             peer_ref(p);
@@ -264,15 +222,7 @@ static void take(struct listener *s, struct peer *p, json_t *msg) {
     free(j);
     _json_ json_t *held = msg;
     metric_add(&stats_busy, 1);
-    bool http = strcmp(json_str(msg, "op", ""), "http") == 0;
-    const char *text = "The gateway is busy. Try again in a moment.";
-    json_t *busy =
-        http ? json_pack(
-                   "{s:b, s:i, s:[[s, s]], s:s}", "ok", 1, "status", 503, "headers", "content-type",
-                   "application/json", "body",
-                   "{\"error\":\"The gateway is busy.\",\"advice\":\"Try again in a moment.\"}")
-             : json_pack("{s:b, s:i, s:s, s:i}", "ok", 0, "status", STATUS_SERVER_BUSY, "error",
-                         text, "http", 503);
+    json_t *busy = request_busy(held);
     if (busy)
         answer(p, held, busy, -1);
 }
@@ -355,10 +305,8 @@ struct listener *listener_new(struct authd *a, struct loop *l, struct err *e) {
     }
     s->a = a;
     s->loop = l;
-    s->fast.last = &s->fast.first;
-    s->slow.last = &s->slow.first;
-    s->fast.max_running = workers;
-    s->slow.max_running = workers > 2 * KEPT_FREE ? workers - KEPT_FREE : MAX_OF(workers / 2, 1);
+    lane_init(&s->fast, workers);
+    lane_init(&s->slow, workers > 2 * KEPT_FREE ? workers - KEPT_FREE : MAX_OF(workers / 2, 1));
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->work, NULL);
     s->threads = calloc(workers, sizeof *s->threads);
@@ -399,8 +347,8 @@ void listener_free(struct listener *s) {
     if (!s)
         return;
     listener_stop(s);
-    drop_lane(&s->fast);
-    drop_lane(&s->slow);
+    lane_fini(&s->fast);
+    lane_fini(&s->slow);
     while (s->parked) {
         struct job *j = s->parked;
         s->parked = j->next;

@@ -235,7 +235,7 @@ static int start_threads(struct program *p, struct err *e) {
     char path[400];
     snprintf(path, sizeof path, "%s/recorder.sock", a->conf.run);
     if (!(a->catalog = catalog_folder_new(a->conf.folder, e)) ||
-        !(a->sessions = sessions_new(a->conf.run, sessions_changed, a, e)) ||
+        !(a->sessions = sessions_new(a->conf.run, sessions_changed, trust, a, e)) ||
         !(a->recorder = recorder_new(path, record_on_message, trust, a, e)) ||
         !(p->listener = listener_new(a, p->loop, e)))
         return -1;

@@ -10,6 +10,7 @@
 #include "guacd/base/json.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
+#include "proxy/authd/text.h"
 
 struct question {
     const struct identity *who;
@@ -26,6 +27,7 @@ __attribute__((format(printf, 2, 3))) static bool refuse(struct question *q, con
     va_start(ap, fmt);
     vsnprintf(q->out->why, sizeof q->out->why, fmt, ap);
     va_end(ap);
+    text_clean(q->out->why);
     return true;
 }
 
@@ -109,6 +111,7 @@ static const struct environment_policy *ruling(const struct question *q, enum po
 static bool by_policy(struct question *q, const struct environment_policy *p, enum policy_rule rule,
                       const char *what) {
     snprintf(q->out->name, sizeof q->out->name, "%s/%s", p->name, policy_rule_name(rule));
+    text_clean(q->out->name);
     return refuse(q, "Policy %s asks for %s in environment %s, and this connection has none.",
                   p->name, what, q->c->environment);
 }
@@ -206,6 +209,7 @@ void decide(const struct identity *who, const struct connection *c, const struct
     out->advice = "";
     snprintf(out->name, sizeof out->name, "%s", rules[RULE_ALLOWED].name);
     snprintf(out->why, sizeof out->why, "allowed by role %s", identity_first_of(who, c->roles));
+    text_clean(out->why);
     out->max_minutes = least(c->limits.max_minutes, p->config->max_minutes);
     if (json_array_size(c->jit.approvers) > 0)
         out->max_minutes = least(out->max_minutes, c->jit.max_minutes);

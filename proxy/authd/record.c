@@ -13,6 +13,7 @@
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 #include "proxy/authd/stats.h"
+#include "proxy/authd/text.h"
 #include "recording/dsse.h"
 #include "recording/name.h"
 #include "recording/statement.h"
@@ -212,6 +213,7 @@ static void tell_end(struct authd *a, const char *id, const json_t *record, cons
         who = identity_new(json_str(record, "sub", ""), id, json_str(record, "name", ""), roles);
     snprintf(text, sizeof text, "%s after %lld s: %.300s", state,
              (long long)(MAX_OF(end - start, 0) / 1000), json_str(seal, "reason", ""));
+    text_clean(text);
     struct audit_event ev = {
         .kind = AUDIT_SESSION_END,
         .success = strcmp(state, "closed") == 0,

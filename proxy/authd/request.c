@@ -17,6 +17,7 @@
 #include "proxy/authd/guard.h"
 #include "proxy/authd/route.h"
 #include "proxy/authd/stats.h"
+#include "proxy/authd/text.h"
 #include "proxy/authd/tunnel.h"
 
 #define TEXT_MAX 60000 /* of a body inside an answer; larger ones go as a descriptor */
@@ -59,6 +60,7 @@ static json_t *answer_of(struct exchange *x, struct request *rq) {
             json_object_set_new(o, "size", json_integer((json_int_t)x->text.len));
         }
     } else {
+        text_clean_bytes(x->text.data, x->text.len);
         json_t *body = json_stringn(x->text.data ? x->text.data : "", x->text.len);
         json_object_set_new(o, "body", body ? body : json_string(""));
     }
@@ -86,8 +88,10 @@ static void run_http(struct request *rq) {
 /* ---- tunnel ---------------------------------------------------------------------------------- */
 
 static json_t *refusal(int status, const char *text, const char *rule, int http) {
-    json_t *o =
-        json_pack("{s:b, s:i, s:s, s:i}", "ok", 0, "status", status, "error", text, "http", http);
+    char clean[ERR_TEXT_MAX + 256];
+    snprintf(clean, sizeof clean, "%s", text);
+    json_t *o = json_pack("{s:b, s:i, s:s, s:i}", "ok", 0, "status", status, "error",
+                          text_clean(clean), "http", http);
     if (o && *rule)
         json_object_set_new(o, "rule", json_string(rule));
     return o;
@@ -246,8 +250,17 @@ void request_run(struct request *rq) {
     rq->answer = refusal(STATUS_CLIENT_BAD_REQUEST, "there is no such op", "", 400);
 }
 
+json_t *request_busy(const json_t *msg) {
+    const char *text = "The gateway is busy. Try again in a moment.";
+    if (strcmp(json_str(msg, "op", ""), "http") != 0)
+        return refusal(STATUS_SERVER_BUSY, text, "", 503);
+    return json_pack("{s:b, s:i, s:[[s, s]], s:s}", "ok", 1, "status", 503, "headers",
+                     "content-type", "application/json", "body",
+                     "{\"error\":\"The gateway is busy.\",\"advice\":\"Try again in a moment.\"}");
+}
+
 bool request_is_slow(const json_t *msg) {
-    static const char *const paths[] = { "/auth/", "/api/recordings" };
+    static const char *const paths[] = { "/auth/", "/api/recordings", "/api/sessions" };
     const char *op = json_str(msg, "op", ""), *path = json_str(msg, "path", "");
     if (strcmp(op, "http") != 0)
         return true;

@@ -18,6 +18,8 @@ struct request {
 };
 
 void request_run(struct request *rq);
+/* The answer when there is no room for it. */
+json_t *request_busy(const json_t *msg);
 /* May it block on other programs for long? Such requests never take all workers. */
 bool request_is_slow(const json_t *msg);
 /* Checks of op `ready`, for the start's log, too: {"name": "ok" or a sentence}. */

@@ -35,6 +35,7 @@ struct entry {
 struct sessions {
     char *folder;
     void (*changed)(void *arg);
+    bool (*trust)(void *arg, unsigned uid);
     void *arg;
     int inotify, watch, stop;
     pthread_t thread;
@@ -55,6 +56,8 @@ static void socket_path(const struct sessions *s, const char *id, char *out, siz
 json_t *sessions_call(struct sessions *s, const char *id, json_t *msg, const int *fds, size_t nfds,
                       struct err *e) {
     char path[512];
+    uid_t uid = 0;
+    pid_t pid = 0;
     _json_ json_t *held = msg;
     if (!held || !uuid_valid(id, strlen(id))) {
         err_set(e, STATUS_RESOURCE_NOT_FOUND, "there is no such session");
@@ -69,6 +72,10 @@ json_t *sessions_call(struct sessions *s, const char *id, json_t *msg, const int
     }
     if (sock < 0) {
         err_set(e, STATUS_UPSTREAM_UNAVAILABLE, "%s", ignored.text);
+        return NULL;
+    }
+    if (ctl_peer(sock, &uid, &pid) || !s->trust(s->arg, uid)) {
+        err_set(e, STATUS_CLIENT_FORBIDDEN, "user %u at %s is not trusted", uid, path);
         return NULL;
     }
     return ctl_call(sock, held, fds, nfds, NULL, NULL, INFO_MS, e);
@@ -291,8 +298,8 @@ static void *run(void *arg) {
     }
 }
 
-struct sessions *sessions_new(const char *run_folder, void (*changed)(void *arg), void *arg,
-                              struct err *e) {
+struct sessions *sessions_new(const char *run_folder, void (*changed)(void *arg),
+                              bool (*trust)(void *arg, unsigned uid), void *arg, struct err *e) {
     struct sessions *s = calloc(1, sizeof *s);
     char folder[400];
     if (!s) {
@@ -302,6 +309,7 @@ struct sessions *sessions_new(const char *run_folder, void (*changed)(void *arg)
     snprintf(folder, sizeof folder, "%s/s", run_folder);
     s->folder = strdup(folder);
     s->changed = changed;
+    s->trust = trust;
     s->arg = arg;
     s->watch = -1;
     s->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);

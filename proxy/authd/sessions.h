@@ -21,9 +21,10 @@ struct session {
 
 struct sessions;
 
-/* run: the run folder. changed: called, from any thread, when a session came or went. */
-struct sessions *sessions_new(const char *run, void (*changed)(void *arg), void *arg,
-                              struct err *e);
+/* run: the run folder. changed: called, from any thread, when a session came or went. trust: is
+ * this user id one of ours? Sockets of others are not spoken to. */
+struct sessions *sessions_new(const char *run, void (*changed)(void *arg),
+                              bool (*trust)(void *arg, unsigned uid), void *arg, struct err *e);
 void sessions_free(struct sessions *s);
 /* A session that just opened, known before the next look. Copies. */
 void sessions_add(struct sessions *s, const struct session *one);

@@ -66,12 +66,19 @@ static void set_name(struct handshake_info *info, const char *name) {
 static int connect_guacd(struct authd *a, const struct connection *c, struct tunnel_request *rq,
                          const struct args *args, const char *id, int tap, int *fd, struct err *e) {
     char path[400];
+    uid_t uid = 0;
+    pid_t pid = 0;
     snprintf(path, sizeof path, "%s/guacd.sock", a->conf.run);
     _close_ int sock = stream_connect(path, e);
     if (sock < 0) {
         log_error("%s", e->text);
         return err_set(e, STATUS_UPSTREAM_UNAVAILABLE,
                        "guacd is not running. Try again in a moment.");
+    }
+    if (ctl_peer(sock, &uid, &pid) || !authd_trusts(a, uid)) {
+        log_error("user %u at %s is not trusted", uid, path);
+        return err_set(e, STATUS_UPSTREAM_UNAVAILABLE,
+                       "guacd runs as a stranger. Tell the gateway's operators.");
     }
     set_name(&rq->display.info, rq->who->name);
     if (launch_handshake(sock, c->protocol->name, tap, &rq->display.info, args, id, e))

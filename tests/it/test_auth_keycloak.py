@@ -8,6 +8,7 @@ import http.cookiejar
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 import unittest
@@ -26,7 +27,8 @@ def setUpModule():
     given = os.environ.get("HOUSE_KEYCLOAK")
     PART["dir"] = given or house.folder("kc")
     if not given:
-        subprocess.run([PART["script"], "start", PART["dir"]], check=True, capture_output=True)
+        subprocess.run([PART["script"], "start", PART["dir"]], check=True, capture_output=True,
+                       env=dict(os.environ, PART_OWNER=str(os.getpid())))
     with open(os.path.join(PART["dir"], "env")) as f:
         PART["env"] = dict(line.rstrip().replace("'", "").split("=", 1) for line in f)
     PART["given"] = bool(given)
@@ -35,6 +37,7 @@ def setUpModule():
 def tearDownModule():
     if PART and not PART["given"]:
         subprocess.run([PART["script"], "stop", PART["dir"]], check=False, capture_output=True)
+        shutil.rmtree(PART["dir"], ignore_errors=True)
 
 
 def verb(*args):

@@ -3,12 +3,17 @@ sorts with cookies, and the connections folder. No test is in here."""
 import json
 import os
 import re
+import select
 import socket
 import subprocess
 import threading
+import time
 import urllib.parse
 
+import guac
 import house
+from house import Guacd, wait
+from test_record_kit import Recorder
 
 ORIGIN = "http://127.0.0.1:8080"
 
@@ -227,3 +232,131 @@ def page_says(answer, status, title):
     assert title in answer.text, answer.text
     assert "<script" not in answer.text and "style=" not in answer.text
     assert re.search(r'class="error-id">[0-9a-f-]{36}<', answer.text), answer.text
+
+
+class LinkCase(house.TestCase):
+    """An authd alone, with development links."""
+    SETTINGS = {"dev_link": "yes", "dev_user": "dora", "dev_roles": "operator auditor"}
+
+    def setUp(self):
+        super().setUp()
+        self.authd = self.start(Authd, **self.SETTINGS)
+
+    def browser(self, **options):
+        b = Browser(self.authd, **options)
+        self.assertEqual(b.use_link(self.authd.link()).status, 302)
+        return b
+
+    def restart(self, **settings):
+        self.authd.stop()
+        self.authd = self.start(Authd, **{**self.SETTINGS, **settings})
+
+
+class Stream:
+    """A browser's end of a tunnel: reads, answers sync, knows what was drawn."""
+
+    def __init__(self, fd):
+        self.sock = socket.socket(fileno=fd)
+        self.sock.setblocking(False)
+        self.parser = guac.Parser()
+        self.seen = []
+        self.closed = False
+
+    def serve(self, timeout=0.05):
+        if self.closed or not select.select([self.sock], [], [], timeout)[0]:
+            return
+        try:
+            data = self.sock.recv(1 << 18)
+        except OSError:
+            data = b""
+        self.closed = not data
+        for instruction in self.parser.feed(data):
+            self.seen.append(instruction)
+            if instruction[0] == "sync":
+                try:
+                    self.sock.send(guac.encode("sync", instruction[1]))
+                except OSError:
+                    self.closed = True
+
+    def until(self, opcode, timeout=10.0):
+        limit = time.monotonic() + timeout * house.PATIENCE
+        while True:
+            for i in self.seen:
+                if i[0] == opcode:
+                    return i
+            assert not self.closed, f"closed before {opcode}: {[i[0] for i in self.seen][-20:]}"
+            assert time.monotonic() < limit, f"no {opcode}"
+            self.serve()
+
+    def until_closed(self, timeout=10.0):
+        limit = time.monotonic() + timeout * house.PATIENCE
+        while not self.closed:
+            assert time.monotonic() < limit, "still open"
+            self.serve()
+
+    def close(self):
+        self.sock.close()
+
+
+class Evidence(house.Process):
+    def __init__(self, directory, store):
+        run = os.path.join(directory, "run")
+        argv = [house.program("guac-evidence"), "serve", "--run", run, "--store", "folder:" + store]
+        super().__init__(argv, os.path.join(directory, f"evidence-{next(house.NUMBERS)}.log"))
+        wait(lambda: os.path.exists(os.path.join(run, "evidence.sock")) or not self.running(), 10)
+
+
+class TunnelCase(house.TestCase):
+    """authd between the real guacd and guac-recorder."""
+    SETTINGS = {"dev_link": "yes", "dev_user": "dora", "dev_roles": "operator auditor",
+                "grace_seconds": 5}
+
+    def setUp(self):
+        super().setUp()
+        self.recorder = self.start(Recorder)
+        self.guacd = self.start(Guacd, gateway=True)
+        self.authd = self.start(Authd, **self.SETTINGS)
+        self.authd.connections.write("demo.yaml", connection("demo", spec="protocol: demo"))
+        self.browser = self.sign_in()
+        self.streams = []
+        self.addCleanup(lambda: [s.close() for s in self.streams])
+        wait(lambda: "connected to the recorder" in self.authd.text(), 10)
+        wait(lambda: self.connections(), 3)
+
+    def sign_in(self):
+        b = Browser(self.authd)
+        self.assertEqual(b.use_link(self.authd.link()).status, 302)
+        return b
+
+    def connections(self):
+        return {c["name"]: c for c in self.browser.get("/api/connections").json["connections"]}
+
+    def add(self, name, **options):
+        self.authd.connections.write(name + ".yaml", connection(name, **options))
+        wait(lambda: name in self.connections(), 3)
+
+    def open(self, query="connection=relay/demo&width=300&height=200", browser=None):
+        answer = (browser or self.browser).tunnel(query)
+        self.assertTrue(answer["ok"], answer)
+        stream = Stream(answer["fds"][0])
+        self.streams.append(stream)
+        return answer["id"], stream
+
+    def refused(self, query="connection=relay/demo", browser=None):
+        answer = (browser or self.browser).tunnel(query)
+        self.assertFalse(answer["ok"])
+        self.assertEqual(answer["fds"], [])
+        return answer
+
+    def sessions(self):
+        return {s["id"]: s for s in self.browser.get("/api/sessions").json["sessions"]}
+
+    def stored(self, session):
+        """Objects of the recording in the store."""
+        for path, _, files in os.walk(self.recorder.store_folder):
+            if path.endswith(session):
+                return sorted(files)
+        return []
+
+    def sealed(self, session):
+        wait(lambda: "seal.dsse.json" in self.stored(session), 20 * house.PATIENCE, "sealed")

@@ -3,129 +3,16 @@ guacd, guac-recorder and guac-evidence; only the proxy is a stand-in."""
 import base64
 import json
 import os
-import select
-import socket
 import subprocess
 import time
 import unittest
 
-import guac
 import house
-from house import Guacd, wait
-from test_auth_kit import Authd, Browser, connection
-from test_record_kit import Recorder
+from house import wait
+from test_auth_kit import Authd, Browser, Evidence, TunnelCase, connection
 
 
-class Stream:
-    """A browser's end of a tunnel: reads, answers sync, knows what was drawn."""
-
-    def __init__(self, fd):
-        self.sock = socket.socket(fileno=fd)
-        self.sock.setblocking(False)
-        self.parser = guac.Parser()
-        self.seen = []
-        self.closed = False
-
-    def serve(self, timeout=0.05):
-        if self.closed or not select.select([self.sock], [], [], timeout)[0]:
-            return
-        try:
-            data = self.sock.recv(1 << 18)
-        except OSError:
-            data = b""
-        self.closed = not data
-        for instruction in self.parser.feed(data):
-            self.seen.append(instruction)
-            if instruction[0] == "sync":
-                try:
-                    self.sock.send(guac.encode("sync", instruction[1]))
-                except OSError:
-                    self.closed = True
-
-    def until(self, opcode, timeout=10.0):
-        limit = time.monotonic() + timeout * house.PATIENCE
-        while True:
-            for i in self.seen:
-                if i[0] == opcode:
-                    return i
-            assert not self.closed, f"closed before {opcode}: {[i[0] for i in self.seen][-20:]}"
-            assert time.monotonic() < limit, f"no {opcode}"
-            self.serve()
-
-    def until_closed(self, timeout=10.0):
-        limit = time.monotonic() + timeout * house.PATIENCE
-        while not self.closed:
-            assert time.monotonic() < limit, "still open"
-            self.serve()
-
-    def close(self):
-        self.sock.close()
-
-
-class Evidence(house.Process):
-    def __init__(self, directory, store):
-        run = os.path.join(directory, "run")
-        argv = [house.program("guac-evidence"), "serve", "--run", run, "--store", "folder:" + store]
-        super().__init__(argv, os.path.join(directory, f"evidence-{next(house.NUMBERS)}.log"))
-        wait(lambda: os.path.exists(os.path.join(run, "evidence.sock")) or not self.running(), 10)
-
-
-class Case(house.TestCase):
-    SETTINGS = {"dev_link": "yes", "dev_user": "dora", "dev_roles": "operator auditor",
-                "grace_seconds": 5}
-
-    def setUp(self):
-        super().setUp()
-        self.recorder = self.start(Recorder)
-        self.guacd = self.start(Guacd, gateway=True)
-        self.authd = self.start(Authd, **self.SETTINGS)
-        self.authd.connections.write("demo.yaml", connection("demo", spec="protocol: demo"))
-        self.browser = self.sign_in()
-        self.streams = []
-        self.addCleanup(lambda: [s.close() for s in self.streams])
-        wait(lambda: "connected to the recorder" in self.authd.text(), 10)
-        wait(lambda: self.connections(), 3)
-
-    def sign_in(self):
-        b = Browser(self.authd)
-        self.assertEqual(b.use_link(self.authd.link()).status, 302)
-        return b
-
-    def connections(self):
-        return {c["name"]: c for c in self.browser.get("/api/connections").json["connections"]}
-
-    def add(self, name, **options):
-        self.authd.connections.write(name + ".yaml", connection(name, **options))
-        wait(lambda: name in self.connections(), 3)
-
-    def open(self, query="connection=relay/demo&width=300&height=200", browser=None):
-        answer = (browser or self.browser).tunnel(query)
-        self.assertTrue(answer["ok"], answer)
-        stream = Stream(answer["fds"][0])
-        self.streams.append(stream)
-        return answer["id"], stream
-
-    def refused(self, query="connection=relay/demo", browser=None):
-        answer = (browser or self.browser).tunnel(query)
-        self.assertFalse(answer["ok"])
-        self.assertEqual(answer["fds"], [])
-        return answer
-
-    def sessions(self):
-        return {s["id"]: s for s in self.browser.get("/api/sessions").json["sessions"]}
-
-    def stored(self, session):
-        """Objects of the recording in the store."""
-        for path, _, files in os.walk(self.recorder.store_folder):
-            if path.endswith(session):
-                return sorted(files)
-        return []
-
-    def sealed(self, session):
-        wait(lambda: "seal.dsse.json" in self.stored(session), 20 * house.PATIENCE, "sealed")
-
-
-class Session(Case):
+class Session(TunnelCase):
     def test_whole_life(self):
         session, stream = self.open()
         self.assertEqual(session[14], "7", "a UUIDv7")
@@ -227,7 +114,7 @@ class Session(Case):
                     self.assertNotIn(b"w-pw", f.read())
 
 
-class ComeBack(Case):
+class ComeBack(TunnelCase):
     def test_owner_returns(self):
         session, stream = self.open()
         stream.until("sync")
@@ -305,100 +192,7 @@ class ComeBack(Case):
         self.assertEqual(self.refused("session=01890a5d-ac96-774b-bcce-b302099a8057")["status"], 0x204)
 
 
-class Failures(Case):
-    def test_refused_by_the_target(self):
-        """ready comes before dialling: a target's failure is an error in the stream."""
-        self.add("bad", spec="protocol: demo", more="parameters: { fail: 519 }")
-        session, stream = self.open("connection=relay/bad")
-        self.assertEqual(stream.until("error")[2], "519")
-        self.sealed(session)
-
-    def test_no_such_connection(self):
-        answer = self.refused("connection=relay/nothing")
-        self.assertEqual((answer["status"], answer["http"], answer["rule"]),
-                         (0x204, 404, "connection-exists"))
-        self.assertEqual(self.authd.audit("decision")[-1]["status_id"], 2)
-
-    def test_guacd_away(self):
-        self.guacd.stop()
-        answer = self.refused()
-        self.assertEqual((answer["status"], answer["http"]), (0x208, 502))
-        self.assertIn("guacd is not running", answer["error"])
-        event = self.authd.audit("session-start")[-1]
-        self.assertEqual(event["status_id"], 2)
-        session = event["unmapped"]["session"]
-        self.sealed(session)
-        self.guacd = self.start(Guacd, gateway=True)
-        self.open()[1].until("sync")
-
-    def test_recorder_away(self):
-        self.recorder.kill()
-        answer = self.refused()
-        self.assertEqual(answer["status"], 0x208)
-        self.assertIn("cannot be recorded", answer["error"])
-        self.assertFalse(os.listdir(os.path.join(self.authd.run, "s")), "no session without recording")
-        self.recorder = self.start(Recorder)
-        wait(lambda: self.browser.line.call("ready")["checks"]["recorder"] == "ok", 10)
-        self.open()[1].until("sync")
-
-    def test_recorder_hangs(self):
-        """Sessions wait for it and are refused; the page answers meanwhile."""
-        os.kill(self.recorder.pid, 19)
-        try:
-            rids = [self.browser.line.send("tunnel", query="connection=relay/demo", peer="",
-                                           headers=self.browser.headers({"origin": self.browser.origin}))
-                    for _ in range(20)]
-            at = time.monotonic()
-            for _ in range(20):
-                self.assertEqual(self.browser.get("/api/me").status, 200)
-            self.assertLess(time.monotonic() - at, 1 * house.PATIENCE)
-            first = self.browser.line.wait(rids[0], 30)
-            self.assertEqual(first["status"], 0x202)
-        finally:
-            os.kill(self.recorder.pid, 18)
-
-    def test_secret_missing(self):
-        self.add("named", spec="protocol: demo", more="credentials: { secretRef: { name: nowhere } }")
-        answer = self.refused("connection=relay/named")
-        self.assertIn("credentials cannot be read", answer["error"])
-        self.assertNotIn("nowhere", answer["error"], "the person need not know")
-        self.assertIn("there is no Secret relay/nowhere", self.authd.text())
-
-    def test_limits(self):
-        self.authd.stop()
-        self.authd = self.start(Authd, **self.SETTINGS, sessions_per_person=2)
-        self.browser = self.sign_in()
-        wait(lambda: self.connections(), 3)
-        wait(lambda: "connected to the recorder" in self.authd.text(), 10)
-        one, first = self.open()
-        first.until("sync")
-        _, second = self.open()
-        second.until("sync")
-        answer = self.refused()
-        self.assertEqual((answer["status"], answer["rule"]), (0x31D, "session-limit"))
-        self.open(f"session={one}")[1].until("sync")
-
-    def test_fifty_at_once(self):
-        rids = [self.browser.line.send("tunnel", query="connection=relay/demo&width=100&height=100",
-                                       headers=self.browser.headers({"origin": self.browser.origin}),
-                                       peer="") for _ in range(50)]
-        ids = set()
-        for rid in rids:
-            answer = self.browser.line.wait(rid, 60)
-            self.assertTrue(answer["ok"], answer)
-            ids.add(answer["id"])
-            self.streams.append(Stream(answer["fds"][0]))
-        self.assertEqual(len(ids), 50)
-        for s in self.streams:
-            s.until("sync", 30)
-        self.assertEqual(set(self.sessions()), ids)
-        before = len(house.descriptors(self.authd.pid))
-        for s in self.streams:
-            s.close()
-        self.assertLess(before, 200, "authd keeps no session's descriptor")
-
-
-class Replay(Case):
+class Replay(TunnelCase):
     def setUp(self):
         super().setUp()
         self.evidence = self.start(Evidence, self.recorder.store_folder)

@@ -19,6 +19,11 @@ static void on_change(void *arg) {
     (void)arg;
 }
 
+static bool trust(void *arg, unsigned uid) {
+    (void)arg;
+    return uid == geteuid();
+}
+
 static void begin(void) {
     static char dir[] = "/tmp/authd-fuzz-XXXXXX";
     struct err e = { 0 };
@@ -39,7 +44,7 @@ static void begin(void) {
     a.revoked = revoked_new(path, &e);
     a.audit = audit_new(NULL, "g", &e);
     a.catalog = catalog_folder_new(dir, &e);
-    a.sessions = sessions_new(dir, on_change, NULL, &e);
+    a.sessions = sessions_new(dir, on_change, trust, NULL, &e);
     a.links = links_new(a.conf.origin);
     a.used = used_new();
     a.replays = used_new();

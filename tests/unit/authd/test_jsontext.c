@@ -1,8 +1,10 @@
 /* JSON written by hand reads back as what was meant. */
+#include <stdio.h>
 #include <string.h>
 
 #include "guacd/base/json.h"
 #include "proxy/authd/jsontext.h"
+#include "proxy/authd/text.h"
 #include "tests/unit/unit.h"
 
 START_TEST(reads_back) {
@@ -45,10 +47,32 @@ START_TEST(reads_back) {
 }
 END_TEST
 
+START_TEST(cleaned) {
+    static const struct {
+        const char *in, *out;
+    } cases[] = {
+        { "plain", "plain" },
+        { "", "" },
+        { "ä€😀", "ä€😀" },
+        { "cut \xc3", "cut ?" },
+        { "cut \xe2\x82 here", "cut ?? here" },
+        { "\xff\xfe\x80", "???" },
+        { "\xed\xa0\x80", "???" }, /* a surrogate */
+        { "\xc0\xaf", "??" },      /* overlong */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "%s", cases[i].in);
+        ck_assert_str_eq(text_clean(text), cases[i].out);
+    }
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("jsontext");
     TCase *t = tcase_create("all");
     tcase_add_test(t, reads_back);
+    tcase_add_test(t, cleaned);
     suite_add_tcase(s, t);
     return s;
 }
