@@ -81,7 +81,7 @@ static void arm(const struct canvas *c, int weight, bool vertical, bool far, int
             int v = MAX_OF(thickness(c, across[0]), thickness(c, across[1]));
             if (!across[0] && !across[1])
                 v = beyond ? 0 : thick;
-            stop = (len + v + 1) / 2;
+            stop = v ? (len - v) / 2 + v : (len + 1) / 2;
             if (far)
                 stop = len - (len - v) / 2;
             if (!beyond && (across[0] == 3 || across[1] == 3)) {

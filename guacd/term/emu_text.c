@@ -4,6 +4,7 @@
  * translated by a character set. Three times as fast, and libvterm's rules still decide. */
 #include <string.h>
 
+#include "guacd/base/clock.h"
 #include "guacd/base/util.h"
 #include "guacd/term/term_priv.h"
 
@@ -85,6 +86,9 @@ static size_t direct(struct term *t, const char *run, size_t len) {
 
 void emu_text(struct term *t, const char *data, size_t len) {
     size_t sent = 0, at = 0; /* what libvterm has; where we look */
+    /* Typed characters are looked for one by one, but only as long as they may still come. */
+    if (t->echo.count && clock_ms() > t->echo.key[t->echo.count - 1].until)
+        t->echo.count = 0;
     while (at < len) {
         size_t run = ascii_run(data + at, len - at);
         const struct modes *m = &t->modes;
