@@ -249,7 +249,8 @@ static int read_names(DIR *dir, struct names *out) {
         if (names_add(out, d->d_name, folder) < 0)
             return -1;
     }
-    qsort(out->list, out->count, sizeof *out->list, by_bytes);
+    if (out->count)
+        qsort(out->list, out->count, sizeof *out->list, by_bytes);
     return 0;
 }
 

@@ -139,7 +139,8 @@ static int read_list(struct session *s, struct known *known, struct err *e) {
         s->bytes += entry.raw;
         whole = (size_t)(newline - b.data) + 1;
     }
-    qsort(known->names, known->count, NAME_SIZE, by_name);
+    if (known->count)
+        qsort(known->names, known->count, NAME_SIZE, by_name);
     s->list_lines = s->list_durable = known->count;
     spool_set_lines(s->spool, known->count);
     if (whole == b.len)
@@ -255,8 +256,10 @@ static int take_frames(struct session *s, const struct buf *b, struct err *e) {
         if (rec.type != RECORD_FRAME)
             continue;
         s->seq = MAX_OF(s->seq, f.h.sequence);
-        if (f.h.sequence <= s->chains[frame_chain(f.h.type)].covered)
+        if (f.h.sequence <= s->chains[frame_chain(f.h.type)].covered) {
+            session_frame_again(s, &f);
             continue;
+        }
         s->bytes += f.h.length;
         if (session_frame(s, &f) < 0)
             return err_set(e, 0, "no memory");

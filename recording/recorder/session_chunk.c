@@ -346,20 +346,30 @@ static int keyframe(struct session *s, const struct frame *f) {
                : 0;
 }
 
+static void last_frame(struct session *s) {
+    s->ended = true;
+    /* The target never showed anything: it refused. */
+    bool refused = s->end.status != STATUS_SUCCESS && s->chains[CHAIN_DATA].next_i == 0 &&
+                   s->chains[CHAIN_DATA].frames == 0 && s->chains[CHAIN_KEYFRAME].next_i == 0;
+    session_finish(s, refused ? "refused" : "closed", s->end.status, s->end.reason);
+}
+
 static int event(struct session *s, const struct frame *f) {
     struct buf line __attribute__((cleanup(buf_fini)));
     buf_init(&line, CHUNK_BYTES_MAX);
     bool last = frame_event(f, &line, &s->end);
     if (line.failed || append(s, CHAIN_TEXT, f, line.data, line.len, false) < 0)
         return -1;
-    if (!last)
-        return 0;
-    s->ended = true;
-    /* The target never showed anything: it refused. */
-    bool refused = s->end.status != STATUS_SUCCESS && s->chains[CHAIN_DATA].next_i == 0 &&
-                   s->chains[CHAIN_DATA].frames == 0 && s->chains[CHAIN_KEYFRAME].next_i == 0;
-    session_finish(s, refused ? "refused" : "closed", s->end.status, s->end.reason);
+    if (last)
+        last_frame(s);
     return 0;
+}
+
+void session_frame_again(struct session *s, const struct frame *f) {
+    struct buf line __attribute__((cleanup(buf_fini)));
+    buf_init(&line, CHUNK_BYTES_MAX);
+    if (f->h.type == TAP_EVENT && frame_event(f, &line, &s->end))
+        last_frame(s);
 }
 
 int session_frame(struct session *s, const struct frame *f) {

@@ -148,6 +148,8 @@ void session_chunk_init(struct session *s);
 void session_chunk_fini(struct session *s);
 /* A frame's bytes join their chain. -1: no memory. */
 int session_frame(struct session *s, const struct frame *f);
+/* After a restart: it is in a finished chunk already; but it may have been the last one. */
+void session_frame_again(struct session *s, const struct frame *f);
 void session_cut(struct session *s); /* whatever is due, and what is waiting */
 void session_objects_durable(struct session *s, uint64_t objects);
 void session_make(struct session *s);

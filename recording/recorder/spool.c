@@ -14,7 +14,7 @@
 #include "recording/recorder/spool_impl.h"
 
 #define KEPT_BYTES (256u << 10) /* memory kept for the next lot */
-#define ROUND_US 30000          /* rounds start at least this far apart: one sync for many frames */
+#define ROUND_US 100000         /* rounds start at least this far apart: one sync for many frames */
 #define RETRY_US 500000
 
 /* ---- events --------------------------------------------------------------------------------- */

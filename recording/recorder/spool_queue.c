@@ -8,6 +8,7 @@
 
 #define PENDING_MAX (96u << 20) /* more than a session may ever hold */
 #define LIST_PENDING_MAX (64u << 20)
+#define HURRY_BYTES (1u << 20) /* as much is not kept waiting for a round */
 
 struct spool *spool_new(struct spooler *p, const char *id, const struct spool_events *events,
                         void *arg) {
@@ -55,6 +56,10 @@ static int done(struct spool *s, int result, size_t before) {
     if (result == 0) {
         atomic_fetch_add(&s->unwritten, s->log.len - before);
         spool_enqueue(s);
+        if (s->log.len > HURRY_BYTES && !s->owner->hurry) {
+            s->owner->hurry = true;
+            pthread_cond_signal(&s->owner->wake);
+        }
     }
     pthread_mutex_unlock(&s->owner->lock);
     return result;

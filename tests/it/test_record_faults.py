@@ -44,7 +44,7 @@ class Restarts(kit.TestCase):
 
     def test_killed_at_random(self):
         """Many sessions, a kill every now and then, whatever stage each is in."""
-        chance = random.Random(4711)
+        chance = random.Random(int(os.environ.get("SEED", "4711")))
         recorder = self.recorder()
         authd = self.authd(recorder)
         sessions = [authd.open() for _ in range(6)]
@@ -131,6 +131,24 @@ class Restarts(kit.TestCase):
         self.assertEqual(first["predicate"], second["predicate"])
         authd.answer_seal(second)
         self.verify(self.wait_sealed(recorder, s))
+
+    def test_killed_as_it_ends(self):
+        """Wherever in its end it is hit: the last frame spooled, in a chunk, stored, listed."""
+        for delay in (0, 0.005, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3):
+            recorder = self.recorder()
+            authd = self.authd(recorder)
+            sessions = [authd.open() for _ in range(4)]
+            for s in sessions:
+                s.data(kit.frame(1))
+                s.end()
+            time.sleep(delay)
+            recorder = self.restart(recorder)
+            self.authd(recorder)
+            for s in sessions:
+                r = self.wait_sealed(recorder, s)
+                self.assertEqual(r.seal()["state"], "closed")
+                self.verify(r)
+            recorder.stop()
 
     def test_a_torn_spool(self):
         """What a crash left half written is cut off; the rest is stored."""
