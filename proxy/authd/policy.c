@@ -161,7 +161,7 @@ static const struct rule {
     [RULE_SIGNED_IN] = { "signed-in", signed_in, STATUS_CLIENT_UNAUTHORIZED, "Sign in again." },
     [RULE_CLOCK] = { "clock", clock_agrees, STATUS_SERVER_ERROR,
                      "Tell the gateway's operators: time synchronisation is broken." },
-    [RULE_CONNECTION_VALID] = { "connection-valid", connection_valid, STATUS_RESOURCE_CONFLICT,
+    [RULE_CONNECTION_VALID] = { "connection-valid", connection_valid, STATUS_CLIENT_FORBIDDEN,
                                 "Tell who wrote this connection; all its errors are in the list." },
     [RULE_OPERATOR_ROLE] = { "operator-role", operator_role, STATUS_CLIENT_FORBIDDEN,
                              "Ask for that role." },
