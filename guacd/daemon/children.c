@@ -37,7 +37,8 @@ struct child {
     pid_t pid;
     char id[UUID_LEN + 1]; /* "" until told; stays "" for one that joined another session */
     bool starting;
-    int killed; /* by us: the status to tell, and the text; 0: not */
+    bool too_late; /* the session that its client joined died meanwhile */
+    int killed;    /* by us: the status to tell, and the text; 0: not */
     const char *killed_text;
     struct loop_timer *start_timer; /* until it says something */
     int channel;
@@ -134,6 +135,7 @@ static void hear(struct child *p, const json_t *msg) {
         log_debug("the client of process %d joined session %s", (int)p->pid, id);
         while (to && p->clients)
             client_keep(to, client_take(p->clients));
+        p->too_late = !to && !registry_alive(p->all->env.registry, id);
         started(p);
     } else {
         log_warning("process %d says %s, which means nothing", (int)p->pid, op);
@@ -327,13 +329,12 @@ static void bury(struct children *c, struct child *p, int status) {
     say_how(p, status);
     if (p->id[0])
         registry_remove(c->env.registry, p->id);
-    if (!WIFEXITED(status) || WEXITSTATUS(status)) {
-        metric_add(&stats_died_total, !p->killed);
-        while (p->clients)
-            refuse(c->env.refusals, client_take(p->clients),
-                   p->killed ? p->killed : STATUS_SERVER_ERROR,
-                   p->killed ? p->killed_text : "The session ended unexpectedly.");
-    }
+    bool died = !WIFEXITED(status) || WEXITSTATUS(status);
+    metric_add(&stats_died_total, died && !p->killed);
+    while ((died || p->too_late) && p->clients)
+        refuse(c->env.refusals, client_take(p->clients),
+               p->killed ? p->killed : STATUS_SERVER_ERROR,
+               p->killed ? p->killed_text : "The session ended unexpectedly.");
     started(p);
     c->count--;
     child_free(p);

@@ -75,17 +75,24 @@ static bool socket_path(const struct registry *r, const char *id, struct sockadd
            (int)sizeof(sa->sun_path);
 }
 
-/* Does anybody listen? The address says; nothing is sent. */
-static bool alive(const struct sockaddr_un *sa) {
+/* 0: somebody listens; else why not. Nothing is sent. */
+static int probe(const struct sockaddr_un *sa) {
     _close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return true;
-    return connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 || errno != ECONNREFUSED;
+        return errno;
+    return connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 ? 0 : errno;
+}
+
+bool registry_alive(const struct registry *r, const char *id) {
+    struct sockaddr_un sa;
+    int why = socket_path(r, id, &sa) ? probe(&sa) : ENOENT;
+    return why != ECONNREFUSED && why != ENOENT;
 }
 
 void registry_remove(const struct registry *r, const char *id) {
     struct sockaddr_un sa;
-    if (socket_path(r, id, &sa) && !alive(&sa) && unlink(sa.sun_path) < 0 && errno != ENOENT)
+    if (!registry_alive(r, id) && socket_path(r, id, &sa) && unlink(sa.sun_path) < 0 &&
+        errno != ENOENT)
         log_warning("cannot remove %s: %s", sa.sun_path, strerror(errno));
 }
 
@@ -111,7 +118,7 @@ int registry_sweep(const struct registry *r, bool (*mine)(void *arg, const char 
         struct stat st;
         if (mine(arg, id) || !socket_path(r, id, &sa) || lstat(sa.sun_path, &st) < 0)
             continue;
-        if (!S_ISSOCK(st.st_mode) || time(NULL) - st.st_mtime < YOUNG_S || alive(&sa)) {
+        if (!S_ISSOCK(st.st_mode) || time(NULL) - st.st_mtime < YOUNG_S || registry_alive(r, id)) {
             others++;
             continue;
         }

@@ -17,6 +17,8 @@ struct registry {
 int registry_open(struct registry *r, const char *run, struct err *e);
 /* Removes a private folder, if it is empty. */
 void registry_close(struct registry *r);
+/* Does anybody listen on its socket? */
+bool registry_alive(const struct registry *r, const char *id);
 /* Of a session that has ended. A socket that somebody listens on stays: it is another's. */
 void registry_remove(const struct registry *r, const char *id);
 /* Remove sockets that nobody listens on: those of sessions whose guacd died before them. mine(id)
