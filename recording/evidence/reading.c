@@ -43,6 +43,20 @@ static int by_name(const void *a, const void *b) {
                   ((const struct reading_object *)b)->name);
 }
 
+/* A folder of other things is no recording that lost its objects. */
+static bool any_of_ours(const struct reading *r) {
+    static const char *const ends[] = { ".guac.zst", ".key.zst", ".text.zst", ".dsse.json",
+                                        "chunks.jsonl.zst" };
+    for (size_t i = 0; i < r->count; i++) {
+        const char *name = r->objects[i].name;
+        for (size_t k = 0; k < ARRAY_LEN(ends); k++)
+            if (strlen(name) >= strlen(ends[k]) && !strchr(name, '/') &&
+                strcmp(name + strlen(name) - strlen(ends[k]), ends[k]) == 0)
+                return true;
+    }
+    return false;
+}
+
 int reading_list(struct reading *r, struct store *s, const char *prefix, struct err *e) {
     *r = (struct reading){ .store = s };
     struct lister l = { .r = r, .skip = strlen(prefix) + 1, .e = e };
@@ -53,6 +67,8 @@ int reading_list(struct reading *r, struct store *s, const char *prefix, struct 
         return -1;
     if (r->count == 0)
         return err_set(e, STATUS_RESOURCE_NOT_FOUND, "nothing is stored under %s", prefix);
+    if (!any_of_ours(r))
+        return err_set(e, STATUS_RESOURCE_NOT_FOUND, "%s holds no recording", prefix);
     qsort(r->objects, r->count, sizeof *r->objects, by_name);
     return 0;
 }

@@ -156,7 +156,7 @@ class Refusals(kit.TestCase):
         os.chmod(recorder.run, 0o755)
         os.chmod(recorder.socket, 0o666)
         done = subprocess.run(
-            ["setpriv", "--reuid", "65534", "--clear-groups", "python3", "-c",
+            ["setpriv", "--reuid", "65534", "--clear-groups", "/usr/bin/python3", "-c",
              "import socket,sys\ns=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\n"
              "s.connect(sys.argv[1])\ns.settimeout(5)\n"
              "try:\n s.send(b'{\"op\":\"status\"}'); print(s.recv(100000))\n"
