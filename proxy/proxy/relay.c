@@ -84,7 +84,8 @@ int relay_downstream(const char *data, size_t len, struct buf *out, struct err *
             buf_add(out, data + at, n);
         } else {
             char opcode[64];
-            if (!instr_to_str(in.opcode, opcode, sizeof opcode))
+            if (!instr_to_str(in.opcode, opcode, sizeof opcode) ||
+                relay_ambiguous(in.opcode.data, in.opcode.len))
                 return err_set(e, 0x0203, "the session sent an opcode of %zu bytes", in.opcode.len);
             instr_begin(out, opcode);
             for (size_t i = 0; i < in.argc; i++)
