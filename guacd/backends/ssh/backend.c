@@ -41,8 +41,8 @@ static int make_term(struct ssh *c, const struct args *a, struct err *e) {
     return c->term ? 0 : -1;
 }
 
-/* OpenSSL has AES in hardware where there is any; libssh2's ChaCha20 is plain C and costs a third of
- * a flood. */
+/* OpenSSL has AES in hardware where there is any; libssh2's ChaCha20 is plain C and costs a third
+ * of a flood. */
 static void prefer_ciphers(struct ssh *c) {
     static const char ciphers[] =
         "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,"
