@@ -112,7 +112,8 @@ class Tunnel:
         self.key(0xFF0D)
 
     def step(self, seconds):
-        if not select.select([self.sock], [], [], seconds)[0]:
+        self._parse()  # what came with the upgrade's answer
+        if self.closed or not select.select([self.sock], [], [], seconds)[0]:
             return
         piece = self.sock.recv(1 << 20)
         if not piece:
@@ -120,6 +121,9 @@ class Tunnel:
             return
         self.raw += piece
         self.bytes += len(piece)
+        self._parse()
+
+    def _parse(self):
         while len(self.raw) >= 2:
             n, at = self.raw[1] & 127, 2
             if n == 126:
