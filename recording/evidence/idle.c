@@ -94,8 +94,8 @@ int idle_feed(struct idle *i, const char *data, size_t len, struct buf *out) {
         data += n;
         len -= n;
         while (at < i->partial.len &&
-               (r = instr_parse(i->partial.data + at, i->partial.len - at, COUNT_EITHER, &in, &used,
-                                NULL)) == INSTR_OK) {
+               (r = instr_parse(i->partial.data + at, i->partial.len - at, COUNT_CODE_POINTS, &in,
+                                &used, NULL)) == INSTR_OK) {
             if (take(i, &in, i->partial.data + at, used, out) < 0)
                 return -1;
             at += used;

@@ -68,6 +68,7 @@ static json_t *op_status(struct recorder *r, const json_t *msg, struct err *e) {
     session_measure(r);
     metric_set(&r->metrics.spool_bytes, (int64_t)spooler_bytes(r->spooler));
     metric_set(&r->metrics.spool_failures, (int64_t)spooler_failures(r->spooler));
+    metric_set(&r->metrics.held, (int64_t)r->held);
     metric_set(&r->metrics.clock, r->clock_offset_ms);
     metric_set(&r->metrics.store_up, !r->store_away);
     if (recorder_metrics_write(&r->metrics, &text) < 0) {

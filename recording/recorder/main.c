@@ -38,6 +38,8 @@ static const struct conf_row rows[] = {
       "Users beside our own that may connect (authd's)" },
     { "max-sessions", CONF_INT, offsetof(struct config, max_sessions), "2000", 1, 20000, 0,
       "Sessions recorded at once" },
+    { "memory", CONF_INT, offsetof(struct config, memory), "1024", 16, 1048576, 0,
+      "MiB of frames kept in memory while the store is slow, before taps are read more slowly" },
     { "workers", CONF_INT, offsetof(struct config, workers), "8", 1, 64, 0,
       "Requests to the store at once, beside those that open sessions" },
     { "compression", CONF_INT, offsetof(struct config, level), "1", 1, 19, 0, "Level of zstd" },

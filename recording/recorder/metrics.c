@@ -40,6 +40,7 @@ void recorder_metrics_init(struct recorder_metrics *m) {
     ROW(clock, GAUGE, "recording_clock_offset_milliseconds", NULL,
         "The store's clock less this machine's");
     ROW(store_up, GAUGE, "recording_store_up", NULL, "1 while the store answers");
+    ROW(held, GAUGE, "recording_held_bytes", NULL, "Frames and chunks in memory");
     ROW(opens_failed, COUNTER, "recording_opens_failed_total", NULL,
         "Open records that could not be stored");
 }
@@ -66,6 +67,7 @@ int recorder_metrics_write(struct recorder_metrics *m, struct buf *out) {
         &m->clock,
         &m->store_up,
         &m->opens_failed,
+        &m->held,
     };
     return metrics_write(rows, ARRAY_LEN(rows), out);
 }

@@ -16,7 +16,7 @@
 struct config {
     struct store_config store;
     char *run, *spool, *secret_file, *buckets, *trusted_uids, *log_level;
-    long max_sessions, workers, level, put_timeout_ms, retention_days;
+    long max_sessions, workers, level, put_timeout_ms, retention_days, memory;
     bool allow_no_seccomp;
 };
 
@@ -34,6 +34,7 @@ struct recorder {
     struct control *control;
     struct session *sessions;
     size_t session_count;
+    size_t held; /* bytes of frames and chunks in memory, all sessions */
     struct recorder_metrics metrics;
     /* The store as the last try to write it showed it. */
     struct watch *watch;

@@ -219,10 +219,11 @@ static int take_object(struct session *s, const struct record *rec, const struct
     if (!o || buf_add(&o->data, rec->data.data, rec->data.len) < 0)
         return -1;
     o->entry = rec->entry;
+    o->seq0 = rec->entry.seq0;
     o->h.kind = rec->entry.kind;
     o->stage = READY;
     o->first_us = clock_us();
-    s->held += o->data.len;
+    session_hold(s, (int64_t)o->data.len);
     s->bytes += rec->entry.raw;
     return 0;
 }
@@ -339,9 +340,9 @@ static int resume(struct recorder *r, const char *id, struct err *e) {
         result = read_list(s, &known, e);
         if (result == 0)
             result = read_logs(s, &known, e);
-    }
-    if (result == 0 && s->state != S_LIVE)
+    } else if (result == 0) { /* asked before: frames may end it while they are read */
         result = count_logs(s, e);
+    }
     free(known.names);
     if (result < 0) {
         session_gone(s);

@@ -26,7 +26,13 @@ static void object_free(struct object *o) {
     free(o);
 }
 
+void session_hold(struct session *s, int64_t bytes) {
+    s->held += (size_t)bytes;
+    s->r->held += (size_t)bytes;
+}
+
 void session_chunk_fini(struct session *s) {
+    session_hold(s, -(int64_t)s->held);
     for (int k = 0; k < CHAIN_KINDS; k++)
         buf_fini(&s->chains[k].raw);
     for (struct object *o = s->objects, *next; o; o = next) {
@@ -57,7 +63,7 @@ static void object_remove(struct session *s, struct object *o) {
     if (!o->next)
         s->objects_end = p;
     s->waiting--;
-    s->held -= o->data.len + o->raw.len;
+    session_hold(s, -(int64_t)(o->data.len + o->raw.len));
     object_free(o);
 }
 
@@ -73,7 +79,7 @@ static void measure_acked(struct session *s) {
         if (s->chains[k].frames)
             acked = MIN_OF(acked, s->chains[k].seq0 - 1);
     for (struct object *o = s->objects; o; o = o->next)
-        acked = MIN_OF(acked, o->entry.seq0 - 1);
+        acked = MIN_OF(acked, o->seq0 - 1);
     s->acked = MAX_OF(s->acked, acked);
 }
 
@@ -194,17 +200,17 @@ static void made(struct job *j) {
         return;
     }
     memcpy(s->chains[o->h.kind].prev, o->entry.head, HASH_HEX);
-    s->held += o->data.len;
+    session_hold(s, (int64_t)o->data.len);
     if (spool_object(s->spool, o->number, &o->entry, o->data.data, o->data.len) < 0) {
         log_error("session %s: no memory to spool %s", s->id, o->entry.name);
         o->stage = CUT; /* made again: the same bytes */
-        s->held -= o->data.len;
+        session_hold(s, -(int64_t)o->data.len);
         memcpy(s->chains[o->h.kind].prev, o->h.prev, HASH_HEX);
         buf_fini(&o->data);
         session_retry(s);
         return;
     }
-    s->held -= o->raw.len;
+    session_hold(s, -(int64_t)o->raw.len);
     buf_fini(&o->raw);
     o->stage = SPOOLING;
     session_make(s);
@@ -249,7 +255,7 @@ static int cut_chain(struct session *s, enum chain_kind kind) {
                                   .seq1 = c->seq1,
                                   .frames = c->frames };
     memcpy(o->h.session, s->id, sizeof o->h.session);
-    o->entry.seq0 = c->seq0; /* measure_acked() looks at it before the chunk is made */
+    o->seq0 = c->seq0;
     o->first_us = c->first_us;
     o->raw = c->raw;
     buf_init(&c->raw, CHUNK_RAW_MAX);
@@ -333,7 +339,7 @@ static int append(struct session *s, enum chain_kind kind, const struct frame *f
     c->seq1 = f->h.sequence;
     c->t1 = MAX_OF(c->t1, f->h.ms);
     s->last_ms = MAX_OF(s->last_ms, f->h.ms);
-    s->held += len + newline;
+    session_hold(s, (int64_t)(len + newline));
     return 0;
 }
 

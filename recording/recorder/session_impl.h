@@ -13,8 +13,9 @@
 #define TEXT_BYTES (64u << 10)
 #define CHUNK_BYTES (256u << 10) /* a chunk's size while the store keeps up */
 #define CHUNK_BYTES_MAX (2u << 20)
-#define PUTS_MAX 4           /* requests under way for a session */
-#define HELD_MAX (20u << 20) /* memory a session may take before its tap is not read */
+#define PUTS_MAX 4            /* requests under way for a session */
+#define HELD_MAX (20u << 20)  /* memory a session may take before its tap is not read */
+#define HELD_SHARE (1u << 20) /* what each may take when all together have taken theirs */
 #define SPOOL_PENDING_MAX (8u << 20)
 #define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 4000
@@ -42,6 +43,7 @@ struct object {
     struct session *s;
     struct object *next;
     uint64_t number; /* from 1, as they are cut */
+    uint64_t seq0; /* its first frame: the loop's, while a worker fills the header and the entry */
     enum stage stage;
     struct chunk_header h;
     struct buf raw, data;
@@ -146,6 +148,7 @@ void session_reconnect(struct session *s);
 /* session_chunk.c */
 void session_chunk_init(struct session *s);
 void session_chunk_fini(struct session *s);
+void session_hold(struct session *s, int64_t bytes); /* memory taken or given back */
 /* A frame's bytes join their chain. -1: no memory. */
 int session_frame(struct session *s, const struct frame *f);
 /* After a restart: it is in a finished chunk already; but it may have been the last one. */

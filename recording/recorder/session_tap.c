@@ -23,7 +23,9 @@ static void hung_up(struct session *s);
 /* ---- frames in ------------------------------------------------------------------------------ */
 
 static bool may_read(const struct session *s) {
-    return s->tap >= 0 && !s->ended && !s->spool_failing && s->held <= HELD_MAX &&
+    size_t all = (size_t)s->r->config->memory << 20;
+    return s->tap >= 0 && !s->ended && !s->spool_failing &&
+           s->held <= (s->r->held <= all ? HELD_MAX : HELD_SHARE) &&
            spool_pending(s->spool) <= SPOOL_PENDING_MAX;
 }
 

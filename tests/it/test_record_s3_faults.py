@@ -39,6 +39,29 @@ class Faults(S3Case):
         self.check(s)
         house.wait(lambda: authd.status()["store"] == "ok", 15 * house.PATIENCE, "not back")
 
+    def test_memory_is_bounded(self):
+        """A store that hangs under many floods: each may take its share, all together no more."""
+        recorder = self.recorder("--memory", "16", "--put-timeout", "1500")
+        authd = self.authd(recorder)
+        sessions = [authd.open(self.new(authd)) for _ in range(10)]
+        self.weed.verb("hang")
+        try:
+            for s in sessions:
+                for n in range(80):
+                    s.data(os.urandom(100000))
+            time.sleep(3)
+            held = authd.metric("guacamole_recording_held_bytes")
+            self.assertGreater(held, 10 << 20)
+            self.assertLess(held, 30 << 20)
+        finally:
+            self.weed.verb("cont")
+        for s in sessions:
+            s.end()
+        for s in sessions:
+            self.sealed(s, 60)
+            self.check(s)
+        self.assertEqual(authd.metric("guacamole_recording_held_bytes"), 0)
+
     def test_hung_while_opening(self):
         """A refused open record may land later: then it is sealed, too."""
         recorder = self.recorder("--put-timeout", "1000")
