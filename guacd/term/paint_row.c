@@ -44,6 +44,10 @@ static uint32_t rgb(const struct colors *c, uint32_t color, uint32_t standard) {
                                   : standard;
 }
 
+static bool dark(uint32_t rgb) {
+    return (rgb >> 16 & 0xFF) * 3 + (rgb >> 8 & 0xFF) * 6 + (rgb & 0xFF) < 1280;
+}
+
 static void look(const struct term *t, cell_t cell, struct look *out) {
     static const struct style plain;
     const struct painter *p = &t->paint;
@@ -53,8 +57,8 @@ static void look(const struct term *t, cell_t cell, struct look *out) {
         s = &plain;
     uint32_t fg0 = p->reverse ? c->bg : c->fg, bg0 = p->reverse ? c->fg : c->bg;
     uint32_t fg = s->fg;
-    /* Sixteen-colour programs say "bold black" and mean grey. */
-    if ((s->attrs & ATTR_BOLD) && (fg & COLOR_INDEXED) && (fg & 0xFF) < 8)
+    /* Sixteen-colour programs say "bold black" and mean grey; on paper brighter is not bolder. */
+    if ((s->attrs & ATTR_BOLD) && (fg & COLOR_INDEXED) && (fg & 0xFF) < 8 && dark(bg0))
         fg += 8;
     uint32_t f = rgb(c, fg, fg0), b = rgb(c, s->bg, bg0);
     if (s->attrs & ATTR_REVERSE) {
@@ -64,8 +68,10 @@ static void look(const struct term *t, cell_t cell, struct look *out) {
     }
     if (s->attrs & ATTR_FAINT)
         f = colors_mix(b, f, 140);
-    if (cell & CELL_SELECTED)
-        b = colors_mix(bg0, SELECT_ACCENT, 150);
+    if (cell & CELL_SELECTED) {
+        b = colors_mix(bg0, SELECT_ACCENT, 130);
+        f = fg0;
+    }
     if (s->attrs & ATTR_CONCEAL)
         f = b;
     out->ul = s->ul ? rgb(c, s->ul, f) : f;

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
 
 #include "guacd/backends/ssh/ssh.h"
 #include "guacd/base/clock.h"
@@ -32,12 +35,22 @@ static void forget(char *secret) {
     free(secret);
 }
 
+/* libssh2 1.11 does not free the list before it asks for the next one. */
+static void libssh2_forgets(const void *block) {
+#ifdef __SANITIZE_ADDRESS__
+    __lsan_ignore_object(block);
+#else
+    (void)block;
+#endif
+}
+
 static int list_methods(struct login *l) {
     struct ssh *c = l->c;
     uint64_t deadline = clock_ms() + STEP_MS;
     for (;;) {
         const char *m = libssh2_userauth_list(c->lib, c->username, (unsigned)strlen(c->username));
         if (m) {
+            libssh2_forgets(m);
             snprintf(l->methods, sizeof l->methods, "%s", m);
             return 0;
         }
@@ -219,8 +232,12 @@ static void on_prompts(const char *name, int name_len, const char *about, int ab
             if (session_ask_text(c->s, ask, text ? text : "", p->echo, &answer, l->e))
                 l->failed = true;
         }
-        responses[i].text = answer ? answer : strdup(""); /* libssh2 frees it, unwiped */
-        responses[i].length = responses[i].text ? (unsigned)strlen(responses[i].text) : 0;
+        size_t len = answer ? strlen(answer) : 0;
+        responses[i].text = ssh_alloc(len + 1, arg); /* libssh2 frees it */
+        responses[i].length = responses[i].text ? (unsigned)len : 0;
+        if (responses[i].text)
+            memcpy(responses[i].text, answer ? answer : "", len + 1);
+        forget(answer);
     }
 }
 

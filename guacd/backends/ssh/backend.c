@@ -136,7 +136,10 @@ static void ssh_close(struct session *s, void *state) {
         if (c->fd >= 0)
             libssh2_session_disconnect(c->lib, "closed by the gateway");
         ssh_flush(c);
-        libssh2_session_free(c->lib);
+        /* Nothing is waited for any more: what it would read is the end. */
+        c->peer_closed = c->tell_closed = true;
+        for (int i = 0; i < 8 && libssh2_session_free(c->lib) == LIBSSH2_ERROR_EAGAIN; i++)
+            ;
     }
     if (c->fd >= 0)
         close(c->fd);

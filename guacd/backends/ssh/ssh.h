@@ -68,6 +68,11 @@ int ssh_flush(struct ssh *c); /* -1: the socket is broken */
 /* What libssh2 says, as a sentence and a status. */
 int ssh_error(struct ssh *c, int rc, const char *what, struct err *e);
 
+/* memory.c: what libssh2 allocates with */
+void *ssh_alloc(size_t size, void **arg);
+void *ssh_realloc(void *p, size_t size, void **arg);
+void ssh_free(void *p, void **arg);
+
 /* hostkey.c */
 int ssh_check_host(struct ssh *c, struct err *e);
 void ssh_prefer_host_keys(struct ssh *c);

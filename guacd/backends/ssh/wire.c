@@ -56,7 +56,7 @@ int ssh_flush(struct ssh *c) {
 
 int ssh_wire_start(struct ssh *c, struct err *e) {
     buf_init(&c->wire, SSH_WIRE_MAX);
-    c->lib = libssh2_session_init_ex(NULL, NULL, NULL, c);
+    c->lib = libssh2_session_init_ex(ssh_alloc, ssh_free, ssh_realloc, c);
     if (!c->lib)
         return err_set(e, STATUS_SERVER_ERROR, "no memory for an SSH session");
     libssh2_session_set_blocking(c->lib, 0);

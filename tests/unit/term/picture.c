@@ -250,6 +250,56 @@ START_TEST(synchronized_output) {
 }
 END_TEST
 
+/* As in a session: the target and the person on one thread, frames and latecomers on another. */
+static void *busy_backend(void *arg) {
+    struct rig *r = arg;
+    struct stream s = { .state = 4711 };
+    struct buf b;
+    buf_init(&b, 1u << 20);
+    for (int i = 0; i < 400; i++) {
+        buf_clear(&b);
+        for (int k = 0; k < 40; k++)
+            stream_piece(&s, &b, term_grid(r->t)->cols, term_grid(r->t)->rows);
+        term_feed(r->t, b.data, b.len);
+        if (stream_upto(&s, 10) == 0)
+            disturb(r, &s);
+        buf_clear(&b);
+        term_text(r->t, false, &b);
+        term_shown(r->t, &b);
+    }
+    buf_fini(&b);
+    return NULL;
+}
+
+START_TEST(two_threads) {
+    struct rig r;
+    rig_init(&r, 200, 120, 6, 50);
+    struct watcher every, slow;
+    canvas_init(&every.canvas);
+    canvas_init(&slow.canvas);
+    every.shown = slow.shown = 0;
+    struct buf out;
+    buf_init(&out, 64u << 20);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, busy_backend, &r), 0);
+    for (int i = 0; i < 300; i++) {
+        buf_clear(&out);
+        rig_frame(&r, &out);
+        canvas_feed(&every.canvas, &out);
+        if (i % 7 || !r.frame)
+            continue;
+        catch_up(&r, &slow);
+        const struct canvas_layer *l = &slow.canvas.layer[0];
+        compare(&every.canvas, l->px, l->width, l->height, "two threads", 0, r.frame);
+    }
+    pthread_join(thread, NULL);
+    buf_fini(&out);
+    canvas_fini(&every.canvas);
+    canvas_fini(&slow.canvas);
+    rig_fini(&r);
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("term picture");
     TCase *c = tcase_create("picture");
@@ -258,6 +308,7 @@ static Suite *suite(void) {
     tcase_add_test(c, cache_overflow);
     tcase_add_test(c, frames_are_small);
     tcase_add_test(c, synchronized_output);
+    tcase_add_test(c, two_threads);
     suite_add_tcase(s, c);
     return s;
 }
