@@ -81,6 +81,8 @@ static void put_connection(struct exchange *x, const struct connection *c, const
 static void put_connections(struct exchange *x, const struct snapshot *s) {
     _json_ json_t *live = json_object();
     sessions_each(x->a->sessions, count_live, live);
+    struct authd_view view;
+    authd_view_init(&view, x->a, x->who, s);
     jsontext_open(&x->text, "connections", '[');
     for (size_t i = 0; i < s->count; i++) {
         const struct connection *c = s->connections[i];
@@ -88,10 +90,11 @@ static void put_connections(struct exchange *x, const struct snapshot *s) {
         struct decision d;
         if (!insider && !x->a->conf.show_refused)
             continue;
-        authd_decide(x->a, x->who, c, s, false, &d);
+        authd_decide(&view, c, false, &d);
         put_connection(x, c, &d, live, insider);
     }
     jsontext_close(&x->text, '[');
+    authd_view_fini(&view);
 }
 
 /* What is wrong and is no connection: for moderators. */

@@ -80,22 +80,33 @@ static void collect(void *arg, const struct session *one) {
         c->list[c->count++] = (struct policy_session){ c->sub, "" };
 }
 
-void authd_decide(struct authd *a, const struct identity *who, const struct connection *c,
-                  const struct snapshot *snapshot, bool resuming, struct decision *out) {
-    struct policies p = { .config = &a->policy,
-                          .environments = snapshot->policies,
-                          .environment_count = snapshot->policy_count,
-                          .clock_offset_ms = authd_clock_offset(a) };
+void authd_view_init(struct authd_view *v, struct authd *a, const struct identity *who,
+                     const struct snapshot *snapshot) {
+    *v = (struct authd_view){
+        .who = who,
+        .policies = { .config = &a->policy,
+                      .environments = snapshot->policies,
+                      .environment_count = snapshot->policy_count,
+                      .clock_offset_ms = authd_clock_offset(a),
+                      .operates = who && authd_can_operate(a, who, snapshot) },
+    };
     size_t room = a->policy.sessions_per_person && who ? sessions_count(a->sessions) + 16 : 0;
-    struct collected own = { room ? calloc(room, sizeof *own.list) : NULL, 0, 0,
+    struct collected own = { room ? calloc(room, sizeof *own.list) : NULL, 0, room,
                              who ? who->sub : "" };
-    if (own.list) {
-        own.room = room;
+    if (own.list)
         sessions_each(a->sessions, collect, &own);
-    }
-    struct policy_sessions sessions = { own.list, own.count, resuming };
-    decide(who, c, &p, NULL, &sessions, (int64_t)clock_wall_ms(), out);
-    free(own.list);
+    v->own = own.list;
+    v->own_count = own.count;
+}
+
+void authd_view_fini(struct authd_view *v) {
+    free(v->own);
+}
+
+void authd_decide(const struct authd_view *v, const struct connection *c, bool resuming,
+                  struct decision *out) {
+    struct policy_sessions sessions = { v->own, v->own_count, resuming };
+    decide(v->who, c, &v->policies, NULL, &sessions, (int64_t)clock_wall_ms(), out);
 }
 
 bool authd_can_audit(const struct authd *a, const struct identity *who) {

@@ -59,9 +59,20 @@ bool authd_trusts(const struct authd *a, unsigned uid);
 uint64_t authd_generation(struct authd *a);
 /* Measured less than a minute ago; else 0, and the next session measures again. */
 int64_t authd_clock_offset(struct authd *a);
-/* decide() with everything this process knows. `snapshot` must hold the connection. */
-void authd_decide(struct authd *a, const struct identity *who, const struct connection *c,
-                  const struct snapshot *snapshot, bool resuming, struct decision *out);
+/* What decide() looks at beside the connection: gathered once, asked many times. Borrows `who` and
+ * `snapshot`. */
+struct authd_view {
+    const struct identity *who;
+    struct policies policies;
+    struct policy_session *own; /* sessions of this person */
+    size_t own_count;
+};
+void authd_view_init(struct authd_view *v, struct authd *a, const struct identity *who,
+                     const struct snapshot *snapshot);
+void authd_view_fini(struct authd_view *v);
+/* decide() with everything this process knows. The view's snapshot must hold the connection. */
+void authd_decide(const struct authd_view *v, const struct connection *c, bool resuming,
+                  struct decision *out);
 bool authd_can_audit(const struct authd *a, const struct identity *who);
 bool authd_can_moderate(const struct authd *a, const struct identity *who);
 /* Does any connection's audience, or the configuration, let this person work here? */

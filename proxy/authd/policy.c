@@ -83,9 +83,9 @@ static bool operator_role(struct question *q) {
 }
 
 static bool auditor_replay_only(struct question *q) {
-    if (!identity_has_any(q->who, q->p->config->auditor_roles) ||
+    if (q->p->operates || !identity_has_any(q->who, q->p->config->auditor_roles) ||
         identity_has_any(q->who, q->c->roles))
-        return false;
+        return false; /* who works elsewhere is told the role that is missing */
     return refuse(q, "Auditors replay recordings; this connection is not for you to open.");
 }
 

@@ -18,7 +18,7 @@ enum policy_rule {
     RULE_CLOCK,               /* our clock and the store's agree within 60 s */
     RULE_CONNECTION_VALID,    /* the resource has no errors */
     RULE_OPERATOR_ROLE,       /* operator-roles of the configuration */
-    RULE_AUDITOR_REPLAY_ONLY, /* an auditor outside the audience replays, and opens nothing */
+    RULE_AUDITOR_REPLAY_ONLY, /* a mere auditor replays, and opens nothing */
     RULE_AUDIENCE,            /* audience.keycloakRoles */
     RULE_RECORDING_REQUIRED,  /* EnvironmentPolicy */
     RULE_JIT_REQUIRED,        /* EnvironmentPolicy: the connection must ask for approval */
@@ -40,6 +40,7 @@ struct policies {
     struct environment_policy *const *environments;
     size_t environment_count;
     int64_t clock_offset_ms;
+    bool operates; /* the person may open some connection: no mere auditor */
 };
 struct policy_session {
     const char *sub;

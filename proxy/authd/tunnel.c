@@ -45,7 +45,10 @@ static int judge(struct authd *a, const struct tunnel_request *rq, const struct 
                  struct decision *d, char *rule, struct err *e) {
     char name[400];
     snprintf(name, sizeof name, "%s/%s", c->namespace, c->name);
-    authd_decide(a, rq->who, c, snapshot, resuming, d);
+    struct authd_view view;
+    authd_view_init(&view, a, rq->who, snapshot);
+    authd_decide(&view, c, resuming, d);
+    authd_view_fini(&view);
     metric_add(d->allow ? &stats_decisions_allowed : &stats_decisions_refused, 1);
     if (!d->allow || !resuming)
         audit(a, rq, AUDIT_DECISION, d->allow, d->allow ? session : NULL, name, d->name, d->why);

@@ -82,6 +82,8 @@ static const struct test_case {
       NULL, 0, 0 },
     { "auditor without operator role", "auditor ops", PLAIN, "", "operator", "", 1, 0, 0, 0, false,
       RULE_OPERATOR_ROLE, NULL, STATUS_CLIENT_FORBIDDEN, 0 },
+    { "auditor, operator elsewhere", "auditor operator", PLAIN, "", "operator", "", 1, 0, 0, 0,
+      false, RULE_AUDIENCE, NULL, STATUS_CLIENT_FORBIDDEN, 0 },
     { "recording required and on", "ops", PROD, "r", "", "", 1, 0, 0, 0, false, RULE_ALLOWED, NULL,
       0, 0 },
     { "recording required and off", "ops", PROD_UNRECORDED, "r", "", "", 1, 0, 0, 0, false,
@@ -182,7 +184,7 @@ START_TEST(cases_of_the_table) {
         who->exp = NOW / 1000 + t->exp;
     memcpy(all + 3, own, (size_t)t->own * sizeof *own);
     struct policy_config config = { operators, auditors, t->limit, 0 };
-    struct policies p = { &config, list, n, t->offset };
+    struct policies p = { &config, list, n, t->offset, *t->operators != '\0' };
     struct policy_sessions sessions = { all, 3 + (size_t)t->own, t->resuming };
     decide(who, c, &p, approvals, &sessions, NOW, &d);
     ck_assert_msg(d.rule == t->want, "%s: rule %s, %s", t->what, d.name, d.why);
@@ -205,7 +207,7 @@ START_TEST(words_for_the_person) {
     _json_ json_t *none = json_array();
     struct identity *who = identity_new("me", "sid", "Me", none);
     struct policy_config config = { none, none, 0, 45 };
-    struct policies p = { &config, NULL, 0, 0 };
+    struct policies p = { &config, NULL, 0, 0, false };
     struct policy_sessions sessions = { 0 };
     struct decision d;
     who->exp = NOW / 1000 + 9;
@@ -254,7 +256,7 @@ START_TEST(properties) {
         struct identity *who = identity_new("me", "s", "Me", r);
         who->exp = NOW / 1000 + (int)(seed >> 21 & 3) - 1;
         struct policy_config config = { operators, auditors, 0, 0 };
-        struct policies p = { &config, list, seed >> 24 & 1 ? 2 : 0, 0 };
+        struct policies p = { &config, list, seed >> 24 & 1 ? 2 : 0, 0, false };
         struct policy_sessions none = { 0 };
         struct decision d;
         decide(who, made[w], &p, a, &none, NOW, &d);
