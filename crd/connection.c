@@ -1,4 +1,4 @@
-/* One function a section of the spec; a section that is absent takes its defaults. */
+/* Rows read the fields (connection_schema.c); here is what no single row can say. */
 #include "crd/connection.h"
 
 #include <stdatomic.h>
@@ -12,150 +12,199 @@
 #include "guacd/base/json.h"
 #include "guacd/base/util.h"
 
-/* What later versions enforce. Ignoring one of them would open what its author meant to guard. */
-static const char *const later[] = { "kubernetes", "moderation", "watermark" };
+/* The section of this name; errors about its absence are the rows' matter. */
+static bool section(const struct field *spec, const char *name, struct field *out) {
+    const json_t *object = spec->object ? json_object_get(spec->object, name) : NULL;
+    *out = (struct field){ .errors = spec->errors };
+    snprintf(out->path, sizeof out->path, "%.120s.%.60s", spec->path, name);
+    out->object = json_is_object(object) ? object : NULL;
+    return out->object != NULL;
+}
 
-static void read_target(struct connection *c, const struct field *spec) {
+static void read_protocol(struct connection *c, const struct field *spec) {
     _free_ char *name = field_string(spec, "protocol", true, 32);
-    if (name && !(c->protocol = protocol_find(name))) {
-        struct buf list;
-        buf_init(&list, 256);
-        for (size_t i = 0; protocols[i]; i++)
-            buf_printf(&list, "%s%s", i ? ", " : "", protocols[i]->name);
-        field_error(spec, "protocol", "'%s' is not one of %s", name, buf_str(&list));
-        buf_fini(&list);
-    }
+    if (!name || (c->protocol = protocol_find(name)))
+        return;
+    struct buf list;
+    buf_init(&list, 256);
+    for (size_t i = 0; protocols[i]; i++)
+        buf_printf(&list, "%s%s", i ? ", " : "", protocols[i]->name);
+    field_error(spec, "protocol", "'%s' is not one of %s", name, buf_str(&list));
+    buf_fini(&list);
+}
+
+static bool knows(const struct connection *c, const char *parameter) {
+    return !c->protocol || protocol_arg_find(c->protocol, parameter, NULL);
+}
+
+static bool is_kubernetes(const struct connection *c) {
+    return c->protocol && strcmp(c->protocol->name, "kubernetes") == 0;
+}
+
+/* The gateway's own token never goes to a host that an author names. */
+static bool own_cluster_only(const struct connection *c) {
+    return is_kubernetes(c) && c->credentials.from == CREDENTIALS_KUBERNETES &&
+           (c->credentials.kubernetes_as == KUBERNETES_SERVICE_ACCOUNT ||
+            c->credentials.kubernetes_as == KUBERNETES_IMPERSONATION);
+}
+
+static void check_target(struct connection *c, const struct field *spec) {
     /* A protocol without a usual port may dial, but need not (demo). */
     int usual = c->protocol ? c->protocol->default_port : 0;
-    c->hostname = field_string(spec, "hostname", usual != 0, 253);
-    if (c->hostname && !field_is_host(c->hostname))
-        field_error(spec, "hostname", "is no host name and no address (no port, no brackets)");
-    if (c->hostname && c->protocol && !protocol_arg_find(c->protocol, "hostname", NULL))
+    bool own = own_cluster_only(c);
+    bool free = own || (is_kubernetes(c) && c->credentials.from == CREDENTIALS_KUBERNETES &&
+                        c->credentials.kubernetes_as == KUBERNETES_USER_TOKEN);
+    if (own && (c->hostname || c->port))
+        field_error(spec, c->hostname ? "hostname" : "port",
+                    "the gateway's own identity goes to the cluster it runs in only: leave it out");
+    else if (!c->hostname && usual && !free && spec->object &&
+             !json_is_string(json_object_get(spec->object, "hostname")) &&
+             !json_is_number(json_object_get(spec->object, "hostname")))
+        field_error(spec, "hostname", "is missing");
+    if (c->hostname && !knows(c, "hostname"))
         field_error(spec, "hostname", "%s dials nothing", c->protocol->name);
-    c->port = (uint16_t)field_int(spec, "port", usual, 1, 65535);
+    if (c->port == 0 && !(free && !c->hostname))
+        c->port = (uint16_t)usual;
     if (c->hostname && c->protocol && c->port == 0)
         field_error(spec, "port", "is missing and %s has no usual one", c->protocol->name);
 }
 
-static void read_audience(struct connection *c, const struct field *spec) {
-    struct field f;
-    field_object(spec, "audience", true, &f);
-    field_only(&f, "keycloakRoles");
-    c->roles = field_strings(&f, "keycloakRoles", f.object != NULL);
-}
-
-static void read_recording(struct connection *c, const struct field *spec) {
-    struct field f;
-    field_object(spec, "recording", false, &f);
-    field_only(&f, "enabled|bucket|retentionDays|keys");
-    c->recording.enabled = field_bool(&f, "enabled", true);
-    c->recording.bucket = field_string(&f, "bucket", false, 63);
-    if (c->recording.bucket &&
-        (strlen(c->recording.bucket) < 3 || !field_is_subdomain(c->recording.bucket)))
-        field_error(&f, "bucket", "must be 3…63 small letters, digits, dots and hyphens");
-    if (!c->recording.bucket)
-        c->recording.bucket = strdup(CONNECTION_BUCKET);
-    c->recording.retention_days =
-        (int)field_int(&f, "retentionDays", CONNECTION_RETENTION_DAYS, 1, 36500);
-    c->recording.keys =
-        (enum connection_keys)field_choice(&f, "keys", "full|masked|off", RECORD_KEYS_MASKED);
-}
-
-static void read_jit(struct connection *c, const struct field *spec) {
-    struct field f;
-    field_object(spec, "jit", false, &f);
-    field_only(&f, "requiredApprovers|maxDurationMinutes");
-    c->jit.approvers = field_strings(&f, "requiredApprovers", f.object != NULL);
-    c->jit.max_minutes = (int)field_int(&f, "maxDurationMinutes", 0, 1, 10080);
-}
-
-static void read_credentials(struct connection *c, const struct field *spec) {
+/* Which of the other credentials' fields go with each way. */
+static void check_credentials(struct connection *c, const struct field *spec) {
     struct field f, ref;
-    field_object(spec, "credentials", false, &f);
-    field_only(&f, "from|secretRef|username");
-    bool named = field_object(&f, "secretRef", false, &ref);
-    int from = field_choice(&f, "from", "prompt|secret|certificate|kubernetes", named ? 1 : 0);
-    if (from > 1)
-        field_error(&f, "from", "certificate and kubernetes are not available in this version");
-    c->credentials.from = from == 1 ? CREDENTIALS_SECRET : CREDENTIALS_PROMPT;
-    if (from == 1 && !named)
+    section(spec, "credentials", &f);
+    bool named = section(&f, "secretRef", &ref);
+    bool as = f.object && json_is_string(json_object_get(f.object, "kubernetes"));
+    if ((int)c->credentials.from < 0)
+        c->credentials.from = named ? CREDENTIALS_SECRET : CREDENTIALS_PROMPT;
+    bool by_cluster = c->credentials.from == CREDENTIALS_KUBERNETES;
+    bool wants = c->credentials.from == CREDENTIALS_SECRET ||
+                 (by_cluster && c->credentials.kubernetes_as == KUBERNETES_CLIENT_CERTIFICATE);
+    static const char *const names[] = { "prompt", "secret", "certificate", "kubernetes" };
+    if (wants && !named)
         field_error(&f, "secretRef", "is missing");
-    if (from == 0 && named)
-        field_error(&f, "secretRef", "does not go with from: prompt");
-    if (named) {
-        field_only(&ref, "name");
-        c->credentials.secret = field_string(&ref, "name", true, 253);
-        if (c->credentials.secret && !field_is_subdomain(c->credentials.secret))
-            field_error(&ref, "name", "is no Kubernetes name");
-    }
-    c->credentials.username = field_string(&f, "username", false, 255);
-    if (c->credentials.username && c->protocol && !protocol_arg_find(c->protocol, "username", NULL))
+    if (!wants && named)
+        field_error(&f, "secretRef", "does not go with from: %s", names[c->credentials.from]);
+    if (as && !by_cluster)
+        field_error(&f, "kubernetes", "goes with from: kubernetes only");
+    if (by_cluster && c->protocol && !is_kubernetes(c))
+        field_error(&f, "from", "%s does not sign in at a cluster", c->protocol->name);
+    if (c->credentials.from == CREDENTIALS_CERTIFICATE && c->protocol &&
+        strcmp(c->protocol->name, "ssh") != 0)
+        field_error(&f, "from", "certificates are for ssh");
+    if (c->credentials.username && !knows(c, "username"))
         field_error(&f, "username", "%s has no user names", c->protocol->name);
     if (c->credentials.username && json_object_get(c->parameters, "username"))
         field_error(&f, "username", "is said by spec.parameters.username, too");
 }
 
-static void read_directions(struct connection *c, const struct field *spec) {
+/* The pod is said once: in the section, or by Guacamole's names. Afterwards both know it. */
+static void join_pod(struct connection *c, const struct field *f) {
+    const struct {
+        const char *parameter, *key;
+        char **text;
+    } both[] = { { "namespace", "namespace", &c->kubernetes.namespace },
+                 { "pod", "pod", &c->kubernetes.pod },
+                 { "pod-selector", "selector", &c->kubernetes.selector },
+                 { "container", "container", &c->kubernetes.container } };
+    for (size_t i = 0; i < ARRAY_LEN(both); i++) {
+        const char *given = json_str(c->parameters, both[i].parameter, NULL);
+        if (given && *both[i].text)
+            field_error(f, both[i].key, "is said by spec.parameters.%s, too", both[i].parameter);
+        else if (given && *given)
+            *both[i].text = strdup(given);
+        else if (*both[i].text)
+            json_object_set_new(c->parameters, both[i].parameter, json_string(*both[i].text));
+    }
+    if (json_array_size(c->kubernetes.command) && json_object_get(c->parameters, "exec-command"))
+        field_error(f, "command", "is said by spec.parameters.exec-command, too");
+}
+
+static void check_kubernetes(struct connection *c, const struct field *spec) {
     struct field f;
-    field_object(spec, "clipboard", false, &f);
-    field_only(&f, "copy|paste");
-    c->clipboard.copy = field_bool(&f, "copy", true);
-    c->clipboard.paste = field_bool(&f, "paste", true);
-    field_object(spec, "files", false, &f);
-    field_only(&f, "upload|download");
-    c->files.upload = field_bool(&f, "upload", true);
-    c->files.download = field_bool(&f, "download", true);
-    field_object(spec, "limits", false, &f);
-    field_only(&f, "idleMinutes|maxMinutes");
-    c->limits.idle_minutes = (int)field_int(&f, "idleMinutes", 0, 1, 10080);
-    c->limits.max_minutes = (int)field_int(&f, "maxMinutes", 0, 1, 10080);
+    section(spec, "kubernetes", &f);
+    if (!is_kubernetes(c)) {
+        if (c->kubernetes.there && c->protocol)
+            field_error(&f, NULL, "%s opens no pods", c->protocol->name);
+        return;
+    }
+    join_pod(c, &f);
+    int said = !!c->kubernetes.pod + !!c->kubernetes.selector + !!c->kubernetes.deployment +
+               !!c->kubernetes.stateful_set;
+    if (said > 1)
+        field_error(&f, NULL, "pod, selector, deployment and statefulSet: say one of them");
+    if (said == 0 && !json_has_string(c->kubernetes.choose, "pod"))
+        field_error(&f, NULL,
+                    "which pod? say pod, selector, deployment or statefulSet, or let people choose "
+                    "(choose: [pod])");
+    if (json_has_string(c->kubernetes.choose, "namespace") &&
+        !json_has_string(c->kubernetes.choose, "pod"))
+        field_error(&f, "choose", "who chooses the namespace has to choose the pod");
+    if (json_has_string(c->kubernetes.choose, "pod") && c->kubernetes.pod)
+        field_error(&f, "choose", "pod is named, so there is nothing to choose");
+}
+
+/* Placeholders are known ones: a slip would show braces to everybody instead of a name. */
+static void check_watermark(struct connection *c, const struct field *spec) {
+    static const char *const known[] = { "{name}",    "{sub}",     "{connection}",
+                                         "{session}", "{address}", "{time}" };
+    struct field f;
+    section(spec, "watermark", &f);
+    for (const char *p = c->watermark.text; p && (p = strchr(p, '{')); p++) {
+        bool found = false;
+        for (size_t i = 0; i < ARRAY_LEN(known); i++)
+            found |= strncmp(p, known[i], strlen(known[i])) == 0;
+        if (!found) {
+            field_error(&f, "text",
+                        "knows {name}, {sub}, {connection}, {session}, {address} and {time} only");
+            return;
+        }
+    }
+}
+
+static void check_step_up(struct connection *c, const struct field *spec) {
+    struct field f;
+    if (section(spec, "stepUp", &f) && !c->step_up.acr && !c->step_up.max_age_minutes)
+        field_error(&f, NULL, "says neither acr nor maxAgeMinutes");
 }
 
 static void read_host_key(struct connection *c, const struct field *spec) {
     struct field f;
-    bool there = field_object(spec, "hostKey", false, &f);
-    field_only(&f, "keys|unknown");
-    if (there && c->protocol && !protocol_arg_find(c->protocol, "host-key", NULL))
+    bool there = section(spec, "hostKey", &f);
+    if (there && !knows(c, "host-key"))
         field_error(&f, NULL, "%s has no host keys", c->protocol->name);
     c->host_key.keys = json_array();
-    c->host_key.unknown =
-        (enum connection_unknown_key)field_choice(&f, "unknown", "refuse|ask", HOST_KEY_REFUSE);
     const json_t *keys = f.object ? json_object_get(f.object, "keys") : NULL, *key;
     size_t i;
     if (keys && !json_is_null(keys) && !json_is_array(keys))
         field_error(&f, "keys", "must be a list");
     json_array_foreach(keys, i, key) {
         const char *s = json_string_value(key);
+        if (i == 16) {
+            field_error(&f, "keys", "has more than 16 entries");
+            break;
+        }
         if (!s || strlen(s) > 4096 || strpbrk(s, "\r\n") || !strchr(s, ' '))
             field_error(&f, "keys", "entry %zu must be one line such as 'ssh-ed25519 AAAA…'",
                         i + 1);
         else
             json_array_append(c->host_key.keys, (json_t *)(uintptr_t)key);
-        if (i == 15) {
-            if (json_array_size(keys) > 16)
-                field_error(&f, "keys", "has more than 16 entries");
-            break;
-        }
     }
 }
 
 static void read_spec(struct connection *c, const struct field *root) {
-    struct field spec, f;
+    struct field spec;
     field_object(root, "spec", true, &spec);
-    read_target(c, &spec);
+    read_protocol(c, &spec);
+    schema_read(&connection_schema, &spec, c);
+    json_decref(c->parameters);
     c->parameters = parameters_read(&spec, c->protocol);
-    read_audience(c, &spec);
-    read_recording(c, &spec);
-    read_jit(c, &spec);
-    read_credentials(c, &spec);
-    read_directions(c, &spec);
+    check_credentials(c, &spec);
+    check_target(c, &spec);
+    check_kubernetes(c, &spec);
+    check_watermark(c, &spec);
+    check_step_up(c, &spec);
     read_host_key(c, &spec);
-    c->environment = field_string(&spec, "environment", false, 63);
-    for (size_t i = 0; i < ARRAY_LEN(later); i++)
-        if (field_object(&spec, later[i], false, &f))
-            field_error(&spec, later[i], "is not available in this version of the gateway");
-    field_only(&spec, "protocol|hostname|port|audience|recording|jit|environment|parameters|"
-                      "credentials|clipboard|files|limits|hostKey|kubernetes|moderation|watermark");
     if (spec.object)
         c->spec = parameters_redact(spec.object, c->protocol);
 }
@@ -188,10 +237,8 @@ static int fill(struct connection *c) {
         c->spec = json_object();
     if (!c->parameters)
         c->parameters = json_object();
-    json_t **lists[] = { &c->roles, &c->jit.approvers, &c->host_key.keys };
-    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
-        if (!*lists[i])
-            *lists[i] = json_array();
+    if (!c->host_key.keys)
+        c->host_key.keys = json_array();
     buf_init(&canonical, CONNECTION_SPEC_MAX);
     if (json_write(c->spec, &canonical) == 0)
         sha256_hex(canonical.data, canonical.len, c->spec_sha256);
@@ -208,7 +255,7 @@ static int fill(struct connection *c) {
     if (!c->version)
         c->version = strndup(c->spec_sha256, 16);
     return c->namespace && c->name && c->title && c->uid && c->version && c->source &&
-                   c->recording.bucket
+                   c->recording.bucket && c->roles && c->host_key.keys
                ? 0
                : -1;
 }
@@ -238,15 +285,17 @@ struct connection *connection_read(const json_t *resource, const char *source) {
 struct connection *connection_broken(const char *namespace, const char *name, const char *source,
                                      const char *error) {
     struct connection *c = calloc(1, sizeof *c);
+    struct field nothing = { 0 };
     if (!c)
         return NULL;
     c->refs = 1;
+    schema_read(&connection_schema, &nothing, c);
+    c->credentials.from = CREDENTIALS_PROMPT;
     json_t *text = json_string(error);
     c->errors = json_pack("[o]", text ? text : json_string("cannot be read"));
     c->namespace = strdup(namespace);
     c->name = strdup(name);
     c->source = strdup(source);
-    c->recording.bucket = strdup(CONNECTION_BUCKET);
     if (c->errors && fill(c) == 0)
         return c;
     connection_unref(c);
@@ -261,19 +310,9 @@ struct connection *connection_ref(struct connection *c) {
 void connection_unref(struct connection *c) {
     if (!c || atomic_fetch_sub(&c->refs, 1) != 1)
         return;
-    char *texts[] = { c->namespace,
-                      c->name,
-                      c->uid,
-                      c->version,
-                      c->title,
-                      c->source,
-                      c->hostname,
-                      c->environment,
-                      c->recording.bucket,
-                      c->credentials.secret,
-                      c->credentials.username };
-    json_t *trees[] = { c->roles,      c->jit.approvers, c->host_key.keys,
-                        c->parameters, c->spec,          c->errors };
+    char *texts[] = { c->namespace, c->name, c->uid, c->version, c->title, c->source };
+    json_t *trees[] = { c->host_key.keys, c->parameters, c->spec, c->errors };
+    schema_free(&connection_schema, c);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         free(texts[i]);
     for (size_t i = 0; i < ARRAY_LEN(trees); i++)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "crd/schema.h"
 #include "guacd/proto/args.h"
 
 #define CRD_GROUP "catalyst.openova.io"
@@ -16,7 +17,19 @@
 #define CONNECTION_BUCKET "guacamole-recordings"
 #define CONNECTION_RETENTION_DAYS 365
 
-enum connection_credentials { CREDENTIALS_PROMPT, CREDENTIALS_SECRET };
+enum connection_credentials {
+    CREDENTIALS_PROMPT,
+    CREDENTIALS_SECRET,
+    CREDENTIALS_CERTIFICATE, /* ssh: issued for this session only, its principal is the user */
+    CREDENTIALS_KUBERNETES   /* by `kubernetes_as` */
+};
+enum connection_kubernetes_as {
+    KUBERNETES_SERVICE_ACCOUNT,   /* the gateway's own token, to the cluster it runs in only */
+    KUBERNETES_IMPERSONATION,     /* that token, and the person by name and groups; likewise */
+    KUBERNETES_USER_TOKEN,        /* the person's own token, to clusters that authd lists */
+    KUBERNETES_CLIENT_CERTIFICATE /* client-cert and client-key of `secret` */
+};
+enum connection_on_leave { MODERATION_PAUSE, MODERATION_END };
 enum connection_keys { RECORD_KEYS_FULL, RECORD_KEYS_MASKED, RECORD_KEYS_OFF };
 enum connection_unknown_key { HOST_KEY_REFUSE, HOST_KEY_ASK };
 
@@ -43,9 +56,19 @@ struct connection {
     } jit;
     struct {
         enum connection_credentials from;
-        char *secret;   /* name in the connection's own namespace */
-        char *username; /* NULL: asked, or in the secret */
+        enum connection_kubernetes_as kubernetes_as; /* with CREDENTIALS_KUBERNETES */
+        char *secret;                                /* name in the connection's own namespace */
+        char *username;                              /* NULL: asked, or in the secret */
     } credentials;
+    /* Where in the cluster; NULL: not said. `parameters` carries namespace, pod, pod-selector and
+     * container, too. Of pod, selector, deployment and stateful_set at most one is said; none only
+     * where the person may choose the pod. */
+    struct {
+        bool there;
+        char *namespace, *pod, *selector, *deployment, *stateful_set, *container;
+        json_t *command; /* its words; empty: attach, or parameters' exec-command */
+        json_t *choose;  /* "namespace", "pod", "container", "command": what a person may choose */
+    } kubernetes;
     struct {
         bool copy, paste; /* copy: out of the target */
     } clipboard;
@@ -53,8 +76,25 @@ struct connection {
         bool upload, download;
     } files;
     struct {
-        int idle_minutes, max_minutes; /* 0: no limit */
+        int idle_minutes, max_minutes;  /* 0: no limit */
+        int per_person, per_connection; /* sessions at one time, over all replicas; 0: no limit */
     } limits;
+    struct {
+        bool there;    /* somebody of `roles` has to be present, or input pauses */
+        json_t *roles; /* realm or client roles, as in audience */
+        enum connection_on_leave on_leave;
+    } moderation;
+    struct {
+        bool there;
+        char *text; /* with {name}, {sub}, {connection}, {session}, {address}, {time} */
+    } watermark;
+    struct {
+        char *acr;           /* the sign-in's acr claim must be this; NULL: any */
+        int max_age_minutes; /* since the person typed a credential; 0: any */
+    } step_up;
+    struct {
+        bool fail_closed; /* a view of the locks older than 5 minutes counts as locked */
+    } locks;
     struct {
         json_t *keys; /* accepted host keys, OpenSSH's public key lines */
         enum connection_unknown_key unknown;
@@ -64,6 +104,9 @@ struct connection {
     char spec_sha256[65]; /* of `spec` as canonical JSON */
     json_t *errors;       /* sentences with paths; empty: usable */
 };
+
+extern const struct schema connection_schema;        /* of spec, into struct connection */
+extern const struct schema connection_status_schema; /* described, never read */
 
 /* From one resource. Never fails but for want of memory (NULL): what is wrong goes to `errors`. */
 struct connection *connection_read(const json_t *resource, const char *source);

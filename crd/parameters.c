@@ -116,5 +116,9 @@ bool parameters_secret_may(const struct protocol *p, const char *name) {
     const struct arg_spec *row = protocol_arg_find(p, name, NULL);
     if (!row || row->flags & (ARG_LOCAL | ARG_GATEWAY | ARG_HOST))
         return false;
-    return row->flags & ARG_SECRET || strcmp(name, "username") == 0 || strcmp(name, "domain") == 0;
+    static const char *const with_it[] = { "username", "domain", "client-cert", "public-key" };
+    for (size_t i = 0; i < ARRAY_LEN(with_it); i++)
+        if (strcmp(name, with_it[i]) == 0)
+            return true;
+    return row->flags & ARG_SECRET;
 }

@@ -10,6 +10,7 @@
 #include "guacd/base/json.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
+#include "proxy/authd/notyet.h"
 #include "proxy/authd/text.h"
 
 struct question {
@@ -130,6 +131,11 @@ static bool jit_required(struct question *q) {
     return by_policy(q, p, RULE_JIT_REQUIRED, "just-in-time approval");
 }
 
+static bool available(struct question *q) {
+    const char *field = notyet_first(q->c);
+    return field && refuse(q, "This connection asks for %s, which this gateway cannot do.", field);
+}
+
 static bool jit_approval(struct question *q) {
     size_t i;
     json_t *name;
@@ -173,6 +179,8 @@ static const struct rule {
                                   "Tell who wrote this connection to switch recording on." },
     [RULE_JIT_REQUIRED] = { "jit-required", jit_required, STATUS_CLIENT_FORBIDDEN,
                             "Tell who wrote this connection to name approvers." },
+    [RULE_AVAILABLE] = { "not-available", available, STATUS_CLIENT_FORBIDDEN,
+                         "Tell who wrote this connection, or use a newer gateway." },
     [RULE_JIT_APPROVAL] = { "jit-approval", jit_approval, STATUS_CLIENT_FORBIDDEN,
                             "Approvals are not available in this version of the gateway." },
     [RULE_SESSION_LIMIT] = { "session-limit", session_limit, STATUS_CLIENT_TOO_MANY,

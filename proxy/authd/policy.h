@@ -22,6 +22,7 @@ enum policy_rule {
     RULE_AUDIENCE,            /* audience.keycloakRoles */
     RULE_RECORDING_REQUIRED,  /* EnvironmentPolicy */
     RULE_JIT_REQUIRED,        /* EnvironmentPolicy: the connection must ask for approval */
+    RULE_AVAILABLE,           /* the gateway can do all that the connection asks for (notyet.c) */
     RULE_JIT_APPROVAL,        /* jit.requiredApprovers: an approval from each */
     RULE_SESSION_LIMIT,       /* sessions of this person */
     RULE_ALLOWED,

@@ -5,6 +5,7 @@
 #include "guacd/base/json.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
+#include "proxy/authd/notyet.h"
 #include "proxy/authd/policy.h"
 #include "tests/unit/unit.h"
 
@@ -163,6 +164,45 @@ static struct environment_policy *policy(char kind) {
     return environment_read(doc, "p:1");
 }
 
+/* What this version cannot do is refused by name, never ignored. */
+START_TEST(not_available) {
+    static const char *const fields[] = {
+        "credentials: {from: certificate}",
+        "moderation: {roles: [ops]}",
+        "watermark: {}",
+        "stepUp: {acr: gold}",
+        "limits: {sessionsPerPerson: 1}",
+        "locks: {failClosed: true}",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        char yaml[512];
+        snprintf(yaml, sizeof yaml,
+                 HEAD "spec: {protocol: ssh, hostname: h, audience: {keycloakRoles: [ops]}, %s}",
+                 fields[i]);
+        _json_ json_t *doc = parse(yaml);
+        struct connection *c = connection_read(doc, "t:1");
+        ck_assert_msg(connection_usable(c), "%s", fields[i]);
+        if (!notyet_first(c)) { /* built meanwhile */
+            connection_unref(c);
+            continue;
+        }
+        _json_ json_t *roles = words("ops");
+        struct identity *who = identity_new("me", "sid", "Me", roles);
+        who->exp = NOW / 1000 + 1;
+        struct policy_config config = { 0 };
+        struct policies p = { .config = &config };
+        struct policy_sessions none = { 0 };
+        struct decision d;
+        decide(who, c, &p, NULL, &none, NOW, &d);
+        ck_assert_msg(!d.allow && d.rule == RULE_AVAILABLE, "%s: %s", fields[i], d.why);
+        ck_assert_str_eq(d.name, "not-available");
+        ck_assert_ptr_nonnull(strstr(d.why, notyet_first(c)));
+        identity_free(who);
+        connection_unref(c);
+    }
+}
+END_TEST
+
 START_TEST(cases_of_the_table) {
     const struct test_case *t = &cases[_i];
     struct connection *c = connection(t->connection);
@@ -281,6 +321,7 @@ static Suite *suite(void) {
     Suite *s = suite_create("policy");
     TCase *t = tcase_create("all");
     tcase_set_timeout(t, 120);
+    tcase_add_test(t, not_available);
     tcase_add_loop_test(t, cases_of_the_table, 0, (int)ARRAY_LEN(cases));
     tcase_add_test(t, words_for_the_person);
     tcase_add_test(t, properties);

@@ -1,4 +1,5 @@
 /* GuacamoleConnection: its users' form is read, every mistake is told at once with its path. */
+#include <stdio.h>
 #include <string.h>
 
 #include "crd/connection.h"
@@ -151,7 +152,7 @@ START_TEST(all_errors_at_once) {
         "spec.limits.idleMinutes: must be a whole number",
         "spec.hostKey.keys: entry 1 must be one line such as 'ssh-ed25519 AAAA…'",
         "spec.hostKey.unknown: must be one of refuse, ask",
-        "spec.moderation: is not available in this version of the gateway",
+        "spec.moderation.roles: is missing",
         "spec.parameters.password: is a secret: it comes by spec.credentials only",
         "spec.parameters.known-hosts: names something on the gateway's own machine and is not "
         "taken "
@@ -181,6 +182,114 @@ START_TEST(all_errors_at_once) {
     _free_ char *errors = json_dumps(c->errors, 0);
     ck_assert_ptr_null(strstr(errors, "hunter2"));
     connection_unref(c);
+}
+END_TEST
+
+/* Sections that only some connections have. */
+START_TEST(guarded) {
+    struct connection *c =
+        load(HEAD "metadata: {name: pod}\n"
+                  "spec:\n"
+                  "  protocol: kubernetes\n"
+                  "  audience: { keycloakRoles: [ops] }\n"
+                  "  credentials: { from: kubernetes, kubernetes: impersonation }\n"
+                  "  kubernetes:\n"
+                  "    namespace: shop\n"
+                  "    deployment: web\n"
+                  "    container: app\n"
+                  "    command: [sh, -l]\n"
+                  "    choose: [container]\n"
+                  "  limits: { sessionsPerPerson: 1, sessionsPerConnection: 3 }\n"
+                  "  moderation: { roles: [security-officer], onLeave: end }\n"
+                  "  watermark: { text: '{name} on {connection}' }\n"
+                  "  stepUp: { acr: gold, maxAgeMinutes: 15 }\n"
+                  "  locks: { failClosed: true }\n");
+    no_errors(c);
+    ck_assert_ptr_null(c->hostname);
+    ck_assert_uint_eq(c->port, 0);
+    ck_assert_int_eq(c->credentials.from, CREDENTIALS_KUBERNETES);
+    ck_assert_int_eq(c->credentials.kubernetes_as, KUBERNETES_IMPERSONATION);
+    ck_assert_str_eq(c->kubernetes.deployment, "web");
+    ck_assert_str_eq(json_str(c->parameters, "namespace", ""), "shop");
+    ck_assert_str_eq(json_str(c->parameters, "container", ""), "app");
+    ck_assert_uint_eq(json_array_size(c->kubernetes.command), 2);
+    ck_assert(json_has_string(c->kubernetes.choose, "container"));
+    ck_assert_int_eq(c->limits.per_person, 1);
+    ck_assert_int_eq(c->limits.per_connection, 3);
+    ck_assert(c->moderation.there && json_has_string(c->moderation.roles, "security-officer"));
+    ck_assert_int_eq(c->moderation.on_leave, MODERATION_END);
+    ck_assert(c->watermark.there);
+    ck_assert_str_eq(c->step_up.acr, "gold");
+    ck_assert_int_eq(c->step_up.max_age_minutes, 15);
+    ck_assert(c->locks.fail_closed);
+    connection_unref(c);
+
+    c = load(HEAD "metadata: {name: pod}\nspec:\n  protocol: kubernetes\n  hostname: api\n"
+                  "  audience: { keycloakRoles: [ops] }\n"
+                  "  credentials: { from: kubernetes, kubernetes: clientCertificate,"
+                  " secretRef: { name: cert } }\n"
+                  "  parameters: { pod-selector: app=web }\n  watermark: {}\n");
+    no_errors(c);
+    ck_assert_str_eq(c->kubernetes.selector, "app=web");
+    ck_assert_str_eq(c->watermark.text, "{name} {time}");
+    ck_assert(!c->moderation.there && !c->locks.fail_closed);
+    connection_unref(c);
+}
+END_TEST
+
+START_TEST(guarded_wrong) {
+    static const struct {
+        const char *spec, *error;
+    } cases[] = {
+        { "protocol: ssh, hostname: h, kubernetes: {pod: a}",
+          "spec.kubernetes: ssh opens no pods" },
+        { "protocol: kubernetes, hostname: h, kubernetes: {pod: a, selector: b=c}",
+          "spec.kubernetes: pod, selector, deployment and statefulSet: say one of them" },
+        { "protocol: kubernetes, hostname: h, kubernetes: {pod: a}, parameters: {pod: b}",
+          "spec.kubernetes.pod: is said by spec.parameters.pod, too" },
+        { "protocol: kubernetes, hostname: h, kubernetes: {pod: A_b}",
+          "spec.kubernetes.pod: is no Kubernetes name" },
+        { "protocol: kubernetes, hostname: h, kubernetes: {selector: '=='}",
+          "spec.kubernetes.selector: is no list of labels such as app=shop,tier!=db" },
+        { "protocol: kubernetes, hostname: h, kubernetes: {choose: [pod, node]}",
+          "spec.kubernetes.choose: entry 2 is none of namespace|pod|container|command" },
+        { "protocol: kubernetes, hostname: h, kubernetes: {pod: a, choose: [namespace]}",
+          "spec.kubernetes.choose: who chooses the namespace has to choose the pod" },
+        { "protocol: kubernetes, kubernetes: {pod: a}", "spec.hostname: is missing" },
+        { "protocol: kubernetes, hostname: evil, kubernetes: {pod: a},"
+          " credentials: {from: kubernetes, kubernetes: serviceAccount}",
+          "spec.hostname: the gateway's own identity goes to the cluster it runs in only: leave it "
+          "out" },
+        { "protocol: kubernetes, kubernetes: {pod: a}, hostname: h,"
+          " credentials: {from: kubernetes, kubernetes: clientCertificate}",
+          "spec.credentials.secretRef: is missing" },
+        { "protocol: ssh, hostname: h, credentials: {from: kubernetes}",
+          "spec.credentials.from: ssh does not sign in at a cluster" },
+        { "protocol: ssh, hostname: h, credentials: {kubernetes: userToken}",
+          "spec.credentials.kubernetes: goes with from: kubernetes only" },
+        { "protocol: vnc, hostname: h, credentials: {from: certificate}",
+          "spec.credentials.from: certificates are for ssh" },
+        { "protocol: ssh, hostname: h, credentials: {from: certificate, secretRef: {name: a}}",
+          "spec.credentials.secretRef: does not go with from: certificate" },
+        { "protocol: ssh, hostname: h, watermark: {text: 'by {user}'}",
+          "spec.watermark.text: knows {name}, {sub}, {connection}, {session}, {address} and {time} "
+          "only" },
+        { "protocol: ssh, hostname: h, stepUp: {}", "spec.stepUp: says neither acr nor "
+                                                    "maxAgeMinutes" },
+        { "protocol: ssh, hostname: h, limits: {sessionsPerPerson: 0}",
+          "spec.limits.sessionsPerPerson: 0 is not in 1…1000" },
+        { "protocol: ssh, hostname: h, locks: {failclosed: true}",
+          "spec.locks: unknown field 'failclosed', did you mean 'failClosed'?" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[1024];
+        snprintf(text, sizeof text,
+                 HEAD "metadata: {name: x}\nspec: {%s, audience: {keycloakRoles: [a]}}\n",
+                 cases[i].spec);
+        struct connection *c = load(text);
+        errors_are(c, &cases[i].error, 1);
+        connection_unref(c);
+    }
 }
 END_TEST
 
@@ -282,6 +391,8 @@ static Suite *suite(void) {
     tcase_add_test(t, as_written_today);
     tcase_add_test(t, everything);
     tcase_add_test(t, all_errors_at_once);
+    tcase_add_test(t, guarded);
+    tcase_add_test(t, guarded_wrong);
     tcase_add_test(t, nothing_at_all);
     tcase_add_test(t, many_errors_are_cut);
     tcase_add_test(t, hash_follows_content);

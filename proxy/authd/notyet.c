@@ -1,0 +1,57 @@
+/* One row a field. The commit that builds it removes its row. */
+#include "proxy/authd/notyet.h"
+
+#include "guacd/base/util.h"
+
+static bool by_certificate(const struct connection *c) {
+    return c->credentials.from == CREDENTIALS_CERTIFICATE;
+}
+
+static bool by_cluster(const struct connection *c) {
+    return c->credentials.from == CREDENTIALS_KUBERNETES;
+}
+
+static bool in_cluster(const struct connection *c) {
+    return c->kubernetes.there;
+}
+
+static bool moderation(const struct connection *c) {
+    return c->moderation.there;
+}
+
+static bool watermark(const struct connection *c) {
+    return c->watermark.there;
+}
+
+static bool step_up(const struct connection *c) {
+    return c->step_up.acr || c->step_up.max_age_minutes;
+}
+
+static bool sessions(const struct connection *c) {
+    return c->limits.per_person || c->limits.per_connection;
+}
+
+static bool locks(const struct connection *c) {
+    return c->locks.fail_closed;
+}
+
+static const struct {
+    const char *field;
+    bool (*asked)(const struct connection *c);
+} rows[] = {
+    { "spec.credentials.from: certificate", by_certificate },
+    { "spec.credentials.from: kubernetes", by_cluster },
+    { "spec.kubernetes", in_cluster },
+    { "spec.moderation", moderation },
+    { "spec.watermark", watermark },
+    { "spec.stepUp", step_up },
+    { "spec.limits of sessions", sessions },
+    { "spec.locks", locks },
+};
+
+const char *notyet_first(const struct connection *c) {
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].asked(c))
+            return rows[i].field;
+    return NULL;
+}
