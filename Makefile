@@ -70,6 +70,7 @@ PROTO_O     := $(call objs,guacd/proto)
 DISPLAY_O   := $(call objs,guacd/display)
 TERM_O      := $(call objs,guacd/term)
 SESSION_O   := $(call objs,guacd/session)
+CONSOLE_O   := $(call objs,guacd/backends/console) $(TERM_O)
 RECORDING_O := $(call objs,recording)
 CRD_O       := $(call objs,crd)
 
@@ -119,7 +120,7 @@ $(B)/guacd-session: $(B)/obj/guacd/session/main.o $(SESSION_O) $(DISPLAY_O) $(PR
 
 $(B)/backends/demo.so: EXTRA :=
 $(B)/backends/ssh.so: EXTRA = $(call libs_of,$(SSH_PKG) $(TERM_PKG)) -lm
-$(B)/backends/ssh.so: $(TERM_O)
+$(B)/backends/ssh.so: $(CONSOLE_O)
 # GnuTLS and its libraries keep what they allocate once: unloaded, that would be a leak.
 $(B)/backends/vnc.so: EXTRA = $(call libs_of,$(VNC_PKG)) -Wl,-z,nodelete
 
@@ -174,7 +175,7 @@ UNIT_proto     := $(PROTO_O) $(BASE_O)
 UNIT_display   := $(DISPLAY_O) $(UNIT_proto)
 UNIT_term      := $(TERM_O) $(UNIT_display)
 UNIT_session   := $(SESSION_O) $(UNIT_display)
-UNIT_ssh       := $(call objs,guacd/backends/ssh) $(TERM_O) $(UNIT_session)
+UNIT_ssh       := $(call objs,guacd/backends/ssh) $(CONSOLE_O) $(UNIT_session)
 UNIT_vnc       := $(call objs,guacd/backends/vnc) $(UNIT_session)
 UNIT_recording := $(RECORDING_O) $(RECORDER_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
 UNIT_evidence  := $(RECORDING_O) $(EVIDENCE_O) $(PROTO_O) $(BASE_O) $(HTTP_O)

@@ -19,6 +19,8 @@ LAYERS = {
     "guacd/term/": DISPLAY,
     "guacd/session/": SESSION,
     "guacd/backends/": BACKEND,
+    "guacd/backends/ssh/": [*BACKEND, "guacd/backends/console/"],
+    "guacd/backends/kubernetes/": [*BACKEND, "guacd/backends/console/"],
     "guacd/daemon/": PROTO,
     "recording/": PROTO,
     "recording/recorder/": [*PROTO, "recording/"],

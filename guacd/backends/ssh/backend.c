@@ -7,7 +7,6 @@
 #include "guacd/backends/ssh/ssh.h"
 #include "guacd/base/clock.h"
 #include "guacd/base/log.h"
-#include "guacd/base/secret.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 
@@ -24,21 +23,6 @@ static size_t ports(const struct args *args, uint16_t *out, size_t max) {
         return 0;
     out[0] = (uint16_t)args_int(args, "port");
     return 1;
-}
-
-static int make_term(struct ssh *c, const struct args *a, struct err *e) {
-    struct term_config cfg = {
-        .font_name = args_str(a, "font-name"),
-        .font_size = (int)args_int(a, "font-size"),
-        .color_scheme = args_str(a, "color-scheme"),
-        .scrollback = (int)args_int(a, "scrollback"),
-        .backspace = atoi(args_str(a, "backspace")),
-        .vt100_keys = strcmp(args_str(a, "func-keys-and-keypad"), "vt100") == 0,
-        .clipboard_write = !args_bool(a, "disable-copy"),
-    };
-    session_size(c->s, &cfg.width, &cfg.height, &cfg.dpi);
-    c->term = term_new(&cfg, &ssh_term_ops, c, e);
-    return c->term ? 0 : -1;
 }
 
 /* OpenSSL has AES in hardware where there is any; libssh2's ChaCha20 is plain C and costs a third
@@ -75,10 +59,10 @@ static void show_banner(struct ssh *c) {
         return;
     for (const char *p = text; *p;) {
         size_t n = strcspn(p, "\r\n");
-        term_feed(c->term, p, n);
+        term_feed(c->con.term, p, n);
         p += n;
         if (*p == '\n')
-            term_feed(c->term, "\r\n", 2);
+            term_feed(c->con.term, "\r\n", 2);
         p += *p ? 1 : 0;
     }
 }
@@ -90,8 +74,7 @@ static int ssh_open(struct session *s, void *state, const struct args *args, str
     c->fd = -1;
     c->port = (int)args_int(args, "port");
     snprintf(c->host, sizeof c->host, "%s", args_str(args, "hostname"));
-    buf_init(&c->out, SSH_OUT_MAX);
-    if (make_term(c, args, e))
+    if (console_init(&c->con, s, args, e))
         return -1;
     int timeout_ms = (int)args_int(args, "timeout") * 1000;
     uint64_t deadline = clock_ms() + (uint64_t)timeout_ms;
@@ -112,7 +95,7 @@ static int ssh_open(struct session *s, void *state, const struct args *args, str
     if (r)
         return -1;
     show_banner(c);
-    session_set_picture(s, term_picture(c->term));
+    session_set_picture(s, term_picture(c->con.term));
     if (ssh_shell(c, e))
         return -1;
     session_state(s, "connected", c->host);
@@ -143,15 +126,9 @@ static void ssh_close(struct session *s, void *state) {
     }
     if (c->fd >= 0)
         close(c->fd);
-    for (size_t i = 0; i < c->held_count; i++)
-        event_fini(&c->held[i]);
-    if (c->clip)
-        secret_wipe(c->clip, c->clip_len);
-    free(c->clip);
     free(c->username);
-    buf_wipe(&c->out);
     buf_fini(&c->wire);
-    term_free(c->term);
+    console_fini(&c->con);
 }
 
 extern const struct backend backend;

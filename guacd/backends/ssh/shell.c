@@ -14,8 +14,6 @@
 
 #define STEP_MS 20000  /* for the server to open a channel, a pty, a shell */
 #define GOODBYE_MS 300 /* for it to take our goodbye */
-#define SHOWN_EVERY_MS 40
-#define TEXT_EVERY_MS 200
 
 /* Repeat a libssh2 call until it is through; the result is its last one. */
 #define UNTIL_DONE(c, e, rc, call) \
@@ -65,8 +63,9 @@ static int request_pty(struct ssh *c, struct err *e) {
     int rc;
     UNTIL_DONE(c, e, rc,
                libssh2_channel_request_pty_ex(c->channel, type, (unsigned)strlen(type), modes,
-                                              sizeof modes, c->cols, c->rows, c->width, c->height));
-    c->resized = false;
+                                              sizeof modes, c->con.cols, c->con.rows, c->con.width,
+                                              c->con.height));
+    c->con.resized = false;
     return rc ? ssh_error(c, rc, "asking for a terminal", e) : 0;
 }
 
@@ -76,7 +75,6 @@ int ssh_shell(struct ssh *c, struct err *e) {
     const char *zone = args_str(c->args, "timezone");
     if (!*zone)
         zone = session_timezone(c->s);
-    term_size(c->term, &c->cols, &c->rows, &c->width, &c->height);
     if (request_pty(c, e) || set_env(c, "LANG", args_str(c->args, "locale"), e) ||
         set_env(c, "TZ", zone, e))
         return -1;
@@ -112,8 +110,7 @@ static int read_some(struct ssh *c, struct err *e) {
     ssize_t n = libssh2_channel_read_ex(c->channel, 0, data, sizeof data);
     if (n > 0) {
         c->pace.data += (uint64_t)n;
-        term_feed(c->term, data, (size_t)n);
-        c->text_due = true;
+        console_feed(&c->con, data, (size_t)n);
         c->more = true; /* libssh2 may hold more than it gave */
         return 1;
     }
@@ -142,26 +139,27 @@ static int write_some(struct ssh *c, struct err *e) {
     uint64_t now = clock_ms();
     size_t room;
     c->budget = SSH_READ_BUDGET;
-    if (c->resized && c->wire.len < SSH_WIRE_LIMIT) { /* before what was typed after it */
-        int rc =
-            libssh2_channel_request_pty_size_ex(c->channel, c->cols, c->rows, c->width, c->height);
-        c->resized = rc == LIBSSH2_ERROR_EAGAIN;
+    if (c->con.resized && c->wire.len < SSH_WIRE_LIMIT) { /* before what was typed after it */
+        int rc = libssh2_channel_request_pty_size_ex(c->channel, c->con.cols, c->con.rows,
+                                                     c->con.width, c->con.height);
+        c->con.resized = rc == LIBSSH2_ERROR_EAGAIN;
     }
     if (c->pace.asked)
         ask_pace(c, now);
-    while (c->out.len && c->wire.len < SSH_WIRE_LIMIT && (room = pace_room(&c->pace))) {
-        ssize_t n = libssh2_channel_write_ex(c->channel, 0, c->out.data, MIN_OF(c->out.len, room));
+    while (c->con.out.len && c->wire.len < SSH_WIRE_LIMIT && (room = pace_room(&c->pace))) {
+        ssize_t n =
+            libssh2_channel_write_ex(c->channel, 0, c->con.out.data, MIN_OF(c->con.out.len, room));
         if (n == LIBSSH2_ERROR_EAGAIN || n == 0)
             break; /* the target's window is full: it says when there is room */
         if (n < 0)
             return ssh_error(c, (int)n, "writing", e);
         pace_wrote(&c->pace, (size_t)n, now);
-        buf_consume(&c->out, (size_t)n);
-        ssh_paste_pump(c);
+        buf_consume(&c->con.out, (size_t)n);
+        console_paste_pump(&c->con);
         if (!c->pace.asked)
             ask_pace(c, now);
     }
-    c->paced = c->out.len && !pace_room(&c->pace);
+    c->paced = c->con.out.len && !pace_room(&c->pace);
     return 0;
 }
 
@@ -170,7 +168,7 @@ static int keep_alive(struct ssh *c, uint64_t now, struct err *e) {
     uint64_t interval = (uint64_t)c->alive_interval * 1000;
     if (!interval || now < c->alive_ms + interval)
         return 0;
-    if (!c->paused && now - c->heard_ms > 3 * interval)
+    if (!c->con.paused && now - c->heard_ms > 3 * interval)
         return err_set(e, STATUS_UPSTREAM_TIMEOUT, "%s does not answer any more", c->host);
     c->alive_ms = now;
     int next;
@@ -179,53 +177,14 @@ static int keep_alive(struct ssh *c, uint64_t now, struct err *e) {
     return 0;
 }
 
-static void tell_text(struct ssh *c) {
-    _buf_cleanup_ struct buf line = { 0 };
-    buf_init(&line, 1u << 20);
-    bool whole = c->text_whole;
-    c->text_whole = c->text_due = false;
-    c->text_ms = clock_ms();
-    if (!term_text(c->term, whole, &line))
-        return;
-    if (whole)
-        session_text_whole(c->s, buf_str(&line));
-    else
-        session_text(c->s, buf_str(&line));
-}
-
-static void tell_shown(struct ssh *c) {
-    _buf_cleanup_ struct buf text = { 0 };
-    buf_init(&text, 64u << 10);
-    if (term_shown(c->term, &text) && text.len)
-        session_shown(c->s, text.data, text.len);
-}
-
-static void tell(struct ssh *c, uint64_t now, bool idle) {
-    if (term_damaged(c->term)) {
-        if (idle || now - c->shown_ms >= SHOWN_EVERY_MS) {
-            tell_shown(c);
-            c->shown_ms = now;
-        }
-        session_damage(c->s);
-    } else if (idle) {
-        tell_shown(c);
-    }
-    if (c->text_due && (c->text_whole || now - c->text_ms >= TEXT_EVERY_MS)) {
-        tell_text(c);
-    }
-}
-
 static int sooner(int a, int b) {
     return a < 0 ? b : b < 0 ? a : MIN_OF(a, b);
 }
 
 static int wait_ms(struct ssh *c, uint64_t now) {
-    if ((c->more && !c->paused) || (c->paced && pace_room(&c->pace)))
+    if ((c->more && !c->con.paused) || (c->paced && pace_room(&c->pace)))
         return 0;
-    int ms = sooner(term_wait_ms(c->term), pace_wait_ms(&c->pace, now));
-    if (c->text_due)
-        ms = sooner(
-            ms, now - c->text_ms >= TEXT_EVERY_MS ? 0 : (int)(TEXT_EVERY_MS - (now - c->text_ms)));
+    int ms = sooner(console_wait_ms(&c->con, now), pace_wait_ms(&c->pace, now));
     if (c->alive_interval) {
         uint64_t due = c->alive_ms + (uint64_t)c->alive_interval * 1000;
         ms = sooner(ms, due <= now ? 0 : (int)MIN_OF(due - now, (uint64_t)3600000));
@@ -256,7 +215,7 @@ static void say_end(struct ssh *c, struct err *e) {
         snprintf(text, sizeof text, "The %s ended with status %d.", what, status);
     else
         snprintf(text, sizeof text, "The %s ended.", what);
-    term_note(c->term, text);
+    term_note(c->con.term, text);
     log_info("%s", text);
     snprintf(e->text, sizeof e->text, "%s", text); /* status stays 0: nothing went wrong */
     if (signal)
@@ -268,37 +227,35 @@ int ssh_run(struct ssh *c, struct err *e) {
     session_damage(c->s);
     for (;;) {
         uint64_t now = clock_ms();
-        bool reads = !c->paused;
+        bool reads = !c->con.paused;
         struct pollfd p[2] = {
             { c->fd, (short)((reads && !c->peer_closed ? POLLIN : 0) | (c->wire.len ? POLLOUT : 0)),
               0 },
-            { c->held_count < SSH_HELD_MAX ? session_event_fd(c->s) : -1, POLLIN, 0 },
+            { console_event_fd(&c->con), POLLIN, 0 },
         };
         if (!p[0].events)
             p[0].fd = -1;
         if (poll(p, 2, wait_ms(c, now)) < 0 && errno != EINTR)
             return err_errno(e, STATUS_SERVER_ERROR, "poll");
-        if ((p[1].revents || c->held_count) && !ssh_events(c))
+        if ((p[1].revents || console_waiting(&c->con)) && !console_events(&c->con))
             return 0;
         if ((p[0].revents & POLLOUT) && ssh_flush(c))
             return ssh_error(c, LIBSSH2_ERROR_SOCKET_SEND, "writing", e);
         if (write_some(c, e))
             return -1;
         int got = 0;
-        if (!c->paused && (c->more || p[0].revents || c->out.len))
+        if (!c->con.paused && (c->more || p[0].revents || c->con.out.len))
             got = read_some(c, e);
         now = clock_ms();
         if (!c->more)
             pace_look(&c->pace, now);
-        term_tick(c->term);
-        tell(c, now, got <= 0);
+        term_tick(c->con.term);
+        console_tell(&c->con, now, got <= 0);
         if (got < 0) {
             if (e->status)
                 return -1;
             say_end(c, e);
-            c->text_due = true;
-            c->text_ms = 0; /* the last words do not wait */
-            tell(c, now, true);
+            console_tell_last(&c->con);
             return 0;
         }
         if (keep_alive(c, now, e))

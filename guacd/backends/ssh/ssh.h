@@ -6,21 +6,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "guacd/backends/console/console.h"
 #include "guacd/backends/ssh/pace.h"
 #include "guacd/base/buf.h"
 #include "guacd/base/err.h"
 #include "guacd/proto/args.h"
 #include "guacd/session/backend.h"
-#include "guacd/term/term.h"
 
 #define SSH_READ_CHUNK 32768       /* what the terminal is fed at once */
 #define SSH_READ_BUDGET 131072     /* taken from the socket before events are looked at again */
 #define SSH_WINDOW (512u << 10)    /* what may be under way to us: 1/100 s of a flood */
-#define SSH_OUT_LIMIT (256u << 10) /* bytes for the target beyond which no event is served */
-#define SSH_OUT_MAX (4u << 20)
 #define SSH_WIRE_LIMIT (64u << 10) /* encrypted, not yet taken by the kernel */
 #define SSH_WIRE_MAX (1u << 20)
-#define SSH_HELD_MAX 256 /* events that wait behind a paste */
 
 struct login;
 
@@ -30,7 +27,7 @@ struct ssh {
     int fd;
     LIBSSH2_SESSION *lib;
     LIBSSH2_CHANNEL *channel;
-    struct term *term;
+    struct console con;
 
     /* libssh2 cannot take a partial send and then something else; so it never meets one. */
     struct buf wire;
@@ -42,17 +39,7 @@ struct ssh {
     int alive_interval; /* seconds, 0: none */
 
     struct pace pace;
-    bool paced;     /* there is more to write than it allows */
-    struct buf out; /* typed, answered: for the target */
-    char *clip;     /* text to paste */
-    size_t clip_len, paste_at;
-    bool pasting;
-    struct event held[SSH_HELD_MAX];
-    size_t held_count;
-    bool paused, resized, ended;
-    int cols, rows, width, height;
-    uint64_t shown_ms, text_ms;
-    bool text_due, text_whole;
+    bool paced; /* there is more to write than it allows */
 
     struct login *login; /* auth.c, while it lasts */
     char *username;
@@ -95,14 +82,5 @@ int ssh_login(struct ssh *c, struct err *e);
 /* shell.c: the channel, and what goes through it */
 int ssh_shell(struct ssh *c, struct err *e);
 int ssh_run(struct ssh *c, struct err *e);
-
-/* events.c: what people do */
-extern const struct term_ops ssh_term_ops;
-/* Serves what waits, in order, as far as the queue for the target has room. false: END. */
-bool ssh_events(struct ssh *c);
-/* While connecting: sizes, clipboards and the end are all that counts. false: END. */
-bool ssh_early_events(struct ssh *c);
-/* Goes on with a paste as far as there is room. */
-void ssh_paste_pump(struct ssh *c);
 
 #endif

@@ -83,7 +83,7 @@ int ssh_wait(struct ssh *c, uint64_t deadline, struct err *e) {
     int ms = more ? 0 : deadline ? (int)MIN_OF(deadline - now, (uint64_t)60000) : -1;
     if (poll(p, 2, ms) < 0 && errno != EINTR)
         return err_errno(e, STATUS_SERVER_ERROR, "poll");
-    if (p[1].revents && !ssh_early_events(c))
+    if (p[1].revents && !console_early_events(&c->con))
         return err_set(e, STATUS_SESSION_CLOSED, "the session ended while it was connecting");
     if ((p[0].revents & POLLOUT) && ssh_flush(c))
         return err_set(e, STATUS_RESOURCE_CLOSED, "%s closed the connection", c->host);

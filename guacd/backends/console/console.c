@@ -4,18 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guacd/backends/ssh/ssh.h"
+#include "guacd/backends/console/console.h"
+#include "guacd/base/clock.h"
 #include "guacd/base/log.h"
 #include "guacd/base/secret.h"
 #include "guacd/base/util.h"
 
 #define PASTE_STEP 16384
+#define SHOWN_EVERY_MS 40
+#define TEXT_EVERY_MS 200
 
 /* ---- what the terminal wants ------------------------------------------------------------------
  */
 
 static void on_output(void *arg, const void *data, size_t len) {
-    struct ssh *c = arg;
+    struct console *c = arg;
     if (buf_add(&c->out, data, len)) {
         /* Only answers to a target that asks and does not read can come this far. */
         c->out.failed = false;
@@ -24,11 +27,11 @@ static void on_output(void *arg, const void *data, size_t len) {
 }
 
 static void on_title(void *arg, const char *text) {
-    session_title(((struct ssh *)arg)->s, text);
+    session_title(((struct console *)arg)->s, text);
 }
 
 static void on_clipboard(void *arg, const char *text, size_t len) {
-    struct ssh *c = arg;
+    struct console *c = arg;
     session_clipboard(c->s, "text/plain", text, len);
     /* It can be pasted here at once, whether or not the policy lets it out. */
     char *copy = c->pasting ? NULL : malloc(len + 1);
@@ -42,17 +45,17 @@ static void on_clipboard(void *arg, const char *text, size_t len) {
 }
 
 static void on_paste(void *arg) {
-    struct ssh *c = arg;
+    struct console *c = arg;
     if (c->pasting || !c->clip_len)
         return;
     c->pasting = true;
     c->paste_at = 0;
     term_paste_begin(c->term);
-    ssh_paste_pump(c);
+    console_paste_pump(c);
 }
 
 static void on_size(void *arg, int cols, int rows, int width, int height) {
-    struct ssh *c = arg;
+    struct console *c = arg;
     c->cols = cols;
     c->rows = rows;
     c->width = width;
@@ -61,10 +64,10 @@ static void on_size(void *arg, int cols, int rows, int width, int height) {
 }
 
 static void on_echo(void *arg, uint64_t id) {
-    session_key_echoed(((struct ssh *)arg)->s, id);
+    session_key_echoed(((struct console *)arg)->s, id);
 }
 
-const struct term_ops ssh_term_ops = {
+static const struct term_ops term_ops = {
     .output = on_output,
     .title = on_title,
     .clipboard = on_clipboard,
@@ -73,8 +76,8 @@ const struct term_ops ssh_term_ops = {
     .echo = on_echo,
 };
 
-void ssh_paste_pump(struct ssh *c) {
-    while (c->pasting && c->out.len < SSH_OUT_LIMIT) {
+void console_paste_pump(struct console *c) {
+    while (c->pasting && c->out.len < CONSOLE_OUT_LIMIT) {
         size_t n = MIN_OF(c->clip_len - c->paste_at, (size_t)PASTE_STEP);
         term_paste(c->term, c->clip + c->paste_at, n);
         c->paste_at += n;
@@ -88,7 +91,7 @@ void ssh_paste_pump(struct ssh *c) {
 /* ---- events -----------------------------------------------------------------------------------
  */
 
-static void serve(struct ssh *c, struct event *ev) {
+static void serve(struct console *c, struct event *ev) {
     struct err e = { 0 };
     switch (ev->type) {
     case EVENT_KEY:
@@ -134,8 +137,8 @@ static void serve(struct ssh *c, struct event *ev) {
     }
 }
 
-static bool blocked(const struct ssh *c) {
-    return c->pasting || c->out.len >= SSH_OUT_LIMIT;
+static bool blocked(const struct console *c) {
+    return c->pasting || c->out.len >= CONSOLE_OUT_LIMIT;
 }
 
 /* A pause is not for the target: it works at once, whatever waits. */
@@ -143,7 +146,7 @@ static bool urgent(const struct event *ev) {
     return ev->type == EVENT_PAUSE || ev->type == EVENT_RESUME || ev->type == EVENT_TEXT;
 }
 
-bool ssh_events(struct ssh *c) {
+bool console_events(struct console *c) {
     size_t done = 0;
     while (done < c->held_count && !blocked(c)) {
         serve(c, &c->held[done]);
@@ -153,7 +156,7 @@ bool ssh_events(struct ssh *c) {
     c->held_count -= done;
 
     struct event ev;
-    while (c->held_count < SSH_HELD_MAX && session_next_event(c->s, &ev)) {
+    while (c->held_count < CONSOLE_HELD_MAX && session_next_event(c->s, &ev)) {
         if (ev.type == EVENT_END) {
             event_fini(&ev);
             return false;
@@ -168,7 +171,7 @@ bool ssh_events(struct ssh *c) {
     return true;
 }
 
-bool ssh_early_events(struct ssh *c) {
+bool console_early_events(struct console *c) {
     struct event ev;
     while (session_next_event(c->s, &ev)) {
         bool end = ev.type == EVENT_END;
@@ -180,4 +183,104 @@ bool ssh_early_events(struct ssh *c) {
             return false;
     }
     return true;
+}
+
+bool console_waiting(const struct console *c) {
+    return c->held_count;
+}
+
+int console_event_fd(const struct console *c) {
+    return c->held_count < CONSOLE_HELD_MAX ? session_event_fd(c->s) : -1;
+}
+
+/* ---- what the session is told -----------------------------------------------------------------
+ */
+
+static void tell_text(struct console *c) {
+    _buf_cleanup_ struct buf line = { 0 };
+    buf_init(&line, 1u << 20);
+    bool whole = c->text_whole;
+    c->text_whole = c->text_due = false;
+    c->text_ms = clock_ms();
+    if (!term_text(c->term, whole, &line))
+        return;
+    if (whole)
+        session_text_whole(c->s, buf_str(&line));
+    else
+        session_text(c->s, buf_str(&line));
+}
+
+static void tell_shown(struct console *c) {
+    _buf_cleanup_ struct buf text = { 0 };
+    buf_init(&text, 64u << 10);
+    if (term_shown(c->term, &text) && text.len)
+        session_shown(c->s, text.data, text.len);
+}
+
+void console_tell(struct console *c, uint64_t now, bool idle) {
+    if (term_damaged(c->term)) {
+        if (idle || now - c->shown_ms >= SHOWN_EVERY_MS) {
+            tell_shown(c);
+            c->shown_ms = now;
+        }
+        session_damage(c->s);
+    } else if (idle) {
+        tell_shown(c);
+    }
+    if (c->text_due && (c->text_whole || now - c->text_ms >= TEXT_EVERY_MS)) {
+        tell_text(c);
+    }
+}
+
+void console_tell_last(struct console *c) {
+    c->text_due = true;
+    c->text_ms = 0; /* the last words do not wait */
+    console_tell(c, clock_ms(), true);
+}
+
+int console_wait_ms(struct console *c, uint64_t now) {
+    int ms = term_wait_ms(c->term);
+    if (!c->text_due)
+        return ms;
+    uint64_t past = now - c->text_ms;
+    int text = past >= TEXT_EVERY_MS ? 0 : (int)(TEXT_EVERY_MS - past);
+    return ms < 0 ? text : MIN_OF(ms, text);
+}
+
+/* ---- life -------------------------------------------------------------------------------------
+ */
+
+int console_init(struct console *c, struct session *s, const struct args *a, struct err *e) {
+    c->s = s;
+    buf_init(&c->out, CONSOLE_OUT_MAX);
+    struct term_config cfg = {
+        .font_name = args_str(a, "font-name"),
+        .font_size = (int)args_int(a, "font-size"),
+        .color_scheme = args_str(a, "color-scheme"),
+        .scrollback = (int)args_int(a, "scrollback"),
+        .backspace = atoi(args_str(a, "backspace")),
+        .vt100_keys = strcmp(args_str(a, "func-keys-and-keypad"), "vt100") == 0,
+        .clipboard_write = !args_bool(a, "disable-copy"),
+    };
+    session_size(c->s, &cfg.width, &cfg.height, &cfg.dpi);
+    c->term = term_new(&cfg, &term_ops, c, e);
+    if (!c->term)
+        return -1;
+    term_size(c->term, &c->cols, &c->rows, &c->width, &c->height);
+    return 0;
+}
+
+void console_fini(struct console *c) {
+    for (size_t i = 0; i < c->held_count; i++)
+        event_fini(&c->held[i]);
+    if (c->clip)
+        secret_wipe(c->clip, c->clip_len);
+    free(c->clip);
+    buf_wipe(&c->out);
+    term_free(c->term);
+}
+
+void console_feed(struct console *c, const char *data, size_t len) {
+    term_feed(c->term, data, len);
+    c->text_due = true;
 }
