@@ -73,6 +73,9 @@ test  | tigervnc-standalone-server tigervnc-common | - | VNC targets: Xvnc, vncp
 test  | x11vnc xvfb xauth       | -       | a VNC target that shows a screen of another program
 test  | openbox xterm xclip xdotool | -   | something to show, to type into and to paste there
 test  | x11-apps x11-utils x11-xserver-utils | - | xwd and xrandr: what a screen really shows
+test  | golang-go               | golang  | builds Kubernetes, once a machine
+test  | containerd runc         | -       | a Kubernetes node
+test  | busybox-static          | -       | what is in its containers
 test  | python3-pil             | -       | pictures in the integration tests
 '
 
@@ -105,6 +108,7 @@ java17() { # by its release file: starting a JVM takes longer than all the rest
     [ "${v:-0}" -ge 17 ]
 }
 maven() { command -v mvn >/dev/null; }
+golang() { command -v go >/dev/null || [ -x /usr/local/go/bin/go ]; }
 browser() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null; }
 cjkfont() { # any of the usual ones will do
     installed fonts-droid-fallback || installed fonts-noto-cjk || installed fonts-wqy-zenhei
@@ -221,7 +225,7 @@ export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 mkdir -p /run/lock && exec 9>/run/lock/guac-deps.lock && flock 9
 fresh=
 for p; do
-    [ "$p" != openssh-server ] || fresh=1
+    case $p in openssh-server) fresh="$fresh ssh.service ssh.socket" ;; containerd) fresh="$fresh containerd.service" ;; esac
 done
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
@@ -233,8 +237,9 @@ fi
 apt-get -q -y -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 \
     install --no-install-recommends "$@"
 if [ -n "$fresh" ] && [ -d /run/systemd/system ]; then
-    systemctl disable --now ssh.service ssh.socket 2>&1 || :
-    echo 'openssh-server: installed, not enabled'
+    # shellcheck disable=SC2086 # a list of words
+    systemctl disable --now $fresh 2>&1 || :
+    echo "installed, not enabled:$fresh"
 fi
 ROOT
 }

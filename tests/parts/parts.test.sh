@@ -10,7 +10,7 @@ passed=0 failed=0 skipped=0
 export PART_OWNER=$$ # should we be killed, the parts go too
 
 finish() {
-    for p in sshd seaweedfs keycloak; do
+    for p in sshd seaweedfs keycloak kubernetes; do
         for d in "$work/$p"*; do [ ! -d "$d" ] || "$here/$p.sh" stop "$d" >/dev/null 2>&1; done
     done
     rm -rf "$work"
@@ -271,7 +271,56 @@ test_chromium() {
     ok 'chromium: nothing left' nothing_left "$work/chromium"
 }
 
-[ $# -gt 0 ] || set -- sshd seaweedfs keycloak chromium
+# ---- kubernetes --------------------------------------------------------------------------------
+
+pod() { # name, image
+    cat <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: $1}
+spec:
+  hostNetwork: true
+  terminationGracePeriodSeconds: 1
+  containers: [{name: main, image: "$2", imagePullPolicy: Never, command: [/bin/sleep, "3600"]}]
+Y
+}
+
+test_kubernetes() {
+    local d=$work/kubernetes
+    # shellcheck disable=SC2317 # called by ok
+    k() { "$here/kubernetes.sh" kubectl "$d" "$@"; }
+    # shellcheck disable=SC2317 # called by ok
+    api() { curl -sS --fail-with-body --max-time 10 --cacert "$KUBE_CA" "$@"; }
+    ok 'kubernetes starts' "$here/kubernetes.sh" start "$d"
+    [ -e "$d/env" ] || return
+    # shellcheck source=/dev/null
+    . "$d/env"
+    pod one "$KUBE_IMAGE" >"$work/pod.yaml"
+    ok 'kubernetes: a pod' k apply -f "$work/pod.yaml"
+    ok 'kubernetes: ... runs' k wait --for=condition=Ready pod/one --timeout=60s
+    ok 'kubernetes: ... runs commands' says '^42$' k exec one -- expr 6 '*' 7
+    ok 'kubernetes: a service account has a token' says '^ey' "$here/kubernetes.sh" token "$d" \
+        default robot
+    no 'kubernetes: ... that reads nothing' api -H "Authorization: Bearer $(cat "$work/said")" \
+        "$KUBE_SERVER/api/v1/namespaces/default/pods"
+    ok 'kubernetes: the audit log names it' grep -q '"username":"system:serviceaccount:default:robot"' "$KUBE_AUDIT"
+    ok 'kubernetes: a client certificate' "$here/kubernetes.sh" cert "$d" anna ops
+    ok 'kubernetes: ... is known' says 'User ."anna." cannot list' api --cert "$d/pki/anna.crt" --key "$d/pki/anna.key" \
+        "$KUBE_SERVER/api/v1/pods"
+    ok 'kubernetes: the API server ends' "$here/kubernetes.sh" down "$d"
+    no 'kubernetes: ... and answers nothing' k get ns
+    ok 'kubernetes: ... and comes back' "$here/kubernetes.sh" up "$d"
+    ok 'kubernetes: ... with its data' k get pod one
+    ok 'kubernetes stops' "$here/kubernetes.sh" stop "$d"
+    ok 'kubernetes: nothing left' nothing_left "$d"
+    no 'kubernetes: no control group left' compgen -G "/sys/fs/cgroup/*/$KUBE_GROUP"
+
+    ok 'kubernetes: without a node' "$here/kubernetes.sh" start "$d" --no-node
+    ok 'kubernetes: ... answers' k get ns default
+    ok 'kubernetes: ... stops' "$here/kubernetes.sh" stop "$d"
+}
+
+[ $# -gt 0 ] || set -- sshd seaweedfs keycloak chromium kubernetes
 for p; do
     if "$here/$p.sh" check 2>"$work/missing"; then
         "test_$p"
