@@ -214,7 +214,7 @@ void signin_link(struct exchange *x) {
         exchange_fail(x, FAILURE_LINK, NULL);
         return;
     }
-    snprintf(path, sizeof path, "%s/link", conf->run);
+    snprintf(path, sizeof path, "%s/authd/link", conf->run);
     unlink(path);
     random_bytes(raw, sizeof raw);
     hex_encode(raw, sizeof raw, sid);
