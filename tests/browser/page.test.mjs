@@ -428,6 +428,8 @@ describe("a session", () => {
     await shot(it.page, "session-display");
     await it.page.getByRole("button", { name: "200 %" }).click();
     assert.equal(await it.page.locator(".screen > div").evaluate((e) => e.getBoundingClientRect().width), 2560);
+    await it.page.getByRole("button", { name: "Typing and touch" }).click();
+    await shot(it.page, "session-input");
     await it.page.getByRole("button", { name: "Text bar" }).click();
     await it.page.getByLabel("Type here").fill("");
     it.w.received.length = 0;
@@ -439,6 +441,218 @@ describe("a session", () => {
     await accessible(it.page, "text bar");
     await it.page.setViewportSize({ width: 390, height: 800 });
     await shot(it.page, "session-phone");
+  });
+
+  page("zoom: step by step, one to one, fit; dense panels may be used by their pixels or not", async (it) => {
+    await openSession(it, "/session/new?connection=staging%2Fkiosk");
+    const width = () => it.page.locator(".screen > div").evaluate((e) => e.getBoundingClientRect().width);
+    assert.equal(await width(), 1280);
+    await it.page.getByRole("button", { name: "Display" }).click();
+    for (let i = 0; i < 2; i++) await it.page.getByRole("button", { name: "Larger" }).click();
+    assert.equal(await width(), 1280 * 1.5);
+    for (let i = 0; i < 3; i++) await it.page.getByRole("button", { name: "Smaller" }).click();
+    assert.equal(await width(), 1280 * 0.75);
+    await it.page.getByText("75 %").first().waitFor();
+    await it.page.getByRole("button", { name: "Use every pixel" }).click();
+    for (let i = 0; i < 40 && !it.w.received.some((e) => e[0] === "size"); i++) await it.page.waitForTimeout(50);
+    assert.deepEqual(it.w.received.find((e) => e[0] === "size").slice(1), ["2560", "1520", "192"]);
+    await it.page.getByRole("button", { name: "Display" }).click();
+    await it.page.getByRole("button", { name: "Actual size" }).click();
+    await it.page.waitForFunction(() => document.querySelector(".screen > div").getBoundingClientRect().width === 1280);
+  }, { options: { deviceScaleFactor: 2 } });
+
+  page("the on-screen keyboard: characters by level, modifiers held once, layouts", async (it) => {
+    await openSession(it);
+    await it.page.getByRole("button", { name: "Typing and touch" }).click();
+    await it.page.getByRole("button", { name: "On-screen keyboard" }).click();
+    const key = (name) => it.page.locator(".osk").getByRole("button", { name, exact: true });
+    await accessible(it.page, "on-screen keyboard");
+    await shot(it.page, "session-osk");
+    it.w.received.length = 0;
+    await key("a").click();
+    await key("Shift").first().click();
+    await key("A").click();
+    await key("Ctrl").click();
+    await key("c").click();
+    await key("F5").click();
+    await it.page.waitForTimeout(50);
+    const press = (k) => [[k, 1], [k, 0]];
+    assert.deepEqual(keysOf(it.w), [...press(0x61), ...press(0x41), [0xffe3, 1], ...press(0x63), [0xffe3, 0], ...press(0xffc2)]);
+    assert.ok(await it.page.evaluate(() => document.activeElement.classList.contains("sink")), "the screen keeps the keys");
+    await it.page.getByLabel("Layout of the on-screen keyboard").selectOption("de");
+    await key("AltGr").click();
+    await key("@").click();
+    await key("ß").focus();
+    await it.page.keyboard.press("Enter");
+    await it.page.waitForTimeout(50);
+    assert.deepEqual(keysOf(it.w).slice(-4), [...press(0x40), ...press(0xdf)]);
+    await it.page.setViewportSize({ width: 390, height: 800 });
+    await shot(it.page, "session-osk-phone");
+  });
+
+  page("a finger taps, or moves the pointer like a touchpad; two fingers zoom", async (it) => {
+    const mice = [];
+    it.w.tunnel = (s, u) => { live(it.w, s, u); s.on("message", (d) => { const m = /^5\.mouse,\d+\.(-?\d+),\d+\.(-?\d+),\d+\.(\d+)/.exec(String(d)); if (m) mice.push(m.slice(1).map(Number)); }); };
+    await openSession(it, "/session/new?connection=staging%2Fkiosk").catch(() => {});
+    await it.page.waitForSelector(".screen canvas");
+    const cdp = await it.context.newCDPSession(it.page);
+    const touch = (type, ...points) => cdp.send("Input.dispatchTouchEvent", { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });
+    const top = await it.page.locator(".stage").evaluate((e) => e.getBoundingClientRect().top);
+    await touch("touchStart", [300, top + 200]);
+    await touch("touchEnd");
+    for (let i = 0; i < 40 && !mice.some((m) => m[2] === 1); i++) await it.page.waitForTimeout(50);
+    assert.deepEqual(mice.find((m) => m[2] === 1), [300, 200, 1]);
+    await touch("touchStart", [300, top + 200], [400, top + 200]);
+    for (let x = 400; x <= 600; x += 20) await touch("touchMove", [300, top + 200], [x, top + 200]);
+    await touch("touchEnd");
+    await it.page.waitForFunction(() => Math.abs(document.querySelector(".screen > div").getBoundingClientRect().width - 3840) < 200);
+    await it.page.getByRole("button", { name: "Display" }).click();
+    await it.page.getByRole("button", { name: "Fit the window" }).click();
+    await it.page.getByRole("button", { name: "Typing and touch" }).click();
+    await it.page.getByRole("button", { name: "Like a touchpad" }).click();
+    mice.length = 0;
+    await touch("touchStart", [300, top + 200]);
+    for (let x = 300; x <= 360; x += 10) await touch("touchMove", [x, top + 200]);
+    await touch("touchEnd");
+    for (let i = 0; i < 40 && !mice.length; i++) await it.page.waitForTimeout(50);
+    assert.ok(mice.length > 2 && mice.every((m) => m[2] === 0) && mice.at(-1)[0] > mice[0][0], JSON.stringify(mice));
+  }, { options: { hasTouch: true } });
+
+  page("files: browse, fetch, send with progress, cancel, refusals, directions", async (it) => {
+    let far;
+    const big = Buffer.alloc(300000, "0123456789");
+    const disk = { "/": { "/reports": "/", "/note.txt": Buffer.from("hello"), "/.hidden": Buffer.from(""), "/secret": "refused", "/‮gpj.exe": Buffer.from("x") }, "/reports": { "/reports/big.bin": big, "/reports/slow.bin": "slow" } };
+    it.w.tunnel = (s, u) => live(it.w, s, u, { disk, ready: (x) => { far = x; } });
+    await openSession(it, "/session/new?connection=staging%2Fkiosk");
+    await it.page.getByRole("button", { name: "Files" }).click();
+    await it.page.getByRole("button", { name: /note\.txt/ }).waitFor();
+    await accessible(it.page, "files");
+    await shot(it.page, "session-files");
+    let [download] = await Promise.all([it.page.waitForEvent("download"), it.page.getByRole("button", { name: /note\.txt/ }).click()]);
+    assert.equal(download.suggestedFilename(), "note.txt");
+    assert.equal(readFileSync(await download.path(), "utf8"), "hello");
+    [download] = await Promise.all([it.page.waitForEvent("download"), it.page.getByRole("button", { name: /gpj\.exe/ }).click()]);
+    assert.doesNotMatch(download.suggestedFilename(), /\u202e/);
+    await it.page.getByRole("button", { name: /secret/ }).click();
+    await it.page.locator(".transfer.failed").getByText("broke off before the end").waitFor();
+    await it.page.getByRole("button", { name: /reports/ }).click();
+    [download] = await Promise.all([it.page.waitForEvent("download"), it.page.getByRole("button", { name: /big\.bin/ }).click()]);
+    assert.deepEqual(readFileSync(await download.path()), big);
+    await it.page.getByRole("button", { name: /slow\.bin/ }).click();
+    await it.page.locator(".transfer.running").waitFor();
+    await shot(it.page, "session-files-running");
+    await it.page.getByRole("button", { name: "Cancel: slow.bin" }).click();
+    await it.page.locator(".transfer.cancelled").waitFor();
+    await it.page.locator(".files input[type=file]").setInputFiles([{ name: "up.bin", mimeType: "application/octet-stream", buffer: big }, { name: "ü 😀.txt", mimeType: "text/plain", buffer: Buffer.from("x") }, { name: "empty", mimeType: "text/plain", buffer: Buffer.alloc(0) }]);
+    await it.page.locator(".transfer.done", { hasText: "empty" }).waitFor();
+    assert.deepEqual(disk["/reports"]["/reports/up.bin"], big);
+    assert.equal(String(disk["/reports"]["/reports/ü 😀.txt"]), "x");
+    await it.page.getByRole("button", { name: /up\.bin/ }).first().waitFor();
+    await it.page.locator(".files input[type=file]").setInputFiles([{ name: "refused.bin", mimeType: "text/plain", buffer: Buffer.from("x") }]);
+    await it.page.locator(".transfer.failed", { hasText: "refused.bin" }).getByText("Disk full.").waitFor();
+    await shot(it.page, "session-files-done");
+    await accessible(it.page, "transfers");
+    // dropped onto the picture
+    await it.page.evaluate(() => {
+      const data = new DataTransfer();
+      data.items.add(new File(["dropped"], "dropped.txt"));
+      const stage = document.querySelector(".stage");
+      stage.dispatchEvent(new DragEvent("dragover", { dataTransfer: data, bubbles: true, cancelable: true }));
+      stage.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+    });
+    await it.page.locator(".transfer.done", { hasText: "dropped.txt" }).waitFor();
+    assert.equal(String(disk["/reports"]["/reports/dropped.txt"]), "dropped");
+    // what the far side sends by itself is taken on a click only
+    far.send("file", 40, "text/plain", "offered.txt");
+    await it.page.getByText("offered by the target").waitFor();
+    assert.ok(!far.acks.has(40));
+    [download] = await Promise.all([it.page.waitForEvent("download"), it.page.getByRole("button", { name: "Save" }).click().then(async () => {
+      for (let i = 0; i < 40 && !far.acks.has(40); i++) await it.page.waitForTimeout(25);
+      far.send("blob", 40, Buffer.from("given").toString("base64"));
+      far.send("end", 40);
+    })]);
+    assert.equal(readFileSync(await download.path(), "utf8"), "given");
+    far.state({ policy: { upload: false, download: false } });
+    await it.page.getByText("Sending files there is not allowed.").waitFor();
+    assert.ok(await it.page.getByRole("button", { name: "Upload", exact: true }).isDisabled());
+    assert.ok(await it.page.getByRole("button", { name: /big\.bin/ }).first().isDisabled());
+    await accessible(it.page, "files refused");
+    await shot(it.page, "session-files-refused");
+  });
+
+  page("sound is played, muted, and of the right length", async (it) => {
+    let far;
+    it.w.tunnel = (s, u) => live(it.w, s, u, { ready: (x) => { far = x; } });
+    await it.page.addInitScript(() => {
+      const start = AudioBufferSourceNode.prototype.start;
+      window.played = [];
+      AudioBufferSourceNode.prototype.start = function (when) { window.played.push([this.buffer.duration, this.buffer.numberOfChannels, this.buffer.getChannelData(0)[1]]); return start.call(this, when); };
+    });
+    await openSession(it, "/session/new?connection=staging%2Fkiosk");
+    await it.page.mouse.click(640, 400); // a person's touch: before it browsers stay silent
+    far.send("audio", 30, "audio/L16;rate=44100,channels=2");
+    const tone = Buffer.alloc(4410 * 4);
+    for (let i = 0; i < 4410; i++) { tone.writeInt16LE(i === 1 ? 16384 : 0, i * 4); tone.writeInt16LE(0, i * 4 + 2); }
+    for (let i = 0; i < 2; i++) { far.send("blob", 30, tone.toString("base64")); await it.page.waitForTimeout(100); }
+    await it.page.waitForFunction(() => window.played.length >= 1);
+    assert.deepEqual(await it.page.evaluate(() => window.played[0].map((n) => Math.round(n * 100) / 100)), [0.1, 2, 0.5]);
+    await it.page.getByRole("button", { name: "Sound" }).click();
+    await accessible(it.page, "sound menu");
+    await shot(it.page, "session-sound");
+    await it.page.getByRole("button", { name: "Mute" }).click();
+    const before = await it.page.evaluate(() => window.played.length);
+    far.send("blob", 30, tone.toString("base64"));
+    await it.page.waitForTimeout(200);
+    assert.equal(await it.page.evaluate(() => window.played.length), before);
+  });
+
+  page("sessions side by side: each has its keys, the address holds them all", async (it) => {
+    let n = 1;
+    it.w.tunnel = (s, u) => {
+      const id = u.searchParams.get("session") ?? `019a9f00-0000-7000-8000-00000000000${n++}`;
+      u.searchParams.set("session", id);
+      if (!it.w.sessions.some((x) => x.id === id)) it.w.sessions.push({ id, connection: { namespace: u.searchParams.get("connection").split("/")[0], name: u.searchParams.get("connection").split("/")[1] }, protocol: "ssh", owner: { sub: "u-1", name: "Anna" }, started: Date.now(), users: 1, mine: true });
+      live(it.w, s, u);
+      s.on("message", (d) => { if (/^3\.key/.test(String(d))) (it.w.typed ??= []).push(id.at(-1)); });
+    };
+    await openSession(it);
+    await it.page.getByRole("button", { name: "Another session" }).click();
+    await it.page.getByRole("searchbox").fill("kiosk");
+    await accessible(it.page, "beside menu");
+    await it.page.getByRole("button", { name: /Kiosk display/ }).click();
+    await it.page.waitForFunction(() => document.querySelectorAll(".screen canvas").length >= 2 && document.querySelectorAll(".tile.active .sink")[0] === document.activeElement);
+    await it.page.keyboard.type("b");
+    await it.page.locator(".tile").first().locator(".screen").click();
+    await it.page.keyboard.type("a");
+    for (let i = 0; i < 40 && (it.w.typed ?? []).length < 4; i++) await it.page.waitForTimeout(25);
+    assert.deepEqual(it.w.typed, ["2", "2", "1", "1"]);
+    await it.page.waitForURL(/session\/019a9f00-0000-7000-8000-000000000001\?beside=019a9f00-0000-7000-8000-000000000002$/);
+    await accessible(it.page, "side by side");
+    await shot(it.page, "session-beside");
+    await it.page.reload();
+    await it.page.waitForFunction(() => document.querySelectorAll(".screen canvas").length >= 2);
+    await it.page.getByRole("button", { name: /Close Build host here/ }).click();
+    await it.page.waitForURL(/session\/019a9f00-0000-7000-8000-000000000002$/);
+    assert.equal(await it.page.locator(".caption").count(), 0);
+  });
+
+  page("soon over: a warning with what helps; who is there is shown", async (it) => {
+    let far;
+    it.w.tunnel = (s, u) => live(it.w, s, u, { ready: (x) => { far = x; } });
+    await openSession(it, "/session/new?connection=staging%2Fkiosk");
+    far.state({ left: 60000, reason: "idle", warn: true, users: [{ user: 1, name: "Anna Example", role: "owner" }, { user: 2, name: "Ben Beispiel", role: "viewer" }] });
+    await it.page.getByText("Nobody did anything for a while").waitFor();
+    await accessible(it.page, "idle warning");
+    await shot(it.page, "session-idle");
+    await it.page.getByRole("button", { name: "I am here" }).click();
+    await it.page.getByText("Nobody did anything for a while").waitFor({ state: "detached" });
+    await it.page.getByRole("button", { name: "2 people are here" }).click();
+    await it.page.getByText("Ben Beispiel").waitFor();
+    await accessible(it.page, "people");
+    await shot(it.page, "session-people");
+    far.state({ left: 90000, reason: "duration", warn: true });
+    await it.page.getByText("time is nearly over").waitFor();
+    await shot(it.page, "session-time");
   });
 });
 

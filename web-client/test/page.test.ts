@@ -15,8 +15,9 @@ test("routes", () => {
   const id = "019a9f00-0000-7000-8000-000000000001";
   assert.deepEqual(parseRoute("/", ""), { page: "home" });
   assert.deepEqual(parseRoute("/connections/", ""), { page: "connections" });
-  assert.deepEqual(parseRoute("/session/new", "?connection=relay%2Fa"), { page: "session", id: "", connection: "relay/a" });
-  assert.deepEqual(parseRoute(`/session/${id}`, ""), { page: "session", id, connection: "" });
+  assert.deepEqual(parseRoute("/session/new", "?connection=relay%2Fa"), { page: "session", id: "", connection: "relay/a", beside: [] });
+  assert.deepEqual(parseRoute(`/session/${id}`, ""), { page: "session", id, connection: "", beside: [] });
+  assert.deepEqual(parseRoute(`/session/${id}`, `?beside=${id},x,${id},${id},${id}`), { page: "session", id, connection: "", beside: [id, id, id] });
   assert.deepEqual(parseRoute(`/replay/${id}`, "?t=12.5"), { page: "replay", id, at: 12500 });
   assert.deepEqual(parseRoute(`/replay/${id}`, "?t=x"), { page: "replay", id, at: null });
   for (const path of ["/session/new", "/session/a%2Fb", "/replay", "/replay/../x", "/live", "/a/b/c"]) assert.equal(parseRoute(path, "").page, "missing", path);

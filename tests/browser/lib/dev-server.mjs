@@ -119,11 +119,15 @@ export function live(w, socket, url, options = {}) {
     timer = setInterval(() => { socket.readyState === 1 ? socket.send(paint(t * 1000, false) + instruction("sync", ++t, 1)) : clearInterval(timer); }, 1000);
   };
   if (!options.required && !options.ask) begin();
+  const files = options.disk ? disk(options.disk, send) : null;
+  const acks = new Set();
   let typed = "";
   socket.on("message", (data) => {
     const message = String(data);
     if (message.startsWith("0.,4.ping")) return socket.readyState === 1 && socket.send(message);
     const e = parse(message);
+    if (e[0] === "ack") acks.add(Number(e[1]));
+    if (files?.(e)) return;
     if (e[0] !== "nop" && e[0] !== "sync" && e[0] !== "mouse") w.received.push(e);
     if (e[0] === "clipboard" || e[0] === "argv") send("ack", e[1], "OK", 0);
     if (e[0] === "blob") send("ack", e[1], "OK", 0);
@@ -133,7 +137,48 @@ export function live(w, socket, url, options = {}) {
     if (e[0] === "disconnect") socket.close(1000, "0");
   });
   socket.on("close", () => clearInterval(timer));
-  options.ready?.({ send, state, text, socket });
+  options.ready?.({ send, state, text, socket, acks });
+}
+
+// A filesystem object as guacd's: stream indexes, bodies blob by blob as they are acknowledged, puts.
+// Entries: a Buffer, "/" (a folder), "refused", "slow" (one blob, then silence).
+function disk(folders, send) {
+  const INDEX = "application/vnd.glyptodon.guacamole.stream-index+json";
+  const out = new Map(); // stream -> {bytes, at}
+  const into = new Map(); // stream -> {path, parts}
+  let next = 100;
+  send("filesystem", 7, "Home");
+  const body = (path, type, bytes, slow) => { out.set(next, { bytes, at: 0, slow }); send("body", 7, next++, type, path); };
+  const entry = (path) => folders[path.replace(/\/[^/]*$/, "") || "/"]?.[path];
+  return (e) => {
+    const stream = Number(e[1]);
+    if (e[0] === "get") {
+      const path = e[2], found = entry(path);
+      if (folders[path]) body(path, INDEX, Buffer.from(JSON.stringify(Object.fromEntries(Object.entries(folders[path]).map(([p, v]) => [p, { type: v === "/" ? INDEX : "application/octet-stream", ...(v === "/" ? {} : { size: v.length, modified: 1763760000000 }) }])))));
+      else if (found === "refused") { send("body", 7, next, "application/octet-stream", path); out.set(next++, { refuse: true }); }
+      else body(path, "application/octet-stream", found === "slow" ? Buffer.alloc(50000000) : found, found === "slow");
+      return true;
+    }
+    if (e[0] === "put") { into.set(Number(e[2]), { path: e[4], parts: [] }); send("ack", e[2], "OK", 0); return true; }
+    const s = out.get(stream);
+    if (e[0] === "ack" && s) {
+      if (s.refuse) { send("end", stream); out.delete(stream); return true; }
+      if (Number(e[3]) !== 0) out.delete(stream);
+      else if (s.at >= s.bytes.length) { send("end", stream); out.delete(stream); }
+      else if (!s.slow || s.at === 0) { send("blob", stream, s.bytes.subarray(s.at, (s.at += 6048)).toString("base64")); }
+      return true;
+    }
+    const put = into.get(stream);
+    if (!put || (e[0] !== "blob" && e[0] !== "end")) return false;
+    if (e[0] === "blob") {
+      put.parts.push(Buffer.from(e[2], "base64"));
+      if (put.path.endsWith("refused.bin")) { send("ack", stream, "Disk full.", 0x200); into.delete(stream); } else send("ack", stream, "OK", 0);
+    } else {
+      folders[put.path.replace(/\/[^/]*$/, "") || "/"][put.path] = Buffer.concat(put.parts);
+      into.delete(stream);
+    }
+    return true;
+  };
 }
 
 export function parse(message) {

@@ -87,8 +87,17 @@ export class Gateway {
     return g;
   }
 
+  // Real desktops (tests/parts/vnc.sh), once for this gateway.
+  desktops(types = "None") {
+    const part = join(root, "tests/parts/vnc.sh"), dir = join(this.state, "vnc");
+    execFileSync(part, ["start", dir, "--types", types, "--geometry", "1024x700"], { env: { ...process.env, PART_OWNER: String(process.pid) }, stdio: "pipe" });
+    this.vnc = assignments(join(dir, "env"));
+    this.vnc.run = (type, ...command) => execFileSync(part, ["run", dir, type, ...command], { stdio: "pipe" }).toString();
+    return this.vnc;
+  }
+
   // A connection to the test's sshd; `spec` holds further lines of YAML (indented by two).
-  connection(name, { title = name, secret = null, spec = "", hostKey = `hostKey: { keys: ["${this.ssh.SSHD_HOSTKEY_ED25519}"], unknown: refuse }`, port = this.ssh.SSHD_PORT, host = "127.0.0.1", roles = "operator" } = {}) {
+  connection(name, { title = name, secret = null, spec = "", hostKey = `hostKey: { keys: ["${this.ssh.SSHD_HOSTKEY_ED25519}"], unknown: refuse }`, port = this.ssh.SSHD_PORT, host = "127.0.0.1", roles = "operator", protocol = "ssh" } = {}) {
     if (secret)
       for (const [key, value] of Object.entries(secret)) {
         const folder = join(this.state, "connections/secrets/test", name);
@@ -103,13 +112,13 @@ metadata:
   name: ${name}
   annotations: { catalyst.openova.io/title: "${title}" }
 spec:
-  protocol: ssh
+  protocol: ${protocol}
   hostname: ${host}
   port: ${port}
   audience: { keycloakRoles: [${roles}] }
   recording: { enabled: true, bucket: recordings, retentionDays: 30 }
-  ${hostKey}
-  ${secret ? `credentials: { secretRef: { name: ${name} } }` : "credentials: { from: prompt }"}
+  ${protocol === "ssh" ? hostKey : ""}
+  ${secret ? `credentials: { secretRef: { name: ${name} } }` : protocol === "ssh" ? "credentials: { from: prompt }" : ""}
 ${spec}`);
   }
 
@@ -153,6 +162,7 @@ ${spec}`);
       await until(`the end of ${name}`, () => child.exitCode !== null || child.signalCode, 6000).catch(() => child.kill("SIGKILL"));
     }
     try {
+      if (this.vnc) execFileSync(join(root, "tests/parts/vnc.sh"), ["stop", join(this.state, "vnc")], { stdio: "pipe" });
       execFileSync(join(root, "tests/parts/sshd.sh"), ["stop", join(this.state, "sshd")], { stdio: "pipe" });
     } catch { /* it goes with us */ }
     if (!process.env.KEEP_STATE) rmSync(this.state, { recursive: true, force: true });

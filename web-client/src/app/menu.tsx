@@ -27,7 +27,7 @@ export function Menu({ label, title, class: extra = "", panelClass = "", named =
     };
     document.addEventListener("pointerdown", outside, true);
     document.addEventListener("focusin", outside, true);
-    (root.current?.querySelector(".panel .item, .panel textarea, .panel button") as HTMLElement | null)?.focus();
+    (root.current?.querySelector(".panel .item, .panel input, .panel textarea, .panel button") as HTMLElement | null)?.focus();
     return () => {
       document.removeEventListener("pointerdown", outside, true);
       document.removeEventListener("focusin", outside, true);

@@ -56,3 +56,11 @@ export function ago(ms: number, now = Date.now()): string {
   if (abs < 2_160_000) return format.format(Math.round(s / 86400), "day");
   return new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(ms);
 }
+
+// Controls that would move or hide text are shown, not obeyed.
+export function printable(text: string): string {
+  return text
+    .replace(/\r\n?/g, "\n")
+    .replace(/[\u0000-\u0008\u000b-\u001f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0)))
+    .replace(/[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+}

@@ -3,11 +3,14 @@
 export type Route =
   | { page: "home" }
   | { page: "connections" }
-  | { page: "session"; id: string; connection: string }
+  | { page: "session"; id: string; connection: string; beside: string[] }
   | { page: "recordings" }
   | { page: "replay"; id: string; at: number | null }
   | { page: "settings" }
   | { page: "missing" };
+
+// Sessions side by side on one page.
+export const TILES = 4;
 
 const ID = /^[0-9a-fA-F-]{8,64}$/;
 
@@ -26,8 +29,9 @@ export function parseRoute(path: string, search: string): Route {
   }
   if (first === "session") {
     const connection = query.get("connection") ?? "";
-    if (second === "new") return connection ? { page: "session", id: "", connection } : { page: "missing" };
-    return ID.test(second) ? { page: "session", id: second, connection } : { page: "missing" };
+    const beside = (query.get("beside") ?? "").split(",").filter((id) => ID.test(id)).slice(0, TILES - 1);
+    if (second === "new") return connection ? { page: "session", id: "", connection, beside } : { page: "missing" };
+    return ID.test(second) ? { page: "session", id: second, connection, beside } : { page: "missing" };
   }
   if (first === "replay" && ID.test(second)) {
     const t = query.get("t");

@@ -6,6 +6,7 @@ export interface Settings {
   commandAsCtrl: boolean;
   ctrlVPastes: boolean;
   touch: "touchscreen" | "touchpad";
+  oskLayout: string;
 }
 
 export const defaults: Settings = {
@@ -15,6 +16,7 @@ export const defaults: Settings = {
   commandAsCtrl: true,
   ctrlVPastes: false,
   touch: "touchscreen",
+  oskLayout: "us",
 };
 
 const KEY = "settings";
@@ -37,6 +39,7 @@ export function parseSettings(text: string | null): Settings {
   choice("commandAsCtrl", [true, false]);
   choice("ctrlVPastes", [true, false]);
   choice("touch", ["touchscreen", "touchpad"]);
+  if (typeof stored["oskLayout"] === "string") out.oskLayout = stored["oskLayout"].slice(0, 16);
   if (typeof stored["language"] === "string") out.language = stored["language"].slice(0, 16);
   return out;
 }

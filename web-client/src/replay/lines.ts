@@ -1,6 +1,8 @@
 // The transcript: JSON lines {t, k, by, s} of a text object to readable entries. Pure. The text is
 // what a target showed and a person typed: data, never markup.
 
+import { printable } from "../lib/format.ts";
+
 export type LineKind = "out" | "key" | "clip" | "file" | "title";
 
 export interface Line {
@@ -36,14 +38,6 @@ export function parseLines(text: string): Line[] {
     });
   }
   return out;
-}
-
-// Controls that would move or hide text are shown, not obeyed.
-export function printable(text: string): string {
-  return text
-    .replace(/\r\n?/g, "\n")
-    .replace(/[\u0000-\u0008\u000b-\u001f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0)))
-    .replace(/[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 }
 
 // Entries in the order of their moments (typed keys are written once it is known whether they may

@@ -1,5 +1,6 @@
 // What lies over the screen when it is not simply live: connecting, lost, paused, ended.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { clock } from "../lib/format.ts";
 import { fill, t, tryT } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
 import type { Session, View } from "./session.ts";
@@ -85,6 +86,26 @@ export function Overlay({ session, view, title, leave }: { session: Session; vie
   if (phase.unstable)
     return <div class="banner" role="status"><span class="spinner" aria-hidden="true" />{t("overlay.unstable")}</div>;
   if (remote.message)
-    return <div class="banner" role="alert"><Icon name="user" /><span class="grow">{remote.message}</span></div>;
+    return (
+      <div class="banner" role="alert">
+        <Icon name="user" /><span class="grow">{remote.message}</span>
+        <button class="tool" type="button" title={t("close")} aria-label={t("close")} onClick={() => session.dismissMessage()}><Icon name="close" /></button>
+      </div>
+    );
+  if (remote.warn) return <Warning session={session} view={view} />;
   return null;
+}
+
+// Soon over: why, when, and what helps.
+function Warning({ session, view }: { session: Session; view: View }) {
+  const { endsAt, endReason } = view.remote;
+  const seconds = useSeconds(endsAt);
+  const idle = endReason === "idle";
+  return (
+    <div class="banner" role="alert">
+      <Icon name="clock" />
+      <span class="grow">{t(idle ? "overlay.idle" : "overlay.duration")} <span aria-hidden="true">{clock(seconds * 1000)}</span></span>
+      {idle && <button class="button" type="button" onClick={() => session.stay()}>{t("overlay.stay")}</button>}
+    </div>
+  );
 }

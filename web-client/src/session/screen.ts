@@ -30,3 +30,11 @@ export function scaleFor(
   // sharp: better a thin margin than every pixel smeared.
   return scale > actual && scale < actual * 1.12 ? actual : scale;
 }
+
+const ZOOMS = [25, 33, 50, 67, 75, 100, 125, 150, 175, 200, 250, 300, 400];
+
+// The next larger or smaller zoom, from whatever the picture is shown at.
+export function zoomed(percent: number, step: 1 | -1): number {
+  if (step > 0) return ZOOMS.find((z) => z > percent * 1.01) ?? 400;
+  return [...ZOOMS].reverse().find((z) => z < percent * 0.99) ?? 25;
+}

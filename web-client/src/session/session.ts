@@ -1,14 +1,16 @@
 // One session in the page: the tunnel, the client library, input, clipboard, and coming back after
 // a lost line. No markup: it draws into the element it is given and tells what changed by `view`.
-import { Client, Mouse, type InputStream, type OutputStream } from "@glokon/guacamole-common-js";
+import { Client, Mouse, Touch, type InputStream, type OutputStream } from "@glokon/guacamole-common-js";
 import { api, post, type Session as SessionInfo } from "../lib/api.ts";
 import { t } from "../lib/i18n.ts";
 import { isMac, settings } from "../lib/settings.ts";
 import { delay } from "./backoff.ts";
 import { ClipboardError, readLines, readStream, sendBytes } from "./clipboard.ts";
+import { Files } from "./files.ts";
 import { Keys, pasteKeys, typed, type KeyLike, type KeyOut } from "./keys.ts";
 import { promptsFor, type Prompt } from "./prompts.ts";
-import { remoteSize, scaleFor, type Fit } from "./screen.ts";
+import { remoteSize, scaleFor, zoomed, type Fit } from "./screen.ts";
+import { Sound } from "./sound.ts";
 import { mayComeBack, Status, verdict, type Verdict } from "./status.ts";
 import { applyState, emptyState, type RemoteState } from "./state.ts";
 import { ScreenText } from "./text.ts";
@@ -39,6 +41,8 @@ export interface View {
   notice: string;
   remote: RemoteState;
   fit: Fit;
+  sharp: boolean; // the remote screen has as many pixels as the panel, not as the page counts
+  touch: "touchscreen" | "touchpad";
   size: { width: number; height: number };
 }
 
@@ -56,7 +60,10 @@ export class Session {
   view: View;
   readonly keys: Keys;
   readonly text = new ScreenText();
-  onchange: () => void = () => {};
+  readonly key = crypto.randomUUID?.() ?? String(Math.random()); // of this screen in this page
+  readonly files = new Files();
+  folder = "/"; // that the file panel shows
+  readonly sound = new Sound();
   onid: (id: string) => void = () => {};
 
   #tunnel: SocketTunnel | null = null;
@@ -73,6 +80,8 @@ export class Session {
   #bye = false; // `disconnect` by the server
   #required: string[] = [];
   #sending: AbortController | null = null;
+  #listeners = new Set<() => void>();
+  #multitouch = 0; // touches the far side takes as such
   #abort = new AbortController();
 
   constructor(readonly target: Target) {
@@ -80,7 +89,11 @@ export class Session {
       phase: { at: "connecting" }, id: target.id, title: "", roundTrip: null, lag: null, fps: null,
       modifiers: [], prompts: [], received: null, sending: null, notice: "",
       remote: emptyState(), fit: "fit", size: { width: 0, height: 0 },
+      // A VNC server draws for one density: on a dense panel its letters would be tiny.
+      sharp: target.protocol !== "vnc", touch: settings().touch,
     };
+    this.files.onchange = this.sound.onchange = () => this.#tell();
+    this.files.buffered = () => this.#tunnel?.buffered ?? 0;
     this.keys = new Keys({
       mac: isMac(),
       terminal: () => this.isTerminal,
@@ -91,6 +104,19 @@ export class Session {
 
   get isTerminal(): boolean {
     return TERMINALS.has(this.target.protocol);
+  }
+
+  get isDesktop(): boolean {
+    return !this.isTerminal && this.target.protocol !== "";
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   // ---- life ---------------------------------------------------------------------------------
@@ -115,6 +141,8 @@ export class Session {
     clearTimeout(this.#sizeTimer);
     this.#observer?.disconnect();
     this.#sending?.abort();
+    this.files.reset();
+    this.sound.close();
     this.#tunnel?.disconnect();
   }
 
@@ -153,8 +181,7 @@ export class Session {
     const host = this.#host;
     if (!host || this.#over) return;
     this.#tunnel?.disconnect();
-    const ratio = window.devicePixelRatio || 1;
-    const want = remoteSize(host.clientWidth, host.clientHeight, ratio);
+    const want = remoteSize(host.clientWidth, host.clientHeight, this.#ratio);
     const query = new URLSearchParams();
     if (this.target.id) query.set("session", this.target.id);
     else query.set("connection", this.target.connection);
@@ -222,10 +249,10 @@ export class Session {
       else if (name === "guac.state") readLines(stream as never, (line) => this.#state(line));
       else stream.sendAck("unsupported", Status.UNSUPPORTED as never);
     };
-    client.onfile = (stream) => {
-      // Files come with a later version of the page; refusing is the honest answer until then.
-      stream.sendAck("unsupported", Status.UNSUPPORTED as never);
-    };
+    client.onfile = (stream, mimetype, name) => this.files.offer(stream, mimetype, name);
+    client.onfilesystem = (object, name) => this.files.add(object, name);
+    client.onaudio = (stream, mimetype) => this.sound.play(stream, mimetype);
+    client.onmultitouch = (_layer, touches) => { this.#multitouch = touches; };
     const inner = tunnel.oninstruction;
     tunnel.oninstruction = (opcode, args) => {
       if (opcode === "disconnect") this.#bye = true;
@@ -244,6 +271,8 @@ export class Session {
     if (client !== this.#client || this.#over) return;
     this.releaseKeys(false);
     this.#sending?.abort();
+    this.files.reset();
+    this.#multitouch = 0;
     this.#set({ prompts: [], roundTrip: null });
     if (this.view.phase.at === "ended") return;
     if (this.#said) return this.#finish(verdict(this.#said.code, this.#said.text), false);
@@ -301,12 +330,31 @@ export class Session {
     this.#set({ phase: { at: "ended", verdict: result, next, alive }, prompts: [] });
   }
   #tries = 0;
+  #mouse = new Mouse.State({ x: 0, y: 0 } as never);
 
   // ---- screen -------------------------------------------------------------------------------
 
   setFit(fit: Fit): void {
     this.#set({ fit });
     this.#rescale();
+  }
+
+  get #ratio(): number {
+    return this.view.sharp ? window.devicePixelRatio || 1 : 1;
+  }
+
+  setSharp(sharp: boolean): void {
+    this.#set({ sharp });
+    this.#resized();
+  }
+
+  // Size of a remote pixel as it is shown, in percent of its own.
+  get percent(): number {
+    return (this.#client?.getDisplay().getScale() ?? 1) * this.#ratio * 100;
+  }
+
+  zoom(step: 1 | -1): void {
+    this.setFit(zoomed(this.percent, step));
   }
 
   #rescale(): void {
@@ -317,7 +365,7 @@ export class Session {
       this.view.fit,
       { width: host.clientWidth, height: host.clientHeight },
       { width: display.getWidth(), height: display.getHeight() },
-      window.devicePixelRatio || 1,
+      this.#ratio,
     );
     if (Math.abs(scale - display.getScale()) > 1e-6) display.scale(scale);
   }
@@ -328,7 +376,7 @@ export class Session {
     this.#sizeTimer = window.setTimeout(() => {
       const host = this.#host;
       if (!host || !this.#tunnel?.isConnected() || !host.clientWidth) return;
-      const { width, height, dpi } = remoteSize(host.clientWidth, host.clientHeight, window.devicePixelRatio || 1);
+      const { width, height, dpi } = remoteSize(host.clientWidth, host.clientHeight, this.#ratio);
       if (this.#sentSize === `${width}x${height}`) return;
       this.#sentSize = `${width}x${height}`;
       this.#tunnel.sendMessage("size", width, height, dpi);
@@ -337,20 +385,64 @@ export class Session {
 
   #pointer(client: Client, element: HTMLElement): void {
     const mouse = new Mouse(element);
-    const touch = settings().touch === "touchpad" ? new Mouse.Touchpad(element) : new Mouse.Touchscreen(element);
     const display = client.getDisplay();
-    for (const source of [mouse, touch]) {
-      source.onEach(["mousedown", "mousemove", "mouseup"], (event) => {
-        const { state } = event as Mouse.Event;
-        if (client === this.#client) client.sendMouseState(state, true);
-      });
-    }
+    const send = (state: Mouse.State) => {
+      if (client === this.#client) client.sendMouseState(this.#mouse = state, true);
+    };
+    // Each way of touching sees fingers only while it is the chosen one.
+    const screen = new Mouse.Touchscreen(when(element, () => this.view.touch === "touchscreen" && !this.#multitouch));
+    const pad = new Mouse.Touchpad(when(element, () => this.view.touch === "touchpad" && !this.#multitouch));
+    for (const source of [mouse, screen, pad])
+      source.onEach(["mousedown", "mousemove", "mouseup"], (event) => send((event as Mouse.Event).state));
+    new Touch(element).onEach(["touchstart", "touchmove", "touchend"], (event) => {
+      if (!this.#multitouch || client !== this.#client) return;
+      (event as Touch.Event).preventDefault();
+      client.sendTouchState((event as Touch.Event).state, true);
+    });
+    this.#pinch(element);
     // The browser draws the pointer where its size is right; else it is a layer of the picture.
     display.oncursor = (canvas, x, y) => {
       const local = Math.abs(display.getScale() - 1) < 0.01 && mouse.setCursor(canvas, x, y);
       display.showCursor(!local);
     };
     mouse.on("mouseout", () => display.showCursor(false));
+  }
+
+  // Two fingers zoom and move the picture, where the far side has no use for them.
+  #pinch(element: HTMLElement): void {
+    let from: { distance: number; percent: number; x: number; y: number } | null = null;
+    const two = (e: TouchEvent) => {
+      const [a, b] = [e.touches[0] as globalThis.Touch, e.touches[1] as globalThis.Touch];
+      return { distance: Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY), x: (a.clientX + b.clientX) / 2, y: (a.clientY + b.clientY) / 2 };
+    };
+    element.addEventListener("touchstart", (e) => {
+      const display = this.#client?.getDisplay();
+      from = e.touches.length === 2 && display && !this.#multitouch ? { ...two(e), percent: this.percent } : null;
+    });
+    element.addEventListener("touchmove", (e) => {
+      if (!from || e.touches.length !== 2) return;
+      e.preventDefault();
+      const now = two(e);
+      const grown = now.distance / from.distance;
+      if (Math.abs(grown - 1) > 0.08) this.setFit(Math.round(Math.min(400, Math.max(25, from.percent * grown))));
+      this.#host?.scrollBy(from.x - now.x, from.y - now.y);
+      from = { ...from, x: now.x, y: now.y };
+    }, { passive: false });
+    element.addEventListener("touchend", () => { from = null; });
+  }
+
+  setTouch(touch: View["touch"]): void {
+    this.#set({ touch });
+  }
+
+  dismissMessage(): void {
+    this.#set({ remote: { ...this.view.remote, message: "" } });
+  }
+
+  // Says that somebody is here, where a session ends for being idle.
+  stay(): void {
+    this.#client?.sendMouseState(this.#mouse, true);
+    this.#set({ remote: { ...this.view.remote, warn: false } });
   }
 
   // ---- keys ---------------------------------------------------------------------------------
@@ -479,6 +571,18 @@ export class Session {
 
   #set(part: Partial<View>): void {
     this.view = { ...this.view, ...part };
-    this.onchange();
+    this.#tell();
   }
+}
+
+// An element whose events are heard only while `on` says so: the library never stops listening.
+function when(element: HTMLElement, on: () => boolean): HTMLElement {
+  return new Proxy(element, {
+    get(target, name) {
+      if (name === "addEventListener")
+        return (type: string, listener: (e: Event) => void, options?: boolean) => target.addEventListener(type, (e) => { if (on()) listener(e); }, options);
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }

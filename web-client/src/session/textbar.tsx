@@ -1,6 +1,6 @@
 // A real text field under the screen: for phones, for input methods, for dictation. What is typed
 // goes over at once; keys that a phone lacks stand beside it.
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../lib/i18n.ts";
 import { ALT, CTRL, keysymOf, RETURN, SHIFT, type KeyOut } from "./keys.ts";
 import type { Session } from "./session.ts";
@@ -13,6 +13,7 @@ const plain: [label: string, keysym: number][] = [
 export function TextBar({ session }: { session: Session }) {
   const field = useRef<HTMLInputElement>(null);
   const [held, setHeld] = useState<number[]>([]);
+  useEffect(() => field.current?.focus(), []);
   const send = (keysyms: number[]) => {
     const around = held.map((k): KeyOut => [1, k]);
     const after = [...held].reverse().map((k): KeyOut => [0, k]);

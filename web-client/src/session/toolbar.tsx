@@ -1,11 +1,13 @@
 // The slim bar above the screen: visible, hidden by Ctrl+Alt+Shift, never in the way of the picture.
-import { forwardRef } from "./forward.ts";
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Menu } from "../app/menu.tsx";
 import { openKeys } from "../app/keys-dialog.tsx";
 import { clock } from "../lib/format.ts";
 import { t, tn, type Key } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
+import type { Panel } from "../pages/session.tsx";
+import { forwardRef } from "./forward.ts";
 import { ALT, chord, CTRL, META, SHIFT, type KeyOut } from "./keys.ts";
 import { level } from "./quality.ts";
 import type { Session, View } from "./session.ts";
@@ -17,10 +19,11 @@ interface ToolbarProps {
   target: string;
   recorded: boolean | null;
   retention: number;
-  textBar: boolean;
-  onTextBar: () => void;
+  panels: Panel[];
+  onPanel: (panel: Panel) => void;
   onHide: () => void;
   focusScreen: () => void;
+  beside: ComponentChildren;
 }
 
 const combos: [label: string, keys: KeyOut[]][] = [
@@ -68,20 +71,28 @@ export const Toolbar = forwardRef<ToolbarProps, HTMLDivElement>((props, ref) => 
         )}
       </Menu>
       <ClipboardMenu {...props} />
-      <button class="tool" type="button" aria-pressed={props.textBar} title={t("toolbar.text")} aria-label={t("toolbar.text")} onClick={props.onTextBar}><Icon name="text" /></button>
-      <Menu title={t("toolbar.display")} label={<Icon name="desktop" />}>
+      <FilesButton {...props} />
+      <Menu title={t("toolbar.input")} label={<Icon name="touch" />}>
         {(close) => (
           <>
-            {([["fit", t("display.fit")], ["actual", t("display.actual")], [150, "150 %"], [200, "200 %"], [300, "300 %"]] as const).map(([fit, label]) => (
-              <button key={fit} class="item" type="button" aria-pressed={view.fit === fit} onClick={() => { session.setFit(fit); close(); focusScreen(); }}>{label}</button>
+            {(["text", "osk"] as const).map((p) => (
+              <button key={p} class="item" type="button" aria-pressed={props.panels.includes(p)} onClick={() => { close(); focusScreen(); props.onPanel(p); }}>{t(`toolbar.${p}`)}</button>
             ))}
-            <div class="note">{view.size.width} × {view.size.height}</div>
+            <hr />
+            <div class="note">{t("settings.touch")}</div>
+            {(["touchscreen", "touchpad"] as const).map((p) => (
+              <button key={p} class="item" type="button" aria-pressed={view.touch === p} onClick={() => { session.setTouch(p); close(); focusScreen(); }}>{t(`settings.touch.${p}`)}</button>
+            ))}
           </>
         )}
       </Menu>
+      <SoundMenu session={session} />
+      <DisplayMenu {...props} />
+      {props.beside}
       <FullScreen session={session} focusScreen={focusScreen} />
       <span class="sep" />
       <Quality view={view} />
+      <People view={view} />
       <TimeLeft endsAt={view.remote.endsAt} />
       <RecFlag recorded={props.recorded} paused={view.remote.paused.length > 0} retention={props.retention} />
       <span class="sep" />
@@ -91,6 +102,83 @@ export const Toolbar = forwardRef<ToolbarProps, HTMLDivElement>((props, ref) => 
     </div>
   );
 });
+
+const ZOOMS = [50, 75, 150, 200, 300] as const;
+
+function DisplayMenu({ session, view, focusScreen }: ToolbarProps) {
+  return (
+    <Menu title={t("toolbar.display")} label={<Icon name="desktop" />}>
+      {(close) => {
+        const choose = (run: () => void) => () => { run(); close(); focusScreen(); };
+        return (
+          <>
+            <button class="item" type="button" aria-pressed={view.fit === "fit"} onClick={choose(() => session.setFit("fit"))}>{t("display.fit")}</button>
+            <button class="item" type="button" aria-pressed={view.fit === "actual"} onClick={choose(() => session.setFit("actual"))}>{t("display.actual")}</button>
+            <hr />
+            <div class="zoom" role="group" aria-label={t("display.zoom")}>
+              <button class="tool item-z" type="button" title={t("display.out")} aria-label={t("display.out")} onClick={() => session.zoom(-1)}>−</button>
+              <span class="grow" aria-live="polite">{t("display.percent", { percent: Math.round(session.percent) })}</span>
+              <button class="tool item-z" type="button" title={t("display.in")} aria-label={t("display.in")} onClick={() => session.zoom(1)}>+</button>
+            </div>
+            {ZOOMS.map((z) => <button key={z} class="item" type="button" aria-pressed={view.fit === z} onClick={choose(() => session.setFit(z))}>{t("display.percent", { percent: z })}</button>)}
+            {devicePixelRatio > 1 && (
+              <>
+                <hr />
+                <button class="item" type="button" aria-pressed={view.sharp} onClick={choose(() => session.setSharp(!view.sharp))}>{t("display.sharp")}</button>
+              </>
+            )}
+            <div class="note">{view.size.width} × {view.size.height}</div>
+          </>
+        );
+      }}
+    </Menu>
+  );
+}
+
+function FilesButton({ session, panels, onPanel }: ToolbarProps) {
+  const { systems, transfers } = session.files.state;
+  if (!systems.length && !transfers.length && !panels.includes("files")) return null;
+  const open = transfers.filter((x) => x.state === "running" || x.state === "waiting" || x.state === "offered").length;
+  return (
+    <button class="tool" type="button" aria-pressed={panels.includes("files")} title={t("files.title")} onClick={() => onPanel("files")}>
+      <Icon name="folder" /><span class="label">{t("files.title")}</span>{open > 0 && <span class="count">{open}<span class="sr"> {t("files.transfers")}</span></span>}
+    </button>
+  );
+}
+
+function SoundMenu({ session }: { session: Session }) {
+  const { sound } = session;
+  if (!sound.heard) return null;
+  const quiet = sound.volume === 0;
+  return (
+    <Menu title={t("toolbar.sound")} label={<Icon name={quiet || sound.blocked ? "sound-off" : "sound"} />} panelClass="volume">
+      {() => (
+        <>
+          <label class="field">{t("sound.volume")}
+            <input type="range" class="item-range" min="0" max="1" step="0.05" value={sound.volume} onInput={(e) => { sound.volume = Number(e.currentTarget.value); }} />
+          </label>
+          <button class="item" type="button" aria-pressed={quiet} onClick={() => { sound.volume = quiet ? 1 : 0; }}>{t("sound.mute")}</button>
+        </>
+      )}
+    </Menu>
+  );
+}
+
+// Who else is there: nobody is watched without seeing it.
+function People({ view }: { view: View }) {
+  const { users } = view.remote;
+  if (users.length < 2 || view.phase.at !== "live") return null;
+  return (
+    <Menu title={tn("people.count", users.length)} label={<><Icon name="eye" /><span class="num">{users.length}</span></>}>
+      {() => (
+        <>
+          <div class="note">{t("people.title")}</div>
+          <ul>{users.map((u) => <li key={u.user} class="person"><span class="name">{u.name || t("people.somebody")}</span><span class="end muted">{t(`people.${u.role === "owner" || u.role === "helper" ? u.role : "viewer"}`)}</span></li>)}</ul>
+        </>
+      )}
+    </Menu>
+  );
+}
 
 export function RecFlag({ recorded, paused, retention }: { recorded: boolean | null; paused: boolean; retention: number }) {
   if (recorded === false) return <span class="recflag off">{t("rec.off")}</span>;

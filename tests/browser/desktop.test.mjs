@@ -1,0 +1,161 @@
+// A desktop in real Chromium through the real gateway: Xvnc's screen, hands, clipboard and size.
+import { after, before, describe, test as nodeTest } from "node:test";
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { accessible, build, launch, open, root, shot } from "./lib/browser.mjs";
+import { Gateway, until } from "./lib/gateway.mjs";
+
+function lacks() {
+  const gateway = Gateway.missing();
+  if (gateway) return gateway;
+  if (!existsSync(join(build, "backends/vnc.so"))) return "backends/vnc.so is not built";
+  try {
+    execFileSync(join(root, "tests/parts/vnc.sh"), ["check"], { stdio: "pipe" });
+    return "";
+  } catch (e) {
+    return `the vnc part is missing: ${e.stderr}`;
+  }
+}
+const missing = lacks();
+if (missing && process.env.CI === "true") throw new Error(missing);
+
+describe("a desktop", { skip: missing || false }, () => {
+  let g, vnc, browser, it, page;
+
+  before(async () => {
+    g = await new Gateway().start();
+    vnc = g.desktops("None VncAuth");
+    g.connection("desk", { title: "Real desktop", protocol: "vnc", port: vnc.VNC_PORT_None });
+    g.connection("locked", { title: "Locked desktop", protocol: "vnc", port: vnc.VNC_PORT_VncAuth });
+    browser = await launch();
+    it = await open(browser, { allow: [/401 \(Unauthorized\)/] });
+    page = it.page;
+    await page.goto(g.link());
+    await page.getByText("Real desktop").waitFor();
+  });
+  after(async () => {
+    await browser?.close();
+    await g?.stop();
+  });
+  const test = (name, run) => nodeTest(name, async () => {
+    try {
+      await run();
+    } catch (error) {
+      await shot(page, `failed-${name.replace(/[^a-z0-9]+/gi, "-").slice(0, 40)}`).catch(() => {});
+      throw error;
+    }
+    assert.deepEqual(it.problems.splice(0), [], "console errors or CSP violations");
+  });
+  const typed = () => readFileSync(vnc.VNC_TYPED_None, "utf8");
+  const size = () => vnc.run("None", "xdotool", "getdisplaygeometry").trim().replace(" ", "x");
+  // Colours on the picture: nothing drawn has one.
+  const colours = () => page.evaluate(() => {
+    const c = document.querySelector(".screen canvas");
+    if (!c?.width) return 0;
+    return new Set(new Uint32Array(c.getContext("2d").getImageData(0, 0, c.width, c.height).data.buffer)).size;
+  });
+  const sink = () => page.waitForFunction(() => document.activeElement?.classList.contains("sink"));
+
+  test("its picture, at the size of this window", async () => {
+    await page.getByText("Real desktop").click();
+    await until("a picture", () => colours().then((n) => n > 4));
+    await sink();
+    const room = await page.locator(".stage").evaluate((e) => `${e.clientWidth}x${e.clientHeight}`);
+    await until("the desktop's size", () => size() === room);
+    await page.setViewportSize({ width: 1000, height: 640 });
+    await until("the smaller size", () => size() === "1000x599" || size() === "1000x600");
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await until("the first size again", () => size() === room);
+    await until("a picture of that size", () => page.evaluate(() => document.querySelector(".screen > div").getBoundingClientRect().width === 1280));
+    await accessible(page, "desktop");
+    await shot(page, "desktop");
+  });
+
+  test("keys and the mouse reach it, whatever the zoom", async () => {
+    const place = () => { const [, x, y] = /x:(-?\d+) y:(-?\d+)/.exec(vnc.run("None", "xdotool", "getmouselocation")); return [Number(x), Number(y)]; };
+    await page.keyboard.type("hello from a browser {[]}\n");
+    await until("the typed line", () => typed().includes("hello from a browser {[]}\n"));
+    const box = await page.locator(".screen").boundingBox();
+    await page.mouse.move(box.x + 400, box.y + 300);
+    await until("the pointer", () => { const [x, y] = place(); return Math.abs(x - 400) < 2 && Math.abs(y - 300) < 2; });
+    await page.getByRole("button", { name: "Display" }).click();
+    await page.getByRole("button", { name: "200 %" }).click();
+    await page.mouse.move(box.x + 410, box.y + 310);
+    await until("the pointer at half the way", () => { const [x, y] = place(); return Math.abs(x - 205) < 3 && Math.abs(y - 155) < 3; });
+    await shot(page, "desktop-zoom");
+    await page.getByRole("button", { name: "Display" }).click();
+    await page.getByRole("button", { name: "Fit the window" }).click();
+    await page.getByRole("button", { name: "Keys", exact: true }).click();
+    await page.getByRole("button", { name: "Tab", exact: true }).click();
+    await sink();
+    await page.keyboard.type("x\n");
+    await until("a tab", () => typed().includes("\tx\n"));
+  });
+
+  test("the on-screen keyboard types there", async () => {
+    await page.getByRole("button", { name: "Typing and touch" }).click();
+    await page.getByRole("button", { name: "On-screen keyboard" }).click();
+    for (const k of ["o", "k"]) await page.locator(".osk").getByRole("button", { name: k, exact: true }).click();
+    await page.locator(".osk").getByRole("button", { name: "⏎" }).click();
+    await until("ok", () => typed().includes("\nok\n"));
+    await shot(page, "desktop-osk");
+    await page.locator(".osk").getByRole("button", { name: "Close" }).click();
+    await sink();
+  });
+
+  test("paste by the trusted event, in UTF-8; what is copied there is offered here", async () => {
+    await page.evaluate(() => navigator.clipboard.writeText("grüße 😀 from here"));
+    await page.keyboard.press("Control+v");
+    await until("the clipboard there", () => {
+      try {
+        return vnc.run("None", "timeout", "2", "xclip", "-o", "-selection", "clipboard") === "grüße 😀 from here";
+      } catch { return false; }
+    });
+    vnc.run("None", "sh", "-c", "printf 'copied: ä€' | xclip -i -selection clipboard >/dev/null 2>&1");
+    await page.getByText("Copied there:").waitFor();
+    await page.getByRole("button", { name: "Take" }).click();
+    await page.getByText("It is in your clipboard now.").waitFor();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "copied: ä€");
+  });
+
+  test("full screen takes the keys, and says how to leave", async () => {
+    await page.getByRole("button", { name: "Full screen" }).click();
+    await page.waitForFunction(() => !!document.fullscreenElement);
+    await page.getByText("Hold Esc to leave full screen").waitFor();
+    await shot(page, "desktop-full");
+    await page.getByRole("button", { name: "Leave full screen" }).click();
+    await page.waitForFunction(() => !document.fullscreenElement);
+  });
+
+  test("a desktop and a shell side by side", async () => {
+    await page.getByRole("button", { name: "Another session" }).click();
+    await page.getByRole("button", { name: /Test shell/ }).click();
+    await page.waitForFunction(() => /\$ *$/m.test([...document.querySelectorAll(".sr pre")].at(-1)?.textContent ?? ""), null, { timeout: 15000 });
+    await sink();
+    await page.keyboard.type("echo in-the-shell\n");
+    await page.waitForFunction(() => /^in-the-shell/m.test([...document.querySelectorAll(".sr pre")].at(-1)?.textContent ?? ""));
+    await accessible(page, "desktop beside shell");
+    await shot(page, "desktop-beside");
+    await page.locator(".tile").first().locator(".screen").click({ position: { x: 200, y: 200 } });
+    await page.keyboard.type("still here\n");
+    await until("the line", () => typed().includes("still here\n"));
+    await page.reload();
+    await page.waitForFunction(() => document.querySelectorAll(".screen canvas").length >= 2, null, { timeout: 15000 });
+    await page.getByRole("button", { name: /Close Test shell here/ }).click();
+    await until("the whole window again", () => size().startsWith("1280x"));
+  });
+
+  test("a wrong password is said, a right one opens", async () => {
+    await page.goto(`${g.url}/session/new?connection=test%2Flocked`);
+    await page.locator("dialog input[type=password]").fill("wrong");
+    await page.keyboard.press("Enter");
+    await page.getByText("Sign-in failed").waitFor({ timeout: 15000 });
+    await shot(page, "desktop-wrong-password");
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.locator("dialog input[type=password]").fill(vnc.VNC_PASSWORD);
+    await page.keyboard.press("Enter");
+    await until("a picture", () => page.evaluate(() => document.querySelector(".screen canvas")?.width > 100));
+  });
+});
