@@ -61,7 +61,7 @@ SSH_PKG       := libssh2
 VNC_PKG       := libvncclient gnutls libgcrypt
 RECORDING_PKG := libzstd libcrypto jansson
 CRD_PKG       := yaml-0.1 jansson
-AUTHD_PKG     := libjwt libcrypto jansson
+AUTHD_PKG     := libcrypto jansson
 PROXY_PKG     := libwebsockets libuv openssl
 
 BASE_O      := $(filter-out %/http.o,$(call objs,guacd/base))

@@ -139,7 +139,7 @@ static void add_document(struct folder_file *f, const json_t *doc, const char *s
     }
     for (i = 0; i < ARRAY_LEN(later); i++)
         if (strcmp(kind, later[i]) == 0)
-            problem(f, source, "this kind is not available in this version of the gateway");
+            problem(f, source, "this kind is kept in the state folder, one file a resource");
 }
 
 static int on_document(void *arg, json_t *doc, int line) {

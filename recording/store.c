@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guacd/base/dial.h"
 #include "guacd/base/util.h"
 #include "recording/name.h"
 #include "recording/store_impl.h"
@@ -24,8 +25,11 @@ static int parse_s3(const char *url, struct store_target *t, struct err *e) {
     if (!t->base || !t->host)
         return err_set(e, 0, "no memory");
     const char *colon = strrchr(t->host, ':'), *bracket = strrchr(t->host, ']');
+    bool with_port = colon && (!bracket || colon > bracket);
+    _free_ char *name = strndup(t->host, with_port ? (size_t)(colon - t->host) : len);
+    t->named = !name || !dial_needs_no_resolver(name);
     t->port = tls ? 443 : 80;
-    if (colon && (!bracket || colon > bracket)) {
+    if (with_port) {
         char *end;
         long port = strtol(colon + 1, &end, 10);
         if (*end || end == colon + 1 || port < 1 || port > 65535)
@@ -88,6 +92,10 @@ void store_target_free(struct store_target *t) {
 
 const char *store_target_folder(const struct store_target *t) {
     return t->folder;
+}
+
+bool store_target_named(const struct store_target *t) {
+    return t->named;
 }
 
 uint16_t store_target_port(const struct store_target *t) {

@@ -73,7 +73,9 @@ struct store_meta {
 struct store_target; /* parsed URL, credentials in memory */
 struct store_target *store_target_new(const struct store_config *c, struct err *e);
 void store_target_free(struct store_target *t);
-/* For the sandbox: the folder (NULL for S3) or the port (0 for a folder). */
+/* For the sandbox: the folder (NULL for S3) or the port (0 for a folder), and whether its host is a
+ * name to be resolved. */
+bool store_target_named(const struct store_target *t);
 const char *store_target_folder(const struct store_target *t);
 uint16_t store_target_port(const struct store_target *t);
 

@@ -31,6 +31,7 @@ struct store_target {
     char *folder;      /* folder: */
     char *base, *host; /* s3: "https://host:port", "host:port" as it is signed */
     uint16_t port;
+    bool named; /* the host is no address */
     char *region, *ca_file;
     struct secret access_key, secret_key;
 };

@@ -38,7 +38,7 @@ stop() {
         done
         kill -9 "${pids[i]}" 2>/dev/null || true
     done
-    rm -f "$run"/*.pid "$run"/link
+    rm -f "$run"/*.pid "$run"/*.sock "$run"/authd/link
     say "stopped; recordings and connections are in $STATE"
 }
 trap 'stop; exit 0' INT TERM

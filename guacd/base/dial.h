@@ -30,6 +30,9 @@ bool dial_listed(const char *list, const char *address);
 bool dial_allowed_by_name(const struct dial_policy *p, const struct sockaddr *sa);
 /* The same address, whatever the port. Pure. */
 bool dial_same_host(const struct sockaddr *x, const struct sockaddr *y);
+/* True for what no name server is asked about: an address in text ("[::1]" too), localhost. Pure.
+ */
+bool dial_needs_no_resolver(const char *host);
 /* The addresses of host that pass, this machine's own refused like loopback: for a library that
  * connects by itself and is given the number. Returns how many (1 to max), or -1 as dial_tcp. The
  * resolver's patience follows timeout_ms, but glibc gives no hard limit. */

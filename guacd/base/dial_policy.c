@@ -234,3 +234,17 @@ bool dial_same_host(const struct sockaddr *x, const struct sockaddr *y) {
     return from_sockaddr(&a, x) && from_sockaddr(&b, y) && a.family == b.family &&
            memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
 }
+
+bool dial_needs_no_resolver(const char *host) {
+    char bare[INET6_ADDRSTRLEN];
+    struct in6_addr any;
+    size_t len = strlen(host);
+    if (strcasecmp(host, "localhost") == 0 || inet_pton(AF_INET, host, &any) == 1 ||
+        inet_pton(AF_INET6, host, &any) == 1)
+        return true;
+    if (len < 3 || len - 2 >= sizeof(bare) || host[0] != '[' || host[len - 1] != ']')
+        return false;
+    memcpy(bare, host + 1, len - 2);
+    bare[len - 2] = '\0';
+    return inet_pton(AF_INET6, bare, &any) == 1;
+}

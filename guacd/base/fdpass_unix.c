@@ -49,9 +49,12 @@ static int listen_at(const char *path, int type, mode_t mode, struct err *e) {
     _close_ int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     /* The file gets the mode the unbound socket has, less the umask: never more than asked for,
      * not even for a moment. */
-    if (fd < 0 || fchmod(fd, mode) < 0 || bind(fd, (const struct sockaddr *)&sa, sizeof sa) < 0)
+    if (fd < 0 || fchmod(fd, mode) < 0)
         return err_errno(e, 0, "cannot listen on %s", path);
-    if (chmod(path, mode) < 0 || listen(fd, BACKLOG) < 0)
+    mode_t before = umask(0);
+    int r = bind(fd, (const struct sockaddr *)&sa, sizeof sa);
+    umask(before);
+    if (r < 0 || listen(fd, BACKLOG) < 0)
         return err_errno(e, 0, "cannot listen on %s", path);
     return steal_fd(&fd);
 }

@@ -52,7 +52,7 @@ int sandbox_enter(const struct sandbox_profile *p, const struct sandbox_options 
         return -1;
     if (entered)
         return 0;
-    if (judge(sandbox_deny(p->allow_exec, p->memory_files, e), "seccomp deny-list", o, e) < 0)
+    if (judge(sandbox_deny(p, e), "seccomp deny-list", o, e) < 0)
         return -1;
     entered = true;
     return 0;

@@ -16,11 +16,10 @@
 #include "guacd/base/err.h"
 
 enum sandbox_access {
-    SANDBOX_READ,        /* files and folders below */
-    SANDBOX_WRITE,       /* read, make, change, remove files and folders below; never execute */
-    SANDBOX_SOCKETS,     /* read, and make Unix sockets in it (no removing) */
-    SANDBOX_SOCKETS_OWN, /* the same, and remove them */
-    SANDBOX_EXECUTE,     /* read and execute this one file */
+    SANDBOX_READ,    /* files and folders below */
+    SANDBOX_WRITE,   /* read, make, change, remove files and folders below; never execute */
+    SANDBOX_SOCKETS, /* read, make Unix sockets in it and remove them */
+    SANDBOX_EXECUTE, /* read and execute this one file */
 };
 
 struct sandbox_path {
@@ -38,6 +37,9 @@ struct sandbox_profile {
     size_t bind_port_count;
     bool any_connect;  /* ports not limited (a second layer does it later) */
     bool any_bind;     /* the same for bind; TCP only, as all of this */
+    bool unix_sockets; /* more of them can be made; not: those made before can be used, and pairs */
+    bool datagrams;    /* UDP, which Landlock does not know: where names have to be resolved */
+    bool servers;      /* bind and listen; not: all that listens was made before */
     bool memory_files; /* memfd_create, for large answers; execveat stays refused */
     bool allow_exec;   /* guacd only; else execve and friends answer EPERM */
     bool libraries;    /* loader paths (RUNPATH among them), libc's files and the usual

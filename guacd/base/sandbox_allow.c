@@ -140,10 +140,11 @@ static const char *const base[] = {
 };
 
 static const char *const file_names[] = {
-    "openat",    "open",      "creat",           "pwrite64",  "pwritev", "flock",   "ftruncate",
-    "fallocate", "rename",    "renameat",        "renameat2", "mkdir",   "mkdirat", "rmdir",
-    "unlink",    "unlinkat",  "fsync",           "fdatasync", "statfs",  "fstatfs", "fchmod",
-    "chmod",     "utimensat", "copy_file_range", "sendfile",  NULL,
+    "openat",    "open",      "creat",           "pwrite64", "pwritev",
+    "flock",     "ftruncate", "fallocate",       "rename",   "renameat",
+    "renameat2", "mkdir",     "mkdirat",         "rmdir",    "unlink",
+    "unlinkat",  "fsync",     "fdatasync",       "statfs",   "fstatfs",
+    "fchmod",    "utimensat", "copy_file_range", "sendfile", NULL,
 };
 
 static const uint64_t prctls[] = { PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_GET_DUMPABLE };

@@ -96,6 +96,7 @@ static const char *const always[] = {
     /* ownership and kinds of files; path truncate is what Landlock before ABI 3 does not see */
     "mknod",
     "mknodat",
+    "chmod", /* by name: fchmod is enough */
     "chown",
     "chown32",
     "fchown",
@@ -191,7 +192,24 @@ static int deny_fast_open(scmp_filter_ctx f, int r) {
                               SCMP_A3_64(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN), r);
 }
 
-int sandbox_deny(bool allow_exec, bool memory_files, struct err *e) {
+/* What Landlock leaves open whatever its rules say: Unix sockets with a name, UDP, and listening
+ * without bind(), where the kernel chooses the port. */
+static int deny_sockets(scmp_filter_ctx f, const struct sandbox_profile *p, int r) {
+    static const char *const servers[] = { "bind", "listen", NULL };
+    static const uint64_t families[] = { AF_INET, AF_INET6 };
+    if (!p->servers)
+        r = sandbox_filter_names(f, DENY, servers, r);
+    if (!p->unix_sockets)
+        r = sandbox_filter_arg(f, DENY, "socket", SCMP_A0_64(SCMP_CMP_EQ, AF_UNIX), r);
+    for (size_t i = 0; !p->datagrams && i < ARRAY_LEN(families); i++) {
+        const struct scmp_arg_cmp rule[] = { SCMP_A0_64(SCMP_CMP_EQ, families[i]),
+                                             SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM) };
+        r = sandbox_filter_args(f, DENY, "socket", 2, rule, r);
+    }
+    return r;
+}
+
+int sandbox_deny(const struct sandbox_profile *p, struct err *e) {
     scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
     int r = f ? 0 : -ENOMEM;
     r = sandbox_filter_names(f, DENY, always, r);
@@ -200,13 +218,14 @@ int sandbox_deny(bool allow_exec, bool memory_files, struct err *e) {
 #else
     (void)unless_sanitizer;
 #endif
-    if (!memory_files)
+    if (!p->memory_files)
         r = sandbox_filter_names(f, DENY, memory, r);
-    r = deny_clones(f, allow_exec, r);
+    r = deny_clones(f, p->allow_exec, r);
     r = deny_families(f, r);
     r = deny_protocols(f, r);
     r = deny_fast_open(f, r);
-    if (!allow_exec) {
+    r = deny_sockets(f, p, r);
+    if (!p->allow_exec) {
         r = sandbox_filter_names(f, DENY, unless_exec, r);
         /* Not for guacd: its children inherit the filter, and its pid in it would be theirs. */
         r = sandbox_filter_arg(f, DENY, "tgkill", SCMP_A0_64(SCMP_CMP_NE, (uint64_t)getpid()), r);

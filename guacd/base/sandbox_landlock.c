@@ -85,8 +85,6 @@ static uint64_t rights_of(enum sandbox_access access) {
         return read | FS_WRITE_FILE | FS_TRUNCATE | FS_MAKE_REG | FS_MAKE_DIR | FS_REMOVE_FILE |
                FS_REMOVE_DIR | FS_REFER;
     case SANDBOX_SOCKETS:
-        return read | FS_MAKE_SOCK;
-    case SANDBOX_SOCKETS_OWN:
         return read | FS_MAKE_SOCK | FS_REMOVE_FILE;
     case SANDBOX_EXECUTE:
         return FS_READ_FILE | FS_EXECUTE;

@@ -14,8 +14,8 @@ extern const struct sandbox_path sandbox_paths_libraries[];
 extern const struct sandbox_path sandbox_paths_fonts[];
 extern const struct sandbox_path sandbox_paths_tls[];
 
-/* Stage A's filter; `allow_exec` is guacd's own. */
-int sandbox_deny(bool allow_exec, bool memory_files, struct err *e);
+/* Stage A's filter; of the profile only the switches count. */
+int sandbox_deny(const struct sandbox_profile *p, struct err *e);
 /* Stage B's deny-list form. */
 int sandbox_deny_late(unsigned needs, struct err *e);
 /* Stage B's allow-list. */

@@ -40,25 +40,35 @@
  * also ASAN_OPTIONS, UBSAN_OPTIONS, TSAN_OPTIONS, LSAN_OPTIONS. */
 #define CHILD_ARGC 10
 
-/* ---- messages, session -> guacd. No answers. ----------------------------------------------------
+/* ---- messages, session -> guacd -----------------------------------------------------------------
  */
-/*
- *   {"op":"session","id":UUID}   `connect` was read and the id is known; sent once, before
- *                                DIR/s/<id>.sock is bound. guacd unlinks that socket after the
- *                                process has ended, and no longer counts it as starting
- *   {"op":"joined","id":UUID}    stock `select $id`: the client's descriptor was taken by session
- *                                <id>. The process then exits 0, or under TLS stays as a relay.
- *                                guacd hands its duplicate on to <id>'s entry, if that is its own
+/* A session makes no Unix socket: until stage B its sandbox could not tell its own from authd's.
+ *
+ *   {"op":"session","id":UUID}   `connect` was read and the id is known; sent once. Answered: with
+ *                                the descriptor that listens on DIR/s/<id>.sock. guacd unlinks that
+ *                                socket after the process has ended, and no longer counts it as
+ *                                starting
+ *   {"op":"join","id":UUID}      stock `select $id`: answered, with a descriptor connected to
+ *                                session <id>'s control socket
+ *   {"op":"joined","id":UUID}    the client's descriptor was taken by session <id>. No answer. The
+ *                                process then exits 0, or under TLS stays as a relay. guacd hands
+ *                                its duplicate on to <id>'s entry, if that is its own
  */
 #define CHILD_OP_SESSION "session"
+#define CHILD_OP_JOIN "join"
 #define CHILD_OP_JOINED "joined"
 
 /* ---- messages, guacd -> session -----------------------------------------------------------------
  */
 /*
- *   {"op":"end","status":N,"text":T}   tell all users and end as if the control socket had said so
+ *   {"op":"socket"} + descriptor        the answer to session and join
+ *   {"op":"refused","text":T}           the other one
+ *   {"op":"end","status":N,"text":T}    tell all users and end as if the control socket had said so
  */
+#define CHILD_OP_SOCKET "socket"
+#define CHILD_OP_REFUSED "refused"
 #define CHILD_OP_END "end"
+#define CHILD_ANSWER_MS 10000 /* how long a session waits for one */
 
 /* ---- the end
  * ------------------------------------------------------------------------------------- */

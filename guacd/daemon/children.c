@@ -117,19 +117,53 @@ static void started(struct child *p) {
     count_changed(p->all);
 }
 
+/* fd: given away and closed here; -1: why it is not is in e. */
+static void answer(const struct child *p, int fd, const struct err *e) {
+    _close_ int given = fd;
+    _json_ json_t *msg = given >= 0
+                             ? json_pack("{s:s}", "op", CHILD_OP_SOCKET)
+                             : json_pack("{s:s, s:s}", "op", CHILD_OP_REFUSED, "text", e->text);
+    if (given < 0)
+        log_warning("process %d: %s", (int)p->pid, e->text);
+    if (!msg || ctl_send(p->channel, msg, &given, given >= 0, NULL) < 0)
+        log_warning("process %d was not answered", (int)p->pid);
+}
+
+static void become_session(struct child *p, const char *id) {
+    struct err e = { 0 };
+    int fd = -1;
+    if (find(p->all, id))
+        err_set(&e, STATUS_RESOURCE_CONFLICT, "session %s is there already", id);
+    else
+        fd = registry_listen(p->all->env.registry, id, &e);
+    if (fd >= 0) {
+        memcpy(p->id, id, UUID_LEN + 1);
+        log_info("process %d is session %s", (int)p->pid, id);
+        started(p);
+    }
+    answer(p, fd, &e);
+}
+
+static void look_up(struct child *p, const char *id) {
+    struct err e = { 0 };
+    int fd = -1;
+    if (p->all->env.options->socket)
+        err_set(&e, STATUS_CLIENT_FORBIDDEN, "sessions are joined through the gateway");
+    else
+        fd = registry_connect(p->all->env.registry, id, &e);
+    answer(p, fd, &e);
+}
+
 static void hear(struct child *p, const json_t *msg) {
     const char *op = json_str(msg, "op", ""), *id = json_str(msg, "id", "");
     if (!uuid_valid(id, strlen(id)) || p->id[0]) {
         log_warning("process %d says %s out of turn", (int)p->pid, op);
         return;
     }
-    if (strcmp(op, CHILD_OP_SESSION) == 0 && find(p->all, id)) {
-        /* It will not get far: the socket's name is taken. */
-        log_warning("process %d wants to be session %s, which is there already", (int)p->pid, id);
-    } else if (strcmp(op, CHILD_OP_SESSION) == 0) {
-        memcpy(p->id, id, UUID_LEN + 1);
-        log_info("process %d is session %s", (int)p->pid, id);
-        started(p);
+    if (strcmp(op, CHILD_OP_SESSION) == 0) {
+        become_session(p, id);
+    } else if (strcmp(op, CHILD_OP_JOIN) == 0) {
+        look_up(p, id);
     } else if (strcmp(op, CHILD_OP_JOINED) == 0) {
         struct child *to = find(p->all, id);
         log_debug("the client of process %d joined session %s", (int)p->pid, id);

@@ -74,7 +74,6 @@ int listen_open(struct listeners *l, const struct options *o, struct err *e) {
 void listen_close(struct listeners *l) {
     for (size_t i = 0; i < l->count; i++)
         close(l->fds[i]);
-    if (l->count && l->path && unlink(l->path) < 0)
-        log_warning("cannot remove %s: %s", l->path, strerror(errno));
-    l->count = 0;
+    l->count =
+        0; /* a socket's name stays: who is sealed removes none, the next one takes its place */
 }

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "guacd/base/enc.h"
+#include "guacd/base/fdpass.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 
@@ -56,6 +57,9 @@ int registry_open(struct registry *r, const char *run, struct err *e) {
         len >= sizeof(r->run))
         return err_set(e, 0, "the folder %s is too long a path for sockets below it", path);
     memcpy(r->run, path, len + 1);
+    snprintf(path, sizeof(path), "%s/" REGISTRY_OWN, r->run);
+    if (make_folder(path, 02750, e) < 0)
+        return -1;
     snprintf(path, sizeof(path), "%s/s", r->run);
     return make_folder(path, 02750, e);
 }
@@ -64,8 +68,10 @@ void registry_close(struct registry *r) {
     char path[PATH_MAX];
     if (!r->own)
         return;
+    char own[PATH_MAX];
     snprintf(path, sizeof(path), "%s/s", r->run);
-    if (rmdir(path) < 0 || rmdir(r->run) < 0)
+    snprintf(own, sizeof(own), "%s/" REGISTRY_OWN, r->run);
+    if (rmdir(path) < 0 || rmdir(own) < 0 || rmdir(r->run) < 0)
         log_debug("%s stays", r->run);
 }
 
@@ -81,6 +87,20 @@ static int probe(const struct sockaddr_un *sa) {
     if (fd < 0)
         return errno;
     return connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 ? 0 : errno;
+}
+
+int registry_listen(const struct registry *r, const char *id, struct err *e) {
+    struct sockaddr_un sa;
+    if (!socket_path(r, id, &sa))
+        return err_set(e, 0, "the socket of %s has too long a path", id);
+    return ctl_listen(sa.sun_path, 0660, e);
+}
+
+int registry_connect(const struct registry *r, const char *id, struct err *e) {
+    struct sockaddr_un sa;
+    if (!socket_path(r, id, &sa))
+        return err_set(e, 0, "the socket of %s has too long a path", id);
+    return ctl_connect(sa.sun_path, e);
 }
 
 bool registry_alive(const struct registry *r, const char *id) {

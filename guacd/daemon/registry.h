@@ -8,6 +8,9 @@
 
 #include "guacd/base/err.h"
 
+/* Below the run folder: files of guacd alone, which may write nothing else there. */
+#define REGISTRY_OWN "guacd"
+
 struct registry {
     char run[96]; /* absolute; RUN/s/<uuid>.sock has to fit into a socket's address */
     bool own;     /* a private folder that goes with us */
@@ -17,6 +20,10 @@ struct registry {
 int registry_open(struct registry *r, const char *run, struct err *e);
 /* Removes a private folder, if it is empty. */
 void registry_close(struct registry *r);
+/* A listening socket for a new session, or one connected to a session's. Status 0x0205: there
+ * already. */
+int registry_listen(const struct registry *r, const char *id, struct err *e);
+int registry_connect(const struct registry *r, const char *id, struct err *e);
 /* Does anybody listen on its socket? */
 bool registry_alive(const struct registry *r, const char *id);
 /* Of a session that has ended. A socket that somebody listens on stays: it is another's. */

@@ -6,6 +6,7 @@
 
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
+#include "guacd/daemon/registry.h"
 
 #define WRITE_AFTER_US 1000000
 #define FILE_MAX 65536
@@ -121,8 +122,8 @@ static void on_timer(void *arg) {
 }
 
 int stats_open(struct loop *l, const char *run, struct err *e) {
-    snprintf(file.path, sizeof(file.path), "%s/guacd.prom", run);
-    snprintf(file.fresh, sizeof(file.fresh), "%s/.guacd.prom", run);
+    snprintf(file.path, sizeof(file.path), "%s/" REGISTRY_OWN "/metrics", run);
+    snprintf(file.fresh, sizeof(file.fresh), "%s/" REGISTRY_OWN "/.metrics", run);
     file.timer = loop_timer_new(l, on_timer, NULL);
     if (!file.timer)
         return err_errno(e, 0, "cannot start");

@@ -1,5 +1,5 @@
 /* guacd's metrics, and the file they are read from. guacd answers nobody's questions, so that it
- * parses nothing: it writes RUN/guacd.prom, and who may read the folder reads it. */
+ * parses nothing: it writes RUN/guacd/metrics, and who may read the folder reads it. */
 #ifndef GUAC_DAEMON_STATS_H
 #define GUAC_DAEMON_STATS_H
 

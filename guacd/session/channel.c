@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "guacd/base/clock.h"
 #include "guacd/base/fdpass.h"
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
@@ -43,6 +44,28 @@ int channel_open(struct session *s, struct err *e) {
     fcntl(s->channel, F_SETFD, FD_CLOEXEC);
     s->channel_watch = loop_fd_add(s->loop, s->channel, POLLIN, on_channel, s);
     return s->channel_watch ? 0 : err_set(e, 0, "no memory to watch the channel");
+}
+
+int channel_ask(struct session *s, const char *op, const char *id, struct err *e) {
+    if (s->channel < 0)
+        return err_set(e, STATUS_SERVER_ERROR, "guacd is gone");
+    channel_say(s, op, id);
+    uint64_t now = clock_ms(), deadline = now + CHILD_ANSWER_MS;
+    for (; now < deadline; now = clock_ms()) {
+        struct pollfd p = { .fd = s->channel, .events = POLLIN };
+        poll(&p, 1, (int)(deadline - now));
+        int fd = -1;
+        size_t fds = 1;
+        _json_ json_t *msg = ctl_recv(s->channel, &fd, &fds, e);
+        if (!msg && (errno == EAGAIN || errno == EINTR))
+            continue;
+        if (!msg)
+            break;
+        if (fds == 1)
+            return fd;
+        return err_set(e, STATUS_SERVER_ERROR, "%s", json_str(msg, "text", "guacd said no"));
+    }
+    return err_set(e, STATUS_SERVER_ERROR, "guacd does not answer");
 }
 
 void channel_say(struct session *s, const char *op, const char *id) {

@@ -16,6 +16,7 @@
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
+#include "guacd/daemon/child.h"
 #include "guacd/proto/status.h"
 #include "guacd/session/control.h"
 #include "guacd/session/record.h"
@@ -252,13 +253,11 @@ static void on_accept(void *arg, int fd, short revents) {
 }
 
 int control_listen(struct session *s, struct err *e) {
-    char path[256];
-    snprintf(path, sizeof(path), "%s/s/%s.sock", s->options->run, s->id);
     struct control *c = calloc(1, sizeof(*c));
     if (!c)
         return err_set(e, STATUS_SERVER_BUSY, "no memory for the control socket");
     c->s = s;
-    c->fd = ctl_listen(path, 0660, e);
+    c->fd = channel_ask(s, CHILD_OP_SESSION, s->id, e);
     if (c->fd < 0) {
         free(c);
         return -1;

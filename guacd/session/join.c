@@ -26,9 +26,7 @@ static int join(struct session *s, const char *id, int fd, struct err *e) {
         return err_set(e, STATUS_CLIENT_FORBIDDEN, "Sessions are joined through the gateway.");
     if (!uuid_valid(id, strlen(id)))
         return err_set(e, STATUS_RESOURCE_NOT_FOUND, "There is no such session.");
-    char path[256];
-    snprintf(path, sizeof(path), "%s/s/%s.sock", s->options->run, id);
-    _close_ int sock = ctl_connect(path, e);
+    _close_ int sock = channel_ask(s, CHILD_OP_JOIN, id, e);
     if (sock < 0) {
         log_info("join: %s", e->text);
         return err_set(e, STATUS_RESOURCE_NOT_FOUND, "There is no such session.");

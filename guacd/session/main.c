@@ -64,16 +64,13 @@ static struct ssl_ctx_st *read_tls(struct err *e) {
 
 /* Stage A. Connecting is narrowed down once the target is known. */
 static int lock_doors(const struct options *o, struct err *e) {
-    char sockets[256];
-    snprintf(sockets, sizeof(sockets), "%s/s", o->run);
-    const struct sandbox_path paths[] = {
-        { sockets, SANDBOX_SOCKETS },
-        { o->backends, SANDBOX_READ },
-    };
+    const struct sandbox_path paths[] = { { o->backends, SANDBOX_READ } };
     const struct sandbox_profile profile = {
         .paths = paths,
         .path_count = ARRAY_LEN(paths),
         .any_connect = true,
+        .datagrams = true,
+        .servers = true,
         .libraries = true,
         .fonts = true,
         .tls = o->tls,

@@ -292,6 +292,8 @@ void control_free(struct session *s);
 /* channel.c: guacd */
 int channel_open(struct session *s, struct err *e);
 void channel_say(struct session *s, const char *op, const char *id);
+/* Waits for the descriptor that guacd makes for this process, CHILD_ANSWER_MS at most. */
+int channel_ask(struct session *s, const char *op, const char *id, struct err *e);
 /* join.c: stock `select $id`: hand the descriptor to that session, then end the process */
 void join_sibling(struct user *u, const char *id);
 

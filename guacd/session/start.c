@@ -123,7 +123,6 @@ static int begin(struct session *s, struct user *u, struct err *e) {
     if (u->hs->skipped[0])
         log_warning("parameters with values that make no sense: %s", u->hs->skipped);
     life_connected(s);
-    channel_say(s, CHILD_OP_SESSION, s->id);
     if (record_start(s, e) < 0 || control_listen(s, e) < 0 || narrow(s, e) < 0)
         return -1;
     snprintf(u->sub, sizeof(u->sub), "%s", s->owner_sub);

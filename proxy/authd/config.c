@@ -62,6 +62,8 @@ static const struct conf_row rows[] = {
          "Allow an issuer by http that is not on loopback."),
     TEXT("roles-claim", CONF_LIST, roles_claim, "",
          "Claims that hold roles; empty: realm_access.roles and resource_access.CLIENT.roles."),
+    TEXT("groups-claim", CONF_STRING, groups_claim, "groups",
+         "Claim that holds groups, which may be named as approvers; empty: none."),
     TEXT("operator-roles", CONF_LIST, operator_roles, "",
          "Roles that may open connections at all; empty: any that an audience names."),
     TEXT("auditor-roles", CONF_LIST, auditor_roles, "auditor", "Roles that may replay recordings."),

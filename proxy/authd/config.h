@@ -21,7 +21,7 @@ struct config {
     char *oidc_issuer, *oidc_client, *oidc_secret, *oidc_ca, *oidc_scopes;
     long oidc_clock_skew;
     bool oidc_insecure_http;
-    char *roles_claim, *operator_roles, *auditor_roles, *moderator_roles;
+    char *roles_claim, *groups_claim, *operator_roles, *auditor_roles, *moderator_roles;
     bool dev_link;
     char *dev_user, *dev_roles;
     char *address_allow, *address_deny;

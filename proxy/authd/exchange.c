@@ -52,7 +52,10 @@ void exchange_identify(struct exchange *x) {
     struct identity *who = content ? identity_read(content, &ignored) : NULL;
     if (!who)
         return;
-    if (revoked_has(x->a->revoked, who->sid, who->issued_ms)) {
+    char person[REVOKED_KEY];
+    revoked_person(who->sub, person);
+    if (revoked_has(x->a->revoked, who->sid, who->issued_ms) ||
+        revoked_has(x->a->revoked, person, who->issued_ms)) {
         x->nobody = FAILURE_SIGNED_OUT;
         identity_free(who);
         return;
@@ -162,8 +165,8 @@ static bool in_use(const struct authd *a, const struct snapshot *s, const char *
     return false;
 }
 
-/* Roles that something here asks for. */
-static json_t *roles_in_use(struct authd *a, const json_t *roles) {
+/* Roles, or groups, that something here asks for. */
+static json_t *names_in_use(struct authd *a, const json_t *roles) {
     struct snapshot *s = catalog_snapshot(a->catalog);
     json_t *kept = json_array(), *role;
     size_t i;
@@ -185,11 +188,13 @@ int exchange_sign_in(struct exchange *x, struct identity *who, struct err *e) {
     buf_init(&value, COOKIE_TEXT_MAX + 1);
     int rc = seal(x, who, &value, e);
     if (rc) {
-        json_t *kept = roles_in_use(x->a, who->roles);
+        json_t *kept = names_in_use(x->a, who->roles), *groups = names_in_use(x->a, who->groups);
         log_info("%zu of %zu roles of %s are kept: the cookie would be too large",
                  json_array_size(kept), json_array_size(who->roles), who->sub);
         json_decref(who->roles);
+        json_decref(who->groups);
         who->roles = kept;
+        who->groups = groups;
         rc = seal(x, who, &value, e);
     }
     if (rc && who->refresh) {

@@ -16,7 +16,8 @@ struct identity *identity_new(const char *sub, const char *sid, const char *name
     i->sid = strdup(sid);
     i->name = strdup(name);
     i->roles = json_incref(roles);
-    if (i->sub && i->sid && i->name && i->roles)
+    i->groups = json_array();
+    if (i->sub && i->sid && i->name && i->roles && i->groups)
         return i;
     identity_free(i);
     return NULL;
@@ -34,6 +35,7 @@ void identity_free(struct identity *i) {
     free(i->id_token_sha256);
     free(i->refresh);
     json_decref(i->roles);
+    json_decref(i->groups);
     free(i);
 }
 
@@ -51,6 +53,8 @@ json_t *identity_write(const struct identity *i) {
     put(o, "a", i->acr);
     put(o, "h", i->id_token_sha256);
     put(o, "f", i->refresh);
+    if (json_array_size(i->groups))
+        json_object_set(o, "g", i->groups);
     if (i->development)
         json_object_set_new(o, "d", json_true());
     return o;
@@ -64,15 +68,18 @@ static char *copy(const json_t *o, const char *key) {
 /* It was sealed by us, but an older version's or a mistake must not become half an identity. */
 struct identity *identity_read(const json_t *o, struct err *e) {
     const char *sub = json_str(o, "s", ""), *sid = json_str(o, "i", "");
-    json_t *roles = json_object_get(o, "r"), *role;
+    json_t *roles = json_object_get(o, "r"), *groups = json_object_get(o, "g"), *name;
     size_t n;
     bool ok = *sub && *sid && json_is_array(roles) && json_num(o, "e", 0) > 0;
-    json_array_foreach(roles, n, role) ok = ok && json_is_string(role);
+    json_array_foreach(roles, n, name) ok = ok && json_is_string(name);
+    json_array_foreach(groups, n, name) ok = ok && json_is_string(name);
     struct identity *i = ok ? identity_new(sub, sid, json_str(o, "n", sub), roles) : NULL;
     if (!i) {
         err_set(e, STATUS_CLIENT_UNAUTHORIZED, "the cookie's content is of another version");
         return NULL;
     }
+    if (json_is_array(groups))
+        json_array_extend(i->groups, groups);
     i->acr = copy(o, "a");
     i->id_token_sha256 = copy(o, "h");
     i->refresh = copy(o, "f");

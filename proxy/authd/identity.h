@@ -9,10 +9,11 @@
 #include "guacd/base/err.h"
 
 struct identity {
-    char *sub, *sid;       /* person, sign-in */
-    char *name;            /* to show */
-    json_t *roles;         /* strings */
-    char *acr;             /* NULL: not said */
+    char *sub, *sid; /* person, sign-in */
+    char *name;      /* to show */
+    json_t *roles;   /* strings */
+    json_t *groups;  /* strings, without a leading slash; they name approvers, not audiences */
+    char *acr;       /* NULL: not said */
     char *id_token_sha256; /* hex; NULL for a development sign-in */
     char *refresh;         /* refresh token, opaque to us; NULL: none */
     int64_t auth_time;     /* Unix s: when the person proved who it is */

@@ -295,11 +295,17 @@ static void on_connect(void *arg, int fd, short revents) {
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-struct listener *listener_new(struct authd *a, struct loop *l, struct err *e) {
+int listener_open(const struct config *c, struct err *e) {
     char path[400];
+    snprintf(path, sizeof path, "%s/authd.sock", c->run);
+    return ctl_listen(path, 0660, e);
+}
+
+struct listener *listener_new(struct authd *a, struct loop *l, int fd, struct err *e) {
     size_t workers = (size_t)a->conf.workers;
     struct listener *s = calloc(1, sizeof *s);
     if (!s) {
+        close(fd);
         err_set(e, 0, "no memory for the listener");
         return NULL;
     }
@@ -312,9 +318,8 @@ struct listener *listener_new(struct authd *a, struct loop *l, struct err *e) {
     s->threads = calloc(workers, sizeof *s->threads);
     s->tick = loop_timer_new(l, on_tick, s);
     s->wake = loop_timer_new(l, on_wake_timer, s);
-    snprintf(path, sizeof path, "%s/authd.sock", a->conf.run);
-    s->fd = ctl_listen(path, 0660, e);
-    s->watch = s->fd >= 0 ? loop_fd_add(l, s->fd, POLLIN, on_connect, s) : NULL;
+    s->fd = fd;
+    s->watch = loop_fd_add(l, s->fd, POLLIN, on_connect, s);
     if (!s->threads || !s->tick || !s->wake || !s->watch) {
         listener_free(s);
         return NULL;

@@ -8,8 +8,10 @@
 
 struct listener;
 
-/* Listens and starts the workers. a->conf.workers of them. */
-struct listener *listener_new(struct authd *a, struct loop *l, struct err *e);
+/* The listening descriptor, made before the sandbox refuses listeners; who connects waits. */
+int listener_open(const struct config *c, struct err *e);
+/* Accepts on fd, which is its own from here on, and starts the workers, a->conf.workers of them. */
+struct listener *listener_new(struct authd *a, struct loop *l, int fd, struct err *e);
 /* Waits for requests that are being handled; nothing is handled after. NULL is fine, as below. */
 void listener_stop(struct listener *s);
 void listener_free(struct listener *s);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "guacd/base/clock.h"
+#include "guacd/base/dial.h"
 #include "guacd/base/fdpass.h"
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
@@ -30,6 +31,7 @@ struct program {
     struct loop *loop;
     struct loop_timer *housekeeping;
     struct listener *listener;
+    int listening; /* until the listener has it */
     struct timespec keys_mtime;
 };
 
@@ -58,7 +60,7 @@ static int print_link(const struct config *conf, struct err *e) {
 static int write_link(struct authd *a, struct err *e) {
     char path[400];
     struct buf url;
-    snprintf(path, sizeof path, "%s/link", a->conf.run);
+    snprintf(path, sizeof path, "%s/authd/link", a->conf.run);
     buf_init(&url, 1024);
     unlink(path);
     _close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -143,12 +145,17 @@ static void folder_of(const char *path, char *out, size_t size) {
 }
 
 static int lock_doors(const struct config *c, struct err *e) {
-    char audit[PATH_MAX] = "";
+    char audit[PATH_MAX] = "", own[PATH_MAX];
+    snprintf(own, sizeof own, "%s/authd", c->run);
+    if (mkdir(own, 0700) < 0 && errno != EEXIST)
+        return err_errno(e, 0, "cannot make the folder %s", own);
     struct ports ports = { .count = 0 };
     struct config_url u;
     if (c->audit_file && *c->audit_file)
         folder_of(c->audit_file, audit, sizeof audit);
+    bool names = c->connect_ports && *c->connect_ports;
     if (c->oidc_issuer && *c->oidc_issuer && config_url(c->oidc_issuer, &u, e) == 0) {
+        names = names || !dial_needs_no_resolver(u.host);
         ports.list[ports.count++] = u.port;
         ports.list[ports.count++] = 53; /* a resolver may fall back to TCP */
     }
@@ -156,8 +163,8 @@ static int lock_doors(const struct config *c, struct err *e) {
         return err_set(e, 0, "connect-ports: at most %zu ports of 1…65535",
                        ARRAY_LEN(ports.list) - 2);
     const struct sandbox_path paths[] = {
-        { c->run, SANDBOX_SOCKETS_OWN },
-        { c->run, SANDBOX_WRITE }, /* link, ended sign-ins */
+        { c->run, SANDBOX_READ },
+        { own, SANDBOX_WRITE }, /* link, ended sign-ins */
         { c->folder, SANDBOX_READ },
         { c->cookie_keys, SANDBOX_READ },
         { *audit ? audit : c->run, SANDBOX_WRITE },
@@ -167,6 +174,8 @@ static int lock_doors(const struct config *c, struct err *e) {
                                              .path_count = ARRAY_LEN(paths),
                                              .connect_ports = ports.list,
                                              .connect_port_count = ports.count,
+                                             .unix_sockets = true,
+                                             .datagrams = names,
                                              .libraries = true,
                                              .memory_files = true,
                                              .tls = true };
@@ -214,7 +223,7 @@ static void on_hup(void *arg, int signo) {
 
 static int make_state(struct authd *a, struct err *e) {
     char path[400];
-    snprintf(path, sizeof path, "%s/authd.ended", a->conf.run);
+    snprintf(path, sizeof path, "%s/authd/ended", a->conf.run);
     a->policy = (struct policy_config){ .operator_roles = a->conf.operators,
                                         .auditor_roles = a->conf.auditors,
                                         .sessions_per_person = a->conf.sessions_per_person,
@@ -237,7 +246,7 @@ static int start_threads(struct program *p, struct err *e) {
     if (!(a->catalog = catalog_folder_new(a->conf.folder, e)) ||
         !(a->sessions = sessions_new(a->conf.run, sessions_changed, trust, a, e)) ||
         !(a->recorder = recorder_new(path, record_on_message, trust, a, e)) ||
-        !(p->listener = listener_new(a, p->loop, e)))
+        !(p->listener = listener_new(a, p->loop, steal_fd(&p->listening), e)))
         return -1;
     atomic_store(&a->listener, p->listener);
     catalog_watch(a->catalog, connections_changed, p);
@@ -250,7 +259,8 @@ static int start(struct program *p, struct err *e) {
     pthread_rwlock_init(&a->keys_lock, NULL);
     if (config_derive(&a->conf, e) || read_secrets(p, e) ||
         !(a->audit = audit_new(a->conf.audit_file, a->conf.gateway_name, e)) ||
-        lock_doors(&a->conf, e) || make_state(a, e) || !(p->loop = loop_new(e)))
+        (p->listening = listener_open(&a->conf, e)) < 0 || lock_doors(&a->conf, e) ||
+        make_state(a, e) || !(p->loop = loop_new(e)))
         return -1;
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < ARRAY_LEN(stops); i++)
@@ -274,6 +284,8 @@ static void finish(struct program *p) {
     sessions_free(a->sessions);
     catalog_free(a->catalog);
     listener_free(p->listener);
+    if (p->listening >= 0)
+        close(p->listening);
     loop_timer_free(p->housekeeping);
     if (p->loop)
         loop_free(p->loop);
@@ -290,7 +302,7 @@ static void finish(struct program *p) {
 }
 
 int main(int argc, char **argv) {
-    struct program p = { 0 };
+    struct program p = { .listening = -1 };
     struct err e = { 0 };
     char **words = calloc((size_t)argc + 1, sizeof *words);
     size_t count = 0;

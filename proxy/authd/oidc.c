@@ -239,7 +239,7 @@ void oidc_login_make(struct oidc_login *l) {
 }
 
 enum failure oidc_authorize(struct oidc *o, struct http *h, const struct oidc_login *l,
-                            struct buf *url, struct err *e) {
+                            const struct oidc_step *step, struct buf *url, struct err *e) {
     struct oidc_endpoints ep;
     uint8_t digest[32];
     char redirect[400];
@@ -261,6 +261,13 @@ enum failure oidc_authorize(struct oidc *o, struct http *h, const struct oidc_lo
     query_add(url, "nonce", l->nonce);
     query_add(url, "code_challenge", buf_str(&challenge));
     query_add(url, "code_challenge_method", "S256");
+    if (step && step->acr)
+        query_add(url, "acr_values", step->acr);
+    if (step && step->max_age_s >= 0) {
+        char text[24];
+        snprintf(text, sizeof text, "%ld", step->max_age_s);
+        query_add(url, "max_age", text);
+    }
     buf_fini(&challenge);
     if (!url->failed)
         return FAILURE_NONE;

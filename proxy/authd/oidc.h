@@ -41,9 +41,14 @@ struct oidc_login {
     char state[48], nonce[48], verifier[64];
 };
 void oidc_login_make(struct oidc_login *l);
-/* Append the URL to send the browser to. */
+/* A stronger sign-in than usual (OpenID Connect Core 3.1.2.1). */
+struct oidc_step {
+    const char *acr; /* authentication context class; NULL: any */
+    long max_age_s;  /* how long ago the person may have proved who it is; -1: any time */
+};
+/* Append the URL to send the browser to. step may be NULL. */
 enum failure oidc_authorize(struct oidc *o, struct http *h, const struct oidc_login *l,
-                            struct buf *url, struct err *e);
+                            const struct oidc_step *step, struct buf *url, struct err *e);
 /* The code that came back, for an identity. */
 enum failure oidc_redeem(struct oidc *o, struct http *h, const char *code,
                          const struct oidc_login *l, struct identity **out, struct err *e);
@@ -54,6 +59,12 @@ enum failure oidc_refresh(struct oidc *o, struct http *h, const struct identity 
  * when it has none). who NULL: only the URL. */
 enum failure oidc_sign_out(struct oidc *o, struct http *h, const struct identity *who,
                            struct buf *url, struct err *e);
+
+/* A logout token that the provider sent (back-channel): *claims is a new object. */
+enum failure oidc_logout_token(struct oidc *o, struct http *h, const char *token, json_t **claims,
+                               struct err *e);
+/* The provider's `sid` in the form that identities carry: 65 bytes. */
+void oidc_sid(const char *sid, char out[65]);
 
 /* oidc_claims.c: identity from verified claims. Pure. now in Unix seconds. */
 struct identity *oidc_identity(const struct config *conf, const json_t *id_claims,

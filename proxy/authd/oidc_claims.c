@@ -26,16 +26,22 @@ static const char *name_of(const json_t *claims) {
     return "somebody";
 }
 
-/* The provider's id of the sign-in, in a form that may stand in files and headers. */
+/* In a form that may stand in files and headers. */
+void oidc_sid(const char *sid, char out[65]) {
+    if (strlen(sid) <= 64 &&
+        strspn(sid, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") ==
+            strlen(sid))
+        strcpy(out, sid);
+    else
+        sha256_hex(sid, strlen(sid), out);
+}
+
+/* The provider's id of the sign-in; one of our own where it has none. */
 static void sid_of(const json_t *claims, char out[65]) {
     const char *sid = json_str(claims, "sid", json_str(claims, "session_state", ""));
     uint8_t raw[24];
-    if (*sid && strlen(sid) <= 64 &&
-        strspn(sid, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") ==
-            strlen(sid)) {
-        strcpy(out, sid);
-    } else if (*sid) {
-        sha256_hex(sid, strlen(sid), out);
+    if (*sid) {
+        oidc_sid(sid, out);
     } else {
         random_bytes(raw, sizeof raw);
         hex_encode(raw, sizeof raw, out);
@@ -55,6 +61,25 @@ static json_t *roles_of(const struct config *conf, const json_t *id_claims,
     return roles;
 }
 
+/* Keycloak writes a group as its path or as its name: "/team-platform", "team-platform". */
+static void groups_of(const struct config *conf, const json_t *id_claims,
+                      const json_t *access_claims, json_t *out) {
+    _json_ json_t *found = json_array();
+    size_t i;
+    json_t *group;
+    if (!conf->groups_claim || !*conf->groups_claim)
+        return;
+    token_roles(id_claims, conf->groups_claim, found);
+    if (json_array_size(found) == 0 && access_claims)
+        token_roles(access_claims, conf->groups_claim, found);
+    json_array_foreach(found, i, group) {
+        const char *name = json_string_value(group);
+        name += *name == '/';
+        if (*name && !json_has_string(out, name))
+            json_array_append_new(out, json_string(name));
+    }
+}
+
 struct identity *oidc_identity(const struct config *conf, const json_t *id_claims,
                                const json_t *access_claims, const char *id_token,
                                const char *refresh, int64_t now, struct err *e) {
@@ -67,6 +92,7 @@ struct identity *oidc_identity(const struct config *conf, const json_t *id_claim
         err_set(e, STATUS_SERVER_ERROR, "no memory for an identity");
         return NULL;
     }
+    groups_of(conf, id_claims, access_claims, i->groups);
     const char *acr = json_str(id_claims, "acr", NULL);
     sha256_hex(id_token, strlen(id_token), hash);
     i->id_token_sha256 = strdup(hash);

@@ -6,6 +6,7 @@
 #include "guacd/base/enc.h"
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
+#include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 #include "proxy/authd/oidc_part.h"
 #include "proxy/authd/query.h"
@@ -64,9 +65,13 @@ static enum failure refused(struct http_response *rs, struct err *e) {
     return FAILURE_REFUSED;
 }
 
+typedef enum failure verify_fn(const char *token, const struct keyset *keys,
+                               const struct token_expect *x, json_t **claims, bool *unknown_key,
+                               struct err *e);
+
 /* Verify, and once more with newer keys where the key was unknown. */
-static enum failure verify(struct oidc *o, struct http *h, const char *token,
-                           const struct token_expect *x, json_t **claims, struct err *e) {
+static enum failure verify_as(verify_fn *fn, struct oidc *o, struct http *h, const char *token,
+                              const struct token_expect *x, json_t **claims, struct err *e) {
     bool unknown = false;
     enum failure f = FAILURE_TOKEN;
     for (int newer = 0; newer < 2; newer++) {
@@ -74,12 +79,26 @@ static enum failure verify(struct oidc *o, struct http *h, const char *token,
         f = oidc_keys(o, h, newer, &keys, e);
         if (f != FAILURE_NONE)
             return f;
-        f = token_verify(token, keys, x, claims, &unknown, e);
+        f = fn(token, keys, x, claims, &unknown, e);
         keyset_unref(keys);
         if (f == FAILURE_NONE || !unknown)
             return f;
     }
     return f;
+}
+
+static enum failure verify(struct oidc *o, struct http *h, const char *token,
+                           const struct token_expect *x, json_t **claims, struct err *e) {
+    return verify_as(token_verify, o, h, token, x, claims, e);
+}
+
+enum failure oidc_logout_token(struct oidc *o, struct http *h, const char *token, json_t **claims,
+                               struct err *e) {
+    const struct token_expect x = { .issuer = o->conf->oidc_issuer,
+                                    .client = o->conf->oidc_client,
+                                    .now = (int64_t)(clock_wall_ms() / 1000),
+                                    .skew = (int)o->conf->oidc_clock_skew };
+    return verify_as(token_verify_logout, o, h, token, &x, claims, e);
 }
 
 static enum failure take(struct oidc *o, struct http *h, const json_t *answer, const char *nonce,
@@ -172,6 +191,16 @@ enum failure oidc_refresh(struct oidc *o, struct http *h, const struct identity 
     }
     if (!fresh->refresh && was->refresh)
         fresh->refresh = strdup(was->refresh);
+    /* It is the same sign-in, proved when it was proved, whatever this answer leaves out. */
+    char *sid = strdup(was->sid);
+    if (!sid) {
+        identity_free(fresh);
+        err_set(e, STATUS_SERVER_ERROR, "no memory for an identity");
+        return FAILURE_TOKEN;
+    }
+    free(fresh->sid);
+    fresh->sid = sid;
+    fresh->auth_time = MIN_OF(fresh->auth_time, was->auth_time);
     *out = fresh;
     return FAILURE_NONE;
 }

@@ -108,6 +108,8 @@ json_t *recorder_call(struct recorder *r, json_t *msg, int timeout_ms, int *fd, 
     json_object_set_new(held, "rid", json_integer(c.rid));
 
     int rc = send_packet(r, held, e);
+    if (rc)
+        err_set(e, STATUS_UPSTREAM_UNAVAILABLE, "the recorder went away");
     pthread_mutex_lock(&r->lock);
     while (rc == 0 && !c.over && pthread_cond_timedwait(&c.done, &r->lock, &until) == 0)
         ;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guacd/base/enc.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
@@ -66,20 +67,38 @@ static int append(const struct revoked *r, const char *sid, int64_t at, int64_t 
     return fd >= 0 && write(fd, line, (size_t)n) == n ? 0 : -1;
 }
 
+/* Under the lock. */
+static int add(struct revoked *r, const char *key, int64_t now_ms, int64_t exp, struct err *e) {
+    if (json_object_size(r->entries) >= REVOKED_MAX)
+        return err_set(e, STATUS_SERVER_BUSY, "too many ended sign-ins to remember");
+    if (put(r, key, now_ms, exp))
+        return err_set(e, STATUS_SERVER_ERROR, "no memory");
+    if (append(r, key, now_ms, exp))
+        log_error("%s cannot be written (%s): a restart would forget a sign-out", r->path,
+                  strerror(errno));
+    return 0;
+}
+
 int revoked_add(struct revoked *r, const char *sid, int64_t now_ms, int64_t exp, struct err *e) {
-    int rc = 0;
     if (strlen(sid) > 255 || strpbrk(sid, " \t\r\n"))
         return err_set(e, STATUS_CLIENT_BAD_REQUEST, "the sign-in's id cannot be kept");
     pthread_mutex_lock(&r->lock);
-    if (json_object_size(r->entries) >= REVOKED_MAX)
-        rc = err_set(e, STATUS_SERVER_BUSY, "too many ended sign-ins to remember");
-    else if (put(r, sid, now_ms, exp))
-        rc = err_set(e, STATUS_SERVER_ERROR, "no memory");
-    else if (append(r, sid, now_ms, exp))
-        log_error("%s cannot be written (%s): a restart would forget a sign-out", r->path,
-                  strerror(errno));
+    int rc = add(r, sid, now_ms, exp, e);
     pthread_mutex_unlock(&r->lock);
     return rc;
+}
+
+bool revoked_once(struct revoked *r, const char *key, int64_t now_ms, int64_t exp) {
+    struct err ignored = { 0 };
+    pthread_mutex_lock(&r->lock);
+    bool first = !json_object_get(r->entries, key) && add(r, key, now_ms, exp, &ignored) == 0;
+    pthread_mutex_unlock(&r->lock);
+    return first;
+}
+
+void revoked_person(const char *sub, char key[REVOKED_KEY]) {
+    memcpy(key, "sub:", 4);
+    sha256_hex(sub, strlen(sub), key + 4);
 }
 
 bool revoked_has(struct revoked *r, const char *sid, int64_t issued_ms) {

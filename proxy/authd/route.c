@@ -12,6 +12,7 @@ static const struct route routes[] = {
     { "GET", "/auth/methods", GUARD_READ, WHO_ALL, signin_methods },
     { "POST", "/auth/refresh", GUARD_CHANGE, WHO_STALE, signin_refresh },
     { "POST", "/auth/logout", GUARD_CHANGE, WHO_STALE, signin_logout },
+    { "POST", "/auth/backchannel", GUARD_NAVIGATION, WHO_ALL, signin_backchannel },
     { "GET", "/api/me", GUARD_READ, WHO_SIGNED_IN, api_me },
     { "GET", "/api/connections", GUARD_READ, WHO_SIGNED_IN, api_connections },
     { "GET", "/api/sessions", GUARD_READ, WHO_SIGNED_IN, api_sessions },

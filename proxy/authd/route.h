@@ -32,7 +32,10 @@ void signin_link(struct exchange *x);
 void signin_refresh(struct exchange *x);
 void signin_logout(struct exchange *x);
 void signin_methods(struct exchange *x);
+/* backchannel.c */
+void signin_backchannel(struct exchange *x);
 /* api.c, api_connections.c */
+#define API_REFRESH_S 240 /* how often the page refreshes while a session is open */
 void api_me(struct exchange *x);
 void api_connections(struct exchange *x);
 void api_sessions(struct exchange *x);

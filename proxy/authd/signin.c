@@ -8,6 +8,7 @@
 #include "guacd/base/clock.h"
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
+#include "guacd/base/secret.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 #include "proxy/authd/route.h"
@@ -79,7 +80,7 @@ void signin_login(struct exchange *x) {
     oidc_login_make(&l);
     l.state[0] = free_slot(x, (unsigned char)l.state[0]);
     buf_init(&url, 8192);
-    enum failure f = oidc_authorize(x->a->oidc, x->http, &l, &url, &e);
+    enum failure f = oidc_authorize(x->a->oidc, x->http, &l, NULL, &url, &e);
     if (f == FAILURE_NONE && set_prelogin(x, &l, query_is_local(to) ? to : "/", &e) == 0) {
         exchange_redirect(x, buf_str(&url));
     } else {
@@ -213,7 +214,7 @@ void signin_link(struct exchange *x) {
         exchange_fail(x, FAILURE_LINK, NULL);
         return;
     }
-    snprintf(path, sizeof path, "%s/link", conf->run);
+    snprintf(path, sizeof path, "%s/authd/link", conf->run);
     unlink(path);
     random_bytes(raw, sizeof raw);
     hex_encode(raw, sizeof raw, sid);
@@ -262,8 +263,15 @@ void signin_refresh(struct exchange *x) {
         return;
     }
     log_info("refresh %s of %s: %s", x->id, x->who->sub, e.text);
-    /* Claims that still hold stay: the page tells that they end, nothing is cut off. */
-    if (f == FAILURE_REFUSED && x->nobody == FAILURE_EXPIRED)
+    /* Claims that still hold stay: the page tells that they end, nothing is cut off. The cookie is
+     * left alone, since another tab may just have put a newer one in its place. */
+    if (f == FAILURE_REFUSED && x->nobody == FAILURE_NONE) {
+        secret_wipe(x->who->refresh, x->who->refresh ? strlen(x->who->refresh) : 0);
+        free(steal_ptr(x->who->refresh));
+        api_me(x);
+        return;
+    }
+    if (f == FAILURE_REFUSED)
         exchange_set_cookie(x, EXCHANGE_COOKIE, NULL, 0);
     exchange_fail(x, f == FAILURE_REFUSED ? FAILURE_EXPIRED : f, NULL);
 }

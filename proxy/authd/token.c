@@ -1,9 +1,12 @@
-/* libjwt checks RS256 and ES256 signatures; it has no EdDSA and would follow the header's choice of
- * algorithm, so the header is read and pinned to the key here first. */
+/* Signatures by OpenSSL alone: the algorithm is the key's, never the header's choice, and no
+ * library has opinions about what else may stand in a header (logout tokens have a `typ` of their
+ * own). */
 #include "proxy/authd/token.h"
 
-#include <jwt.h>
+#include <openssl/bn.h>
 #include <openssl/crypto.h>
+#include <openssl/ecdsa.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,24 +45,40 @@ static int split(const char *token, size_t *dot1, size_t *dot2, struct err *e) {
     return 0;
 }
 
-static bool libjwt_agrees(const char *token, const struct keyset_key *key) {
-    jwt_t *jwt = NULL;
-    jwt_alg_t want = key->alg == KEYSET_RS256 ? JWT_ALG_RS256 : JWT_ALG_ES256;
-    if (jwt_decode(&jwt, token, (const unsigned char *)key->pem, (int)key->pem_len))
-        return false;
-    bool ok = jwt_get_alg(jwt) == want;
-    jwt_free(jwt);
-    return ok;
+#define SIGNATURE_MAX 1024 /* bytes: RSA of 8192 bits */
+
+/* r and s of 32 bytes each (RFC 7518, 3.4) as the DER that OpenSSL wants; its length, 0: no. */
+static size_t ecdsa_der(const unsigned char raw[64], unsigned char out[SIGNATURE_MAX]) {
+    ECDSA_SIG *sig = ECDSA_SIG_new();
+    BIGNUM *r = BN_bin2bn(raw, 32, NULL), *s = BN_bin2bn(raw + 32, 32, NULL);
+    int n = 0;
+    if (sig && r && s && ECDSA_SIG_set0(sig, r, s) == 1) {
+        unsigned char *at = out;
+        n = i2d_ECDSA_SIG(sig, &at);
+    } else {
+        BN_free(r);
+        BN_free(s);
+    }
+    ECDSA_SIG_free(sig);
+    return n > 0 ? (size_t)n : 0;
 }
 
-static bool eddsa_agrees(const char *token, size_t signed_len, const struct keyset_key *key) {
-    unsigned char sig[72];
+static bool signed_by(const char *token, size_t signed_len, const struct keyset_key *key) {
+    unsigned char raw[SIGNATURE_MAX + 3], der[SIGNATURE_MAX], *sig = raw;
     const char *text = token + signed_len + 1;
-    if (strlen(text) != 86 || base64url_decode(text, 86, sig) != 64)
+    size_t text_len = strlen(text);
+    long n = text_len <= SIGNATURE_MAX * 4 / 3 ? base64url_decode(text, text_len, raw) : -1;
+    size_t len = n > 0 ? (size_t)n : 0;
+    if (len && key->alg != KEYSET_RS256 && len != 64)
         return false;
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool ok = ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key->key) == 1 &&
-              EVP_DigestVerify(ctx, sig, 64, (const unsigned char *)token, signed_len) == 1;
+    if (len && key->alg == KEYSET_ES256) {
+        len = ecdsa_der(raw, der);
+        sig = der;
+    }
+    EVP_MD_CTX *ctx = len ? EVP_MD_CTX_new() : NULL;
+    const EVP_MD *md = key->alg == KEYSET_EDDSA ? NULL : EVP_sha256();
+    bool ok = ctx && EVP_DigestVerifyInit(ctx, NULL, md, NULL, key->key) == 1 &&
+              EVP_DigestVerify(ctx, sig, len, (const unsigned char *)token, signed_len) == 1;
     EVP_MD_CTX_free(ctx);
     return ok;
 }
@@ -94,8 +113,7 @@ json_t *token_open(const char *token, const struct keyset *keys, enum keyset_alg
     const struct keyset_key *key = choose(header, keys, unknown_key, e);
     if (!key)
         return NULL;
-    bool ok = key->alg == KEYSET_EDDSA ? eddsa_agrees(token, dot2, key) : libjwt_agrees(token, key);
-    if (!ok) {
+    if (!signed_by(token, dot2, key)) {
         bad(e, "the token's signature is wrong");
         return NULL;
     }
@@ -178,19 +196,74 @@ enum failure token_check(const json_t *claims, enum keyset_alg alg, const struct
     return FAILURE_TOKEN;
 }
 
-enum failure token_verify(const char *token, const struct keyset *keys,
-                          const struct token_expect *x, json_t **claims, bool *unknown_key,
-                          struct err *e) {
+#define LOGOUT_EVENT "http://schemas.openid.net/event/backchannel-logout"
+
+enum failure token_check_logout(const json_t *claims, const struct token_expect *x, struct err *e) {
+    const char *sub = json_str(claims, "sub", NULL), *sid = json_str(claims, "sid", NULL);
+    const char *typ = json_str(claims, "typ", "Logout"), *jti = json_str(claims, "jti", "");
+    int64_t iat = json_num(claims, "iat", -1), exp = json_num(claims, "exp", INT64_MAX);
+    const json_t *event = json_object_get(json_object_get(claims, "events"), LOGOUT_EVENT);
+    struct token_expect unbound = *x;
+    unbound.access = false;
+
+    if (strcmp(json_str(claims, "iss", ""), x->issuer) != 0)
+        bad(e, "the token comes from another issuer");
+    else if (!audience_fits(claims, &unbound))
+        bad(e, "the token was made for another client");
+    else if (!json_is_object(event) || json_object_get(claims, "nonce") ||
+             strcmp(typ, "Logout") != 0)
+        bad(e, "the token is no logout token");
+    else if ((!sub && !sid) || (sub && !plain_text(sub)) || (sid && !plain_text(sid)))
+        bad(e, "the token names neither a person nor a sign-in");
+    else if (!plain_text(jti))
+        bad(e, "the token has no id");
+    else if (iat < 0)
+        bad(e, "the token does not say when it was made");
+    else if (iat > x->now + x->skew || iat < x->now - x->skew - TOKEN_LOGOUT_S ||
+             exp <= x->now - x->skew) {
+        err_set(e, STATUS_CLIENT_UNAUTHORIZED, "the token was made %lld s ago",
+                (long long)(x->now - iat));
+        return FAILURE_CLOCK;
+    } else {
+        return FAILURE_NONE;
+    }
+    return FAILURE_TOKEN;
+}
+
+typedef enum failure check_fn(const json_t *claims, enum keyset_alg alg,
+                              const struct token_expect *x, struct err *e);
+
+static enum failure verify(const char *token, const struct keyset *keys,
+                           const struct token_expect *x, check_fn *check, json_t **claims,
+                           bool *unknown_key, struct err *e) {
     enum keyset_alg alg;
     json_t *c = token_open(token, keys, &alg, unknown_key, e);
     if (!c)
         return FAILURE_TOKEN;
-    enum failure f = token_check(c, alg, x, e);
+    enum failure f = check(c, alg, x, e);
     if (f == FAILURE_NONE)
         *claims = c;
     else
         json_decref(c);
     return f;
+}
+
+enum failure token_verify(const char *token, const struct keyset *keys,
+                          const struct token_expect *x, json_t **claims, bool *unknown_key,
+                          struct err *e) {
+    return verify(token, keys, x, token_check, claims, unknown_key, e);
+}
+
+static enum failure check_logout(const json_t *claims, enum keyset_alg alg,
+                                 const struct token_expect *x, struct err *e) {
+    (void)alg;
+    return token_check_logout(claims, x, e);
+}
+
+enum failure token_verify_logout(const char *token, const struct keyset *keys,
+                                 const struct token_expect *x, json_t **claims, bool *unknown_key,
+                                 struct err *e) {
+    return verify(token, keys, x, check_logout, claims, unknown_key, e);
 }
 
 void token_roles(const json_t *claims, const char *path, json_t *out) {

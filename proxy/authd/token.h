@@ -34,6 +34,15 @@ json_t *token_open(const char *token, const struct keyset *keys, enum keyset_alg
 enum failure token_check(const json_t *claims, enum keyset_alg alg, const struct token_expect *x,
                          struct err *e);
 
+/* A logout token's claims (OpenID Connect Back-Channel Logout 1.0, section 2.6): made for us within
+ * the last TOKEN_LOGOUT_S, and no ID token. Its sub or sid says who is to go; jti is there. */
+#define TOKEN_LOGOUT_S 300
+enum failure token_check_logout(const json_t *claims, const struct token_expect *x, struct err *e);
+/* As token_verify(), for a logout token. */
+enum failure token_verify_logout(const char *token, const struct keyset *keys,
+                                 const struct token_expect *x, json_t **claims, bool *unknown_key,
+                                 struct err *e);
+
 /* Strings at a path such as "realm_access.roles" or "resource_access.guacamole.roles", where '.' in
  * a member's own name is written '\.'; appended to `out` without doubles, 256 at most. */
 void token_roles(const json_t *claims, const char *path, json_t *out);

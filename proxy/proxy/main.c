@@ -109,7 +109,7 @@ static int create_context(struct edge *x, struct err *e) {
 /* After this the process opens nothing but sockets to authd, which Landlock does not ask about: the
  * folder they lie in stays shut, since authd's one-time links lie there, too. */
 static int lock_doors(const struct edge *x, struct err *e) {
-    const struct sandbox_profile profile = { .libraries = true, .tls = true };
+    const struct sandbox_profile profile = { .unix_sockets = true, .libraries = true, .tls = true };
     const struct sandbox_options options = { .allow_no_seccomp = x->conf.allow_no_seccomp };
     return sandbox_begin(e) < 0 ? -1 : sandbox_enter(&profile, &options, e);
 }

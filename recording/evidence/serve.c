@@ -273,6 +273,7 @@ static int enter_sandbox(const struct evidence *v, struct err *e) {
                                              .path_count = any,
                                              .connect_ports = port ? &port : NULL,
                                              .connect_port_count = port ? 1 : 0,
+                                             .datagrams = store_target_named(v->target),
                                              .libraries = true,
                                              .memory_files = true,
                                              .tls = true };

@@ -145,6 +145,8 @@ static int enter_sandbox(const struct recorder *r, struct err *e) {
         .path_count = third ? 3 : 2,
         .connect_ports = port ? &port : NULL,
         .connect_port_count = port ? 1 : 0,
+        .unix_sockets = true, /* to its sessions, after a restart */
+        .datagrams = store_target_named(r->target),
         .libraries = true,
         .tls = true,
     };

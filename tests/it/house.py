@@ -167,7 +167,7 @@ class Guacd(Process):
     def metrics(self):
         out = {}
         try:
-            with open(os.path.join(self.run, "guacd.prom")) as f:
+            with open(os.path.join(self.run, "guacd/metrics")) as f:
                 for line in f:
                     if not line.startswith("#"):
                         name, _, value = line.rpartition(" ")

@@ -5,11 +5,13 @@ HOUSE_KEYCLOAK=DIR uses one that tests/parts/keycloak.sh has started there."""
 import base64
 import html
 import http.cookiejar
+import http.server
 import json
 import os
 import re
 import shutil
 import subprocess
+import threading
 import time
 import unittest
 import urllib.error
@@ -20,6 +22,7 @@ import house
 from test_auth_kit import ORIGIN, Authd, Browser, connection, page_says
 
 PART = {}
+TOKEN = r"eyJ[\w-]+\.eyJ"  # two parts of a JWT
 
 
 def setUpModule():
@@ -137,10 +140,12 @@ class Flow(Case):
         me = b.me().json
         self.assertTrue(me["canOperate"] and not me["canAudit"] and me["refresh"])
         self.assertIn("prod-operator", me["roles"])
+        self.assertEqual((me["groups"], me["refreshSeconds"]), ([], 240))
+        self.assertAlmostEqual(me["authTime"] / 1000, time.time(), delta=30)
         self.assertAlmostEqual(me["expires"] / 1000, time.time() + 15 * 60, delta=10)
         # no token reaches the page: not in a body, not in a header but the sealed cookie
         text = b.answer.text + json.dumps(me) + json.dumps(b.answer.headers)
-        self.assertNotIn("eyJ", text)
+        self.assertNotRegex(text, TOKEN)
         event = self.authd.audit("sign-in")[0]
         self.assertEqual(event["actor"]["user"]["uid"], me["sub"])
         self.assertIn("prod-operator", event["actor"]["authorizations"])
@@ -167,6 +172,11 @@ class Flow(Case):
         me = b.me().json
         self.assertTrue(me["canAudit"] and me["canOperate"])
         self.assertIn("session-operator", me["roles"])
+
+    def test_groups(self):
+        self.authd.connections.write("b.yaml", connection("other", ["dev-operator"]))
+        house.wait(lambda: "2 connections" in self.authd.text())
+        self.assertEqual(self.sign_in("apollo").me().json["groups"], ["team-platform"])
 
     def test_auditor(self):
         b = self.sign_in("aude")
@@ -299,9 +309,10 @@ class Staying(Case):
         b = self.sign_in("olga")
         b.me()
         verb("logout", "olga")
+        old = b.jar["guac"]
         answer = b.post("/auth/refresh")
-        self.assertEqual(answer.status, 401, answer.text)
-        self.assertIn("guac", b.jar, "claims are kept until their end")
+        self.assertEqual((answer.status, answer.json["refresh"]), (200, False), answer.text)
+        self.assertEqual(b.jar["guac"], old, "claims are kept until their end, and not longer")
         self.assertEqual(b.me().status, 200)
 
     def test_logout(self):
@@ -312,7 +323,7 @@ class Staying(Case):
         self.assertEqual(answer.status, 200)
         to = answer.json["to"]
         self.assertTrue(to.startswith(PART["env"]["KEYCLOAK_ISSUER"]), to)
-        self.assertNotIn("eyJ", to, "no token in it")
+        self.assertNotRegex(to, TOKEN)
         # Keycloak has ended the sign-in already: the browser comes back without a question
         status, location, text = b.keycloak.fetch(to)
         self.assertEqual((status, location), (302, ORIGIN + "/"), text[:300])
@@ -333,6 +344,102 @@ class Staying(Case):
         b.post("/auth/logout")
         c = self.sign_in("olga", keycloak=b.keycloak)
         self.assertEqual(c.me().status, 200)
+
+
+class Proxy(house.Process):
+    """The real one, for Keycloak's own requests to us."""
+
+    def __init__(self, directory):
+        self.port = house.free_port()
+        argv = [house.program("guac-proxy"), "--run", os.path.join(directory, "run"), "--web",
+                os.path.join(house.BUILD, "web"), "--listen", f"127.0.0.1:{self.port}",
+                "--admin-listen", f"127.0.0.1:{house.free_port()}"]
+        super().__init__(argv, os.path.join(directory, "proxy.log"))
+        house.wait(lambda: "connected to authd" in self.text(), 10 * house.PATIENCE)
+        self.url = f"http://127.0.0.1:{self.port}/auth/backchannel"
+
+    def post(self, form, content_type="application/x-www-form-urlencoded"):
+        rq = urllib.request.Request(self.url, form.encode(), {"content-type": content_type})
+        try:
+            with urllib.request.urlopen(rq, timeout=20) as r:
+                return r.status, r.read().decode()
+        except urllib.error.HTTPError as e:
+            return e.code, e.read().decode()
+
+
+class Catcher:
+    """A stranger on the way: keeps what Keycloak sends, and passes it on."""
+
+    def __init__(self, proxy):
+        self.forms = []
+        catcher = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *args):
+                pass
+
+            def do_POST(self):
+                form = self.rfile.read(int(self.headers["content-length"])).decode()
+                status, _ = proxy.post(form, self.headers["content-type"])
+                catcher.forms.append((form, status))
+                self.send_response(status)
+                self.end_headers()
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class BackChannel(Case):
+    def setUp(self):
+        super().setUp()
+        self.proxy = self.start(Proxy)
+        self.catcher = Catcher(self.proxy)
+        self.addCleanup(self.catcher.close)
+
+    def test_keycloak_ends_the_sign_in(self):
+        verb("backchannel", self.catcher.url)
+        olga, other, aude = self.sign_in("olga"), self.sign_in("olga"), self.sign_in("aude")
+        self.assertEqual([b.me().status for b in (olga, other, aude)], [200] * 3)
+        verb("logout", "olga")
+        house.wait(lambda: len(self.catcher.forms) == 2, 20, "Keycloak tells of both sign-ins")
+        self.assertEqual([status for _, status in self.catcher.forms], [200, 200])
+        for b in (olga, other):
+            answer = b.get("/api/me")
+            self.assertEqual((answer.status, answer.json["rule"]), (401, "signed-out"))
+            self.assertEqual(b.post("/auth/refresh").status, 401)
+        self.assertEqual(aude.me().status, 200, "nobody else")
+        events = self.authd.audit("sign-out")
+        self.assertEqual([e["status_id"] for e in events], [1, 1])
+        # once and for us: the same again ends nothing that began since
+        fresh = self.sign_in("olga")
+        for form, _ in self.catcher.forms:
+            self.assertEqual(self.proxy.post(form)[0], 400)
+        self.assertEqual(fresh.me().status, 200)
+        # a restart forgets neither the sign-out nor the token
+        self.authd.stop()
+        self.authd = self.start(Authd, **self.settings)
+        house.wait(lambda: self.proxy.text().count("connected to authd") == 2, 10 * house.PATIENCE)
+        for b in (olga, fresh):
+            b.line = Browser(self.authd).line
+        self.assertEqual((olga.get("/api/me").status, fresh.me().status), (401, 200))
+        self.assertEqual(self.proxy.post(self.catcher.forms[0][0])[0], 400)
+
+    def test_what_is_no_logout_token(self):
+        b = self.sign_in("olga")
+        tokens = json.loads(verb("token", "olga", "guacamole-tests"))
+        for form in ("", "x", "logout_token=", "logout_token=a.b.c", "logout_token=" + "x" * 9000,
+                     "logout_token=" + tokens["id_token"], "logout_token=" + tokens["access_token"],
+                     "logout_token=" + tokens["refresh_token"], "%ff=%00"):
+            status, text = self.proxy.post(form)
+            self.assertEqual((status, json.loads(text)["error"]), (400, "invalid_request"), form[:60])
+        self.assertEqual(b.me().status, 200)
+        text = b.line.call("metrics")["text"]
+        self.assertRegex(text, r'guacamole_auth_failures_total{reason="token"} [1-9]')
 
 
 class Tokens(Case):

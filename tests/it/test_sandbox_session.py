@@ -17,7 +17,7 @@ from house import PATIENCE, wait
 
 sys.path.insert(0, os.path.join(house.ROOT, "tests/probe"))
 import probe  # noqa: E402
-from probe import NO, OK, WIDE  # noqa: E402
+from probe import NO, OK  # noqa: E402
 
 NEED_SOCKETS, NEED_FILES = 1, 2
 UID = 61000
@@ -79,12 +79,11 @@ class Cells:
         self.abstract.bind("\0" + self.name[1:])
         self.abstract.listen(64)
         self.addCleanup(self.abstract.close)
-        self.door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.door = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(self.door.close)
         self.door.settimeout(10 * PATIENCE)
-        self.door.bind(self.path("bin/backends/probe.sock"))
-        os.chmod(self.path("bin/backends/probe.sock"), 0o666)
-        self.door.listen()
+        with open(self.path("bin/backends/probe.port"), "w") as f:
+            f.write(str(self.door.getsockname()[1]))
         self.unix("run/authd.sock")
         self.unix("run/victim.sock")
         self.sibling = self.unix("run/s/0192f0c1-2345-7abc-8def-0000000000bb.sock")
@@ -183,10 +182,10 @@ class Cells:
 
     def stage_a(self):
         return (self.files() + self.processes() + self.never() +
-                [(OK, "bind-unix", self.path("run/s/own.sock")),  # its control socket; A2 ends it
+                [(NO, "bind-unix", self.path("run/s/own.sock")),  # guacd makes its control socket
                  (OK, "map-exec"),                                # loading the backend needs it
                  (OK, "tcp", "127.0.0.1", self.victim),           # not known yet which
-                 (WIDE, "unix", "seqpacket", self.path("run/authd.sock"))] + self.last())
+                 (NO, "unix", "seqpacket", self.path("run/authd.sock"))] + self.last())
 
     def stage_a2(self):
         return (self.files() + self.processes() + self.never() +
@@ -195,7 +194,7 @@ class Cells:
                  (OK, "tcp", "127.0.0.1", self.target), (NO, "tcp", "127.0.0.1", self.victim),
                  (NO, "fastopen-connect", "127.0.0.1", self.victim),
                  (OK, "udp", "127.0.0.1", self.victim),           # names are asked for by it
-                 (WIDE, "unix", "seqpacket", self.path("run/authd.sock"))] + self.last())
+                 (NO, "unix", "seqpacket", self.path("run/authd.sock"))] + self.last())
 
     def stage_b(self, needs=0):
         at = ("127.0.0.1", self.victim)
@@ -205,7 +204,7 @@ class Cells:
                  (reach, "tcp", "127.0.0.1", self.target), (NO, "tcp", *at),
                  (NO, "fastopen-connect", *at), (reach, "udp", *at),
                  (NO, "unix", "seqpacket", self.path("run/authd.sock")),
-                 (OK if needs & NEED_FILES else NO, "chmod", self.secrets[0]),
+                 (NO, "chmod", self.secrets[0]),
                  (NO, "socket", 1, 1, 0), (NO, "socket", 16, 3, 9)] + self.last())
 
     def judge(self, agent, rows, who):

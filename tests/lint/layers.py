@@ -45,7 +45,6 @@ HOMES = [
     (r"openssl/ssl|openssl/bio", ["guacd/session/link.c", "guacd/session/link_tls.c"]),
     (r"openssl/", ["guacd/base/", "guacd/session/link", "recording/", "proxy/authd/"]),
     (r"libwebsockets|uv\.h", ["proxy/proxy/"]),
-    (r"jwt", ["proxy/authd/"]),
     (r"yaml", ["crd/"]),
     (r"expat", ["recording/"]),
     (r"zstd", ["recording/"]),

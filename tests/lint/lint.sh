@@ -62,7 +62,7 @@ flags() {
     prefix=$(deploy/deps/deps.sh prefix 2>/dev/null)
     PKG_CONFIG_PATH=${prefix:+$prefix/lib/pkgconfig} pkg-config --cflags jansson libssl libcurl \
         libpng pixman-1 vterm freetype2 fontconfig libssh2 libzstd yaml-0.1 libwebsockets libuv \
-        libvncclient libjwt 2>/dev/null
+        libvncclient 2>/dev/null
 }
 tidy() { # CHECKS
     # shellcheck disable=SC2016 # the inner shell's

@@ -1,12 +1,14 @@
 /* A backend that is an attacker: it takes the place of a protocol's .so in a folder of its own, and
  * serves probes in each stage of guacd-session's sandbox, on the session's own threads. It reaches
- * the test by `probe.sock` beside its .so, while stage A still lets it connect; a descriptor that
- * it has from then on is all it needs later.
+ * the test by TCP, at the port that `probe.port` beside its .so names, while stage A still lets it
+ * connect; a descriptor that it has from then on is all it needs later.
  *
  * Requests of its own: `port P` in warm() (what ports() answers), `needs N` (SANDBOX_NEED_*), `dial
  * HOST PORT` and `lock` in open(). */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -14,7 +16,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "guacd/session/backend.h"
@@ -31,14 +32,22 @@ extern struct backend backend;
 
 static int connect_to_test(void) {
     Dl_info self;
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+    char path[256], text[16] = "";
     if (!dladdr(&backend, &self))
         return -1;
     const char *slash = strrchr(self.dli_fname, '/');
     int folder = slash ? (int)(slash - self.dli_fname) : 0;
-    snprintf(sa.sun_path, sizeof sa.sun_path, "%.*s/probe.sock", folder, self.dli_fname);
+    snprintf(path, sizeof path, "%.*s/probe.port", folder, self.dli_fname);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = file < 0 ? -1 : read(file, text, sizeof text - 1);
+    if (n <= 0)
+        return -1;
+    close(file);
+    struct sockaddr_in sa = { .sin_family = AF_INET,
+                              .sin_port = htons((uint16_t)atoi(text)),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     const struct timeval limit = { .tv_sec = PATIENCE_S };
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0 ||
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0)
         return -1;

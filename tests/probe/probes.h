@@ -1,7 +1,8 @@
 /* A probe is one forbidden (or allowed) deed, done with plain system calls so that it may run in a
  * signal handler on any thread of a sealed program. The test asks for them one by one over a
- * SOCK_SEQPACKET socket: a request is the probe's name and its words, tab-separated; the answer is
- * one JSON line {"probe","words","error","value"}, error "" when the deed succeeded. */
+ * socket, in turns, so that a stream does as well as packets: a request is the probe's name and its
+ * words, tab-separated; the answer is one JSON line {"probe","words","error","value"}, error ""
+ * when the deed succeeded. */
 #ifndef GUAC_TESTS_PROBES_H
 #define GUAC_TESTS_PROBES_H
 

@@ -8,7 +8,7 @@ import time
 import house
 import probe
 from house import PATIENCE, wait
-from probe import NO, OK, WIDE
+from probe import NO, OK
 
 PROGRAMS = ("recorder", "evidence", "guacd", "authd", "proxy")
 BINARIES = {"recorder": "guac-recorder", "evidence": "guac-evidence", "guacd": "guacd",
@@ -227,7 +227,7 @@ class World:
                  (NO, "mkdir", f"/tmp/guac-probe-{self.port}"),
                  (NO, "symlink", f"/tmp/guac-probe-{self.port}"),
                  (NO, "link", self.decoy, f"/tmp/guac-probe-{self.port}"),
-                 (WIDE, "chmod", self.decoy),
+                 (NO, "chmod", self.decoy),
                  (OK, "read", "/etc/resolv.conf"), (OK, "list", "/usr/lib"),
                  (OK, "read", "/dev/urandom"), (OK, "open", "/proc/self/stat")]
         if name not in ("recorder", "evidence") or self.s3:
@@ -240,16 +240,20 @@ class World:
         return rows
 
     def run_folder(self, name):
-        """Sockets in RUN: made before the doors close, so none is made or removed after; guacd and
-        authd keep a file there. With own uids the folder's sticky bit holds them too."""
+        """Sockets in RUN: made before the doors close, so none is made or removed after; guacd
+        makes those of its sessions, and removes them. guacd and authd have a folder for files."""
         run = self.path("run")
-        wide = WIDE if not self.own_uids else NO
-        if name in ("guacd", "authd"):
-            return [(OK, "create", run + "/probe"), (wide, "unlink", run + "/victim.sock")]
-        return [(NO, "read", run + "/link"),  # authd's, signs somebody in
-                (NO, "create", run + "/probe"), (NO, "create", run + "/s/probe"),
-                (NO, "bind-unix", run + "/new.sock"), (NO, "bind-unix", run + "/s/new.sock"),
-                (NO, "unlink", run + "/victim.sock"), (NO, "unlink", run + "/s/victim.sock")]
+        rows = [(OK if name == other else NO, "create", f"{run}/{other}/probe")
+                for other in ("guacd", "authd")]
+        if name != "authd":
+            rows += [(NO, "read", run + "/authd/link")]  # signs somebody in
+        if name == "guacd":
+            rows += [(OK, "bind-unix", run + "/s/new.sock"), (OK, "unlink", run + "/s/victim.sock")]
+        else:
+            rows += [(NO, "create", run + "/s/probe"), (NO, "bind-unix", run + "/s/new.sock"),
+                     (NO, "unlink", run + "/s/victim.sock")]
+        return rows + [(NO, "create", run + "/probe"), (NO, "bind-unix", run + "/new.sock"),
+                       (NO, "unlink", run + "/victim.sock")]
 
     def network(self, name):
         v = self.victims
@@ -260,8 +264,9 @@ class World:
         else:
             rows = [(NO, how, *at) for at in [("127.0.0.1", v.port), *six]
                     for how in ("tcp", "fastopen-connect")]
-            rows += [(NO, "bind-tcp", "127.0.0.1", "0"), (WIDE, "listen"),
-                     (WIDE, "udp", "127.0.0.1", v.port)]
+            # authd may look up names: its further ports (OpenSearch, Kubernetes) have them.
+            rows += [(NO, "bind-tcp", "127.0.0.1", "0"), (NO, "listen"),
+                     (OK if name == "authd" else NO, "udp", "127.0.0.1", v.port)]
         rows += [(NO, how, *at) for at in [("127.0.0.1", v.port), *six]
                  for how in ("mptcp", "fastopen")]
         rows += [(NO, "socket", AF_PACKET, 3, 0), (NO, "socket", AF_INET, RAW, 1),
@@ -313,7 +318,7 @@ class World:
                          (NO, "write", self.recording),
                          (NO, "create", self.path("recordings/bucket/probe")),
                          (NO, "read", self.secrets["evidence"][0])],
-            "guacd": [(OK, "list", self.path("bin/backends")), (OK, "create",
+            "guacd": [(OK, "list", self.path("bin/backends")), (NO, "create",
                                                                self.path("run/s/probe")),
                       (NO, "read", self.secrets["guacd"][0])],
             "authd": [(OK, "read", self.path("keys-authd/cookie")),  # rotation without a restart

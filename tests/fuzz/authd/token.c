@@ -39,6 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             if (f == FAILURE_NONE && strcmp(json_str(o, "iss", ""), "https://i") != 0)
                 abort();
         }
+        if (token_check_logout(o, &x, &e) == FAILURE_NONE && !*json_str(o, "jti", ""))
+            abort();
         token_roles(o, "realm_access.roles", roles);
         token_roles(o, json_str(o, "path", "a.b\\.c"), roles);
         if (json_array_size(roles) > 256)

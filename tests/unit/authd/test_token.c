@@ -1,5 +1,7 @@
 /* ID tokens: real signatures of all three algorithms, and everything that must not pass. */
+#include <openssl/bio.h>
 #include <openssl/hmac.h>
+#include <openssl/pem.h>
 #include <stdlib.h>
 
 #include "guacd/base/util.h"
@@ -141,7 +143,12 @@ START_TEST(algorithm_confusion) {
     tokens_part(&b, "{\"alg\":\"HS256\",\"kid\":\"k0\"}");
     buf_putc(&b, '.');
     tokens_part(&b, CLAIMS);
-    HMAC(EVP_sha256(), rsa->pem, (int)rsa->pem_len, (const unsigned char *)b.data, b.len, mac, &n);
+    BIO *pem = BIO_new(BIO_s_mem());
+    char *text;
+    PEM_write_bio_PUBKEY(pem, rsa->key);
+    int len = (int)BIO_get_mem_data(pem, &text);
+    HMAC(EVP_sha256(), text, len, (const unsigned char *)b.data, b.len, mac, &n);
+    BIO_free(pem);
     buf_putc(&b, '.');
     base64url_add(&b, mac, n);
     ck_assert_int_eq(check(buf_str(&b)), FAILURE_TOKEN);
@@ -218,21 +225,83 @@ static const struct claim_case {
     { "{\"nbf\":1000000}", FAILURE_NONE },
 };
 
-START_TEST(claims) {
-    const struct claim_case *c = &cases[_i];
+static json_t *changed_claims(const char *text, const char *changes) {
     struct err e = { 0 };
-    struct token_expect x = expect();
     const char *key;
-    json_t *value;
-    _json_ json_t *o = json_parse(CLAIMS, strlen(CLAIMS), 4096, &e);
-    _json_ json_t *change = json_parse(c->change, strlen(c->change), 4096, &e);
+    json_t *value, *o = json_parse(text, strlen(text), 4096, &e);
+    _json_ json_t *change = json_parse(changes, strlen(changes), 4096, &e);
     json_object_foreach(change, key, value) {
         if (json_is_null(value))
             json_object_del(o, key);
         else
             json_object_set(o, key, value);
     }
+    return o;
+}
+
+START_TEST(claims) {
+    const struct claim_case *c = &cases[_i];
+    struct err e = { 0 };
+    struct token_expect x = expect();
+    _json_ json_t *o = changed_claims(CLAIMS, c->change);
     ck_assert_msg(token_check(o, KEYSET_RS256, &x, &e) == c->want, "%s: %s", c->change, e.text);
+}
+END_TEST
+
+#define LOGOUT \
+    "{\"iss\":\"" ISS "\",\"aud\":\"guacamole\",\"iat\":1000000,\"exp\":1000120,\"jti\":\"j\"," \
+    "\"sub\":\"u\",\"sid\":\"s\",\"typ\":\"Logout\"," \
+    "\"events\":{\"http://schemas.openid.net/event/backchannel-logout\":{}}}"
+
+static const struct claim_case logout_cases[] = {
+    { "{}", FAILURE_NONE },
+    { "{\"sid\":null}", FAILURE_NONE },
+    { "{\"sub\":null}", FAILURE_NONE },
+    { "{\"typ\":null}", FAILURE_NONE },
+    { "{\"exp\":null}", FAILURE_NONE },
+    { "{\"sub\":null,\"sid\":null}", FAILURE_TOKEN },
+    { "{\"sub\":\"\"}", FAILURE_TOKEN },
+    { "{\"sid\":\"a\\nb\"}", FAILURE_TOKEN },
+    { "{\"iss\":\"https://evil.example\"}", FAILURE_TOKEN },
+    { "{\"aud\":\"other\"}", FAILURE_TOKEN },
+    { "{\"aud\":[\"guacamole\"]}", FAILURE_NONE },
+    { "{\"nonce\":\"n-1\"}", FAILURE_TOKEN },
+    { "{\"events\":null}", FAILURE_TOKEN },
+    { "{\"events\":{}}", FAILURE_TOKEN },
+    { "{\"events\":{\"http://schemas.openid.net/event/backchannel-logout\":1}}", FAILURE_TOKEN },
+    { "{\"typ\":\"ID\"}", FAILURE_TOKEN },
+    { "{\"jti\":null}", FAILURE_TOKEN },
+    { "{\"iat\":null}", FAILURE_TOKEN },
+    { "{\"iat\":999670}", FAILURE_NONE }, /* 300 s and the skew */
+    { "{\"iat\":999669}", FAILURE_CLOCK },
+    { "{\"iat\":1000031}", FAILURE_CLOCK },
+    { "{\"exp\":999970}", FAILURE_CLOCK },
+};
+
+START_TEST(logout_claims) {
+    const struct claim_case *c = &logout_cases[_i];
+    struct err e = { 0 };
+    struct token_expect x = expect();
+    _json_ json_t *o = changed_claims(LOGOUT, c->change);
+    ck_assert_msg(token_check_logout(o, &x, &e) == c->want, "%s: %s", c->change, e.text);
+}
+END_TEST
+
+/* Neither kind of token passes for the other, whoever signed it. */
+START_TEST(logout_is_no_sign_in) {
+    struct err e = { 0 };
+    struct token_expect x = expect();
+    json_t *got = NULL;
+    bool unknown;
+    x.nonce = NULL;
+    _free_ char *out = tokens_sign(keys[_i], algs[_i].alg, algs[_i].header, LOGOUT);
+    _free_ char *in = tokens_sign(keys[_i], algs[_i].alg, algs[_i].header, CLAIMS);
+    ck_assert_int_eq(token_verify(out, set, &x, &got, &unknown, &e), FAILURE_TOKEN);
+    ck_assert_int_eq(token_verify_logout(in, set, &x, &got, &unknown, &e), FAILURE_TOKEN);
+    ck_assert_int_eq(token_verify_logout(out, set, &x, &got, &unknown, &e), FAILURE_NONE);
+    json_decref(got);
+    _free_ char *forged = tokens_sign(stranger[_i], algs[_i].alg, algs[_i].header, LOGOUT);
+    ck_assert_int_eq(token_verify_logout(forged, set, &x, &got, &unknown, &e), FAILURE_TOKEN);
 }
 END_TEST
 
@@ -345,6 +414,8 @@ static Suite *suite(void) {
     tcase_add_test(t, algorithm_confusion);
     tcase_add_test(t, malformed);
     tcase_add_loop_test(t, claims, 0, (int)ARRAY_LEN(cases));
+    tcase_add_loop_test(t, logout_claims, 0, (int)ARRAY_LEN(logout_cases));
+    tcase_add_loop_test(t, logout_is_no_sign_in, 0, 3);
     tcase_add_test(t, at_hash);
     tcase_add_test(t, access_token);
     tcase_add_test(t, roles);

@@ -43,8 +43,7 @@ END_TEST
 static int say_wrong_access(void) {
     struct err e = { 0 };
     /* A file with a folder's access: masked, not an error. */
-    const struct sandbox_path paths[] = { { secret, SANDBOX_SOCKETS_OWN },
-                                          { run, SANDBOX_EXECUTE } };
+    const struct sandbox_path paths[] = { { secret, SANDBOX_SOCKETS }, { run, SANDBOX_EXECUTE } };
     const struct sandbox_profile p = { .paths = paths, .path_count = 2 };
     return sandbox_begin(&e) < 0 || sandbox_narrow(&p, &e) < 0 ? 101 : read_secret();
 }
@@ -103,6 +102,31 @@ static int without_seccomp(void) {
 
 START_TEST(missing_seccomp_is_an_error_unless_allowed) {
     ck_assert_int_eq(in_child(without_seccomp), 0);
+}
+END_TEST
+
+/* A profile that names no kind of socket gets none but TCP to its ports. */
+static int few_sockets(void) {
+    struct err e = { 0 };
+    const struct sandbox_profile p = { .any_connect = true, .libraries = true };
+    const struct sandbox_options o = { 0 };
+    int before = socket(AF_INET, SOCK_STREAM, 0);
+    if (before < 0 || sandbox_begin(&e) < 0 || sandbox_enter(&p, &o, &e) < 0)
+        return 101;
+    if (udp() != EPERM || socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0) >= 0)
+        return 102;
+    if (socket(AF_UNIX, SOCK_SEQPACKET, 0) >= 0 || errno != EPERM)
+        return 103;
+    if (listen(before, 1) == 0 || errno != EPERM)
+        return 104;
+    int pair[2];
+    return socket(AF_INET, SOCK_STREAM, 0) >= 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0
+               ? 0
+               : 105;
+}
+
+START_TEST(sockets_must_be_named) {
+    ck_assert_int_eq(in_child(few_sockets), 0);
 }
 END_TEST
 
@@ -256,6 +280,7 @@ static Suite *suite(void) {
     tcase_set_timeout(c, 120);
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, begins);
+    tcase_add_test(c, sockets_must_be_named);
     tcase_add_test(c, every_abi);
     tcase_add_test(c, files_and_folders_differ);
     tcase_add_test(c, failures_are_errors);
