@@ -195,6 +195,11 @@ $(B)/guac-load: $(B)/obj/tests/bench/load.o $(PROTO_O) $(BASE_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(call libs_of,$(BASE_PKG))
 
+# What moves on the desktops that the bench looks at.
+$(B)/guac-motion: $(B)/obj/tests/bench/motion.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(call libs_of,xcb xcb-shm) -lm
+
 # Probes of tests/it/test_sandbox*.py: loaded into the programs under test, never installed.
 PROBE_SO := $(B)/probe/preload.so $(B)/probe/backends/demo.so
 .PHONY: probes
@@ -237,7 +242,7 @@ e2e: all  ## browser tests in real Chromium (E2E=pattern for some)
 	@tests/run.sh e2e $(B) $(E2E)
 test:  ## everything on real parts; ends with one line of counts
 	@tests/run.sh all
-bench: all $(B)/guac-load  ## figures of docs/benchmarks.md as table and JSON; PEER=host:port drives a second daemon
+bench: all $(B)/guac-load $(B)/guac-motion  ## figures of docs/benchmarks.md as table and JSON; PEER=host:port drives a second daemon
 	@tests/bench/run.sh $(B)
 deps:  ## install or build what this machine lacks
 	@deploy/deps/deps.sh all

@@ -75,6 +75,7 @@ test  | x11-apps x11-utils x11-xserver-utils | - | xwd and xrandr: what a screen
 test  | golang-go               | golang  | builds Kubernetes, once a machine
 test  | containerd runc         | -       | a Kubernetes node
 test  | busybox-static          | -       | what is in its containers
+test  | libxcb1-dev libxcb-shm0-dev | - | what moves on the desktops of make bench
 test  | python3-pil             | -       | pictures in the integration tests
 '
 

@@ -6,6 +6,7 @@
 #include "guacd/base/util.h"
 #include "guacd/display/classify.h"
 #include "guacd/display/draw.h"
+#include "guacd/display/webp.h"
 
 #define TILE 64
 
@@ -59,9 +60,9 @@ static struct tile_box whole(const struct tiles *t, size_t i) {
 }
 
 bool photos_sharpen(struct photos *p, const struct tiles *t, struct tile_box *boxes,
-                    uint64_t now_ms) {
-    size_t done = 0;
-    for (size_t i = 0; p->blurred_count && i < p->count && done < PHOTO_SHARPEN_MAX; i++) {
+                    unsigned thrift, uint64_t now_ms) {
+    size_t done = 0, most = PHOTO_SHARPEN_MAX >> (2 * thrift);
+    for (size_t i = 0; p->blurred_count && i < p->count && done < most; i++) {
         if (!p->blurred[i] || !is_empty(&boxes[i]) || now_ms - p->changed_ms[i] < PHOTO_REST_MS)
             continue;
         boxes[i] = whole(t, i);
@@ -142,29 +143,55 @@ static struct tile_box take(struct photos *p, const struct tiles *t, const struc
     return all;
 }
 
-static void put(struct photos *p, const struct tiles *t, struct tile_box *boxes,
-                const struct block *b, int layer, struct buf *out) {
-    struct tile_box all = take(p, t, b);
-    struct buf jpeg;
-    buf_init(&jpeg, out->max);
+/* What each step of thrift makes of a photograph (codecs.md section 1). */
+static const struct step {
+    int quality;
+    bool full; /* colours at full resolution */
+    bool webp;
+} steps[PICTURE_THRIFT_MAX + 1] = {
+    { JPEG_QUALITY, true, false },
+    { JPEG_QUALITY, false, false },
+    { 50, false, false },
+    { 35, false, true },
+};
+
+static const char *encode(struct photos *p, const struct tiles *t, const struct tile_box *b,
+                          const struct picture_caps *caps, struct buf *out) {
+    const struct step *s = &steps[MIN_OF(caps->thrift, (unsigned)PICTURE_THRIFT_MAX)];
+    const uint32_t *from = t->pixels + (size_t)b->y0 * (size_t)t->width + b->x0;
+    int width = b->x1 - b->x0, height = b->y1 - b->y0;
+    if (s->webp && caps->webp &&
+        webp_encode(from, (size_t)t->width, width, height, s->quality, out) == 0)
+        return "image/webp";
     if (!p->jpeg)
         p->jpeg = jpeg_encoder_new();
-    if (p->jpeg && jpeg_encode(p->jpeg, t->pixels + (size_t)all.y0 * (size_t)t->width + all.x0,
-                               (size_t)t->width, all.x1 - all.x0, all.y1 - all.y0, JPEG_QUALITY,
-                               true, &jpeg) == 0) {
-        draw_image(out, DRAW_OVER, layer, "image/jpeg", all.x0, all.y0, jpeg.data, jpeg.len);
+    if (!p->jpeg ||
+        jpeg_encode(p->jpeg, from, (size_t)t->width, width, height, s->quality, s->full, out) < 0)
+        return NULL;
+    return "image/jpeg";
+}
+
+static void put(struct photos *p, const struct tiles *t, struct tile_box *boxes,
+                const struct block *b, int layer, const struct picture_caps *caps,
+                struct buf *out) {
+    struct tile_box all = take(p, t, b);
+    struct buf file;
+    buf_init(&file, out->max);
+    const char *type = encode(p, t, &all, caps, &file);
+    if (type) {
+        draw_image(out, DRAW_OVER, layer, type, all.x0, all.y0, file.data, file.len);
         for (int row = b->row; row < b->row + b->rows; row++)
             memset(&boxes[row * t->columns + b->col], 0, (size_t)b->columns * sizeof(*boxes));
     }
-    buf_fini(&jpeg);
+    buf_fini(&file);
 }
 
 void photos_put(struct photos *p, const struct tiles *t, struct tile_box *boxes, int layer,
-                struct buf *out) {
+                const struct picture_caps *caps, struct buf *out) {
     for (int row = 0; row < t->rows; row++)
         for (int col = 0; col < t->columns; col++)
             if (p->chosen[row * t->columns + col]) {
                 struct block b = grow(p, t, col, row);
-                put(p, t, boxes, &b, layer, out);
+                put(p, t, boxes, &b, layer, caps, out);
             }
 }

@@ -14,7 +14,7 @@
 #include "guacd/display/tiles.h"
 
 #define PHOTO_REST_MS 900    /* unchanged for so long, a tile is sent exactly */
-#define PHOTO_SHARPEN_MAX 64 /* tiles a frame: a megabyte at most, and 10 ms */
+#define PHOTO_SHARPEN_MAX 64 /* tiles a frame: a megabyte at most, and 10 ms; less with thrift */
 #define PHOTO_AREA_MIN 1024  /* pixels; less is not worth a JPEG's tables */
 
 struct photos {
@@ -32,15 +32,16 @@ int photos_resize(struct photos *p, size_t tiles);
 void photos_blur(struct photos *p, size_t dst, uint64_t now_ms);
 /* Puts whole tiles that rest into boxes (of t) that are empty. true: there were some. */
 bool photos_sharpen(struct photos *p, const struct tiles *t, struct tile_box *boxes,
-                    uint64_t now_ms);
+                    unsigned thrift, uint64_t now_ms);
 /* Decides for each box whether it goes out as JPEG (never, unless allowed). A blurred tile that
  * does not is sent whole, and is exact then. */
 void photos_choose(struct photos *p, const struct tiles *t, struct tile_box *boxes, bool allowed,
                    uint64_t now_ms);
 /* For a canvas that catches up: blurred tiles as JPEG, where allowed. */
 void photos_repeat(struct photos *p, const struct tiles *t, bool allowed);
-/* Sends the chosen boxes and empties them; what cannot be sent as JPEG is left for PNG. */
+/* Sends the chosen boxes and empties them; what cannot be sent is left for PNG. The more thrift,
+ * the coarser; with the most as WebP where caps have it, a third smaller. */
 void photos_put(struct photos *p, const struct tiles *t, struct tile_box *boxes, int layer,
-                struct buf *out);
+                const struct picture_caps *caps, struct buf *out);
 
 #endif

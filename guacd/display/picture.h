@@ -17,7 +17,11 @@
 struct picture_caps {
     bool jpeg, webp;
     bool lossless;
+    /* How much to save on the way to them: 0 nothing, up to PICTURE_THRIFT_MAX, where bytes are
+     * scarcer than CPU. Not part of the class: who is sent the same bytes gets the same thrift. */
+    unsigned thrift;
 };
+#define PICTURE_THRIFT_MAX 3
 
 struct picture;
 
@@ -37,6 +41,9 @@ struct picture_impl {
 
 struct picture {
     const struct picture_impl *impl;
+    /* Between the frames of a flood, at least, in microseconds; 0: the session's default, which
+     * suits terminals. */
+    unsigned every_us;
 };
 
 #endif

@@ -14,6 +14,7 @@
 #define SURFACE_SIDE_MAX 8192
 #define SURFACE_AREA_MAX (40u << 20) /* pixels */
 #define SURFACE_CURSOR_MAX 256       /* side */
+#define SURFACE_EVERY_US 16000       /* between frames of a flood: what screens show */
 
 struct surface;
 

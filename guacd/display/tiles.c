@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "guacd/base/util.h"
+#include "guacd/display/classify.h"
 #include "guacd/display/draw.h"
+#include "guacd/display/webp.h"
 
-#define RUN_TILES 4   /* 256x64: the best trade for text */
-#define STRIP_TILES 2 /* 128 rows, when there would be too many pictures */
+#define RUN_TILES 4        /* 256x64: the best trade for text */
+#define WEBP_AREA_MIN 1024 /* pixels; its set-up costs 80 us */
+#define STRIP_TILES 2      /* 128 rows, when there would be too many pictures */
 
 struct rect {
     struct tile_box box;
@@ -107,8 +110,19 @@ static void gather(const struct tiles *t, int widest, int highest, struct rects 
         r->pictures += !r->list[i].solid;
 }
 
-static int put(const struct tiles *t, const struct rect *r, int layer, struct png_encoder *png,
-               struct buf *scratch, struct buf *out) {
+/* The WebP level that is worth it here, or -1. */
+static int webp_level(const struct picture_caps *caps, const uint32_t *pixels, int stride,
+                      int width, int height) {
+    if (!caps->webp || width * height < WEBP_AREA_MIN)
+        return -1;
+    if (classify_photo(pixels, (size_t)stride, width, height))
+        return WEBP_EXACT_PHOTO;
+    return caps->thrift == PICTURE_THRIFT_MAX ? WEBP_EXACT_TEXT : -1;
+}
+
+static int put(const struct tiles *t, const struct rect *r, int layer,
+               const struct picture_caps *caps, struct png_encoder *png, struct buf *scratch,
+               struct buf *out) {
     const struct tile_box *b = &r->box;
     int width = b->x1 - b->x0, height = b->y1 - b->y0;
     if (r->solid) {
@@ -117,13 +131,18 @@ static int put(const struct tiles *t, const struct rect *r, int layer, struct pn
     }
     buf_clear(scratch);
     const uint32_t *from = t->pixels + (size_t)b->y0 * (size_t)t->width + b->x0;
-    if (png_encode_rgb(png, from, (size_t)t->width, width, height, scratch) < 0)
+    int level = webp_level(caps, from, t->width, width, height);
+    bool webp =
+        level >= 0 && webp_encode_exact(from, (size_t)t->width, width, height, level, scratch) == 0;
+    if (!webp && png_encode_rgb(png, from, (size_t)t->width, width, height, scratch) < 0)
         return -1;
-    draw_image(out, DRAW_OVER, layer, "image/png", b->x0, b->y0, scratch->data, scratch->len);
+    draw_image(out, DRAW_OVER, layer, webp ? "image/webp" : "image/png", b->x0, b->y0,
+               scratch->data, scratch->len);
     return out->failed ? -1 : 0;
 }
 
-int tiles_encode(const struct tiles *t, int layer, struct png_encoder *png, struct buf *out) {
+int tiles_encode(const struct tiles *t, int layer, const struct picture_caps *caps,
+                 struct png_encoder *png, struct buf *out) {
     size_t most = (size_t)t->columns * (size_t)t->rows;
     struct rects r = { .list = calloc(most ? most : 1, sizeof(struct rect)),
                        .ending = calloc((size_t)t->columns + 1, sizeof(size_t)) };
@@ -136,7 +155,7 @@ int tiles_encode(const struct tiles *t, int layer, struct png_encoder *png, stru
             gather(t, t->columns, STRIP_TILES, &r);
     }
     for (size_t i = 0; i < r.count && result == 0; i++)
-        result = put(t, &r.list[i], layer, png, &scratch, out);
+        result = put(t, &r.list[i], layer, caps, png, &scratch, out);
     buf_fini(&scratch);
     free(r.list);
     free(r.ending);

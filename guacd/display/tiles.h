@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "guacd/base/buf.h"
+#include "guacd/display/picture.h"
 #include "guacd/display/png.h"
 
 #define TILES_PICTURES 8
@@ -25,8 +26,10 @@ struct tiles {
     const struct tile_box *boxes; /* columns * rows */
 };
 
-/* Append what brings these boxes onto `layer`. -1: no memory, or out is full (then it is failed).
- */
-int tiles_encode(const struct tiles *t, int layer, struct png_encoder *png, struct buf *out);
+/* Append what brings these boxes exactly onto `layer`; as WebP where `caps` have it and it saves
+ * much: photographs, and everything at the highest thrift. -1: no memory, or out is full (then
+ * it is failed). */
+int tiles_encode(const struct tiles *t, int layer, const struct picture_caps *caps,
+                 struct png_encoder *png, struct buf *out);
 
 #endif

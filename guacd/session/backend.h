@@ -72,6 +72,8 @@ struct backend {
     int (*warm)(void *state, struct err *e);
     /* TCP ports that will be dialled; returns how many (at most max). */
     size_t (*ports)(const struct args *args, uint16_t *out, size_t max);
+    /* The same for TCP ports it will listen on. May be NULL: none. */
+    size_t (*listens)(const struct args *args, uint16_t *out, size_t max);
     /* Connect, authenticate, announce the picture by session_set_picture(). The session has sent
      * `ready` already, so it may prompt. Fails with the status the user should see. */
     int (*open)(struct session *s, void *state, const struct args *args, struct err *e);

@@ -5,9 +5,15 @@
 
 #include "guacd/base/clock.h"
 #include "guacd/base/log.h"
+#include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 #include "guacd/session/record.h"
 #include "guacd/session/session.h"
+
+#define THRIFT_MORE_US 80000
+#define THRIFT_UP_US 300000
+#define THRIFT_LESS_US 20000
+#define THRIFT_DOWN_US 2000000
 
 static bool same_caps(const struct picture_caps *a, const struct picture_caps *b) {
     return a->jpeg == b->jpeg && a->webp == b->webp && a->lossless == b->lossless;
@@ -15,14 +21,21 @@ static bool same_caps(const struct picture_caps *a, const struct picture_caps *b
 
 /* ---- pacing -------------------------------------------------------------------------------- */
 
+/* Between two frames of a flood: as the picture wants it, and so that encoding leaves a third of
+ * its thread to those who type. */
+static uint64_t every_us(const struct session *s) {
+    uint64_t wanted = s->picture->every_us ? s->picture->every_us : FRAME_EVERY_US;
+    return MAX_OF(wanted, s->cost_us * 3 / 2);
+}
+
 static void refill(struct session *s, uint64_t now) {
-    uint64_t n = (now - s->tokens_us) / FRAME_EVERY_US;
+    uint64_t every = every_us(s), n = (now - s->tokens_us) / every;
     if (n >= FRAME_BURST || s->tokens + n >= FRAME_BURST) {
         s->tokens = FRAME_BURST;
         s->tokens_us = now;
     } else {
         s->tokens += (unsigned)n;
-        s->tokens_us += n * FRAME_EVERY_US;
+        s->tokens_us += n * every;
     }
 }
 
@@ -93,6 +106,26 @@ void frames_acked(struct user *u, uint64_t ts) {
     frames_pump(u->s);
 }
 
+/* More thrift when answers take longer than the way alone explains, less when they have been quick
+ * for a while. The most, which costs CPU, only for who leaves our bytes lying: others may lack CPU
+ * themselves. */
+static void adapt(struct user *u, uint64_t now) {
+    uint64_t took = u->lag_ms * 1000;
+    if (u->sync_count)
+        took = MAX_OF(took, now - u->syncs[u->sync_head].sent_us);
+    uint64_t extra = u->best_us && took > u->best_us ? took - u->best_us : 0;
+    uint64_t since = now - u->thrift_us;
+    unsigned most = u->blocked ? PICTURE_THRIFT_MAX : PICTURE_THRIFT_MAX - 1;
+    if (extra > THRIFT_MORE_US && u->caps.thrift < most && since > THRIFT_UP_US)
+        u->caps.thrift++;
+    else if (extra < THRIFT_LESS_US && u->caps.thrift && since > THRIFT_DOWN_US)
+        u->caps.thrift--;
+    else
+        return;
+    u->thrift_us = now;
+    u->blocked = false;
+}
+
 /* ---- sealing ------------------------------------------------------------------------------- */
 
 static void put_sync(struct buf *b, uint64_t ts) {
@@ -116,23 +149,28 @@ static struct chunk *close_frame(struct session *s, struct buf *b) {
 }
 
 /* The class of the owner gets frame(): he is who must not wait. */
-static void choose_class(struct session *s) {
-    const struct user *u = s->owner;
-    for (const struct user *v = s->users; !u && v; v = v->next)
+static void choose_class(struct session *s, uint64_t now) {
+    struct user *u = s->owner;
+    for (struct user *v = s->users; !u && v; v = v->next)
         if (user_live(v))
             u = v;
-    if (u)
-        s->caps = u->caps;
+    if (!u)
+        return;
+    adapt(u, now);
+    s->caps = u->caps;
 }
 
 static bool seal(struct session *s, uint64_t now) {
-    choose_class(s);
+    choose_class(s, now);
     record_shown(s);
     atomic_store(&s->damaged, false);
     s->dirty = false;
     struct buf b;
     buf_init(&b, FRAME_BYTES_MAX);
-    if (!s->picture->impl->frame(s->picture, s->sealed + 1, &s->caps, &b)) {
+    bool changed = s->picture->impl->frame(s->picture, s->sealed + 1, &s->caps, &b);
+    s->cost_us += (clock_us() - now) / 8;
+    s->cost_us -= s->cost_us / 8;
+    if (!changed) {
         buf_fini(&b);
         return false;
     }
@@ -155,8 +193,9 @@ static bool seal(struct session *s, uint64_t now) {
 }
 
 /* Everyone who is ready and shows `since` in this class: one paint for all of them. */
-static void paint_group(struct session *s, const struct user *first, uint64_t now) {
+static void paint_group(struct session *s, struct user *first, uint64_t now) {
     uint64_t since = first->shown, ignored = UINT64_MAX;
+    adapt(first, now);
     struct picture_caps caps = first->caps;
     struct buf b;
     buf_init(&b, FRAME_BYTES_MAX);
@@ -204,7 +243,7 @@ void frames_pump(struct session *s) {
             if (seal(s, now))
                 s->tokens--;
         } else if (wanted) {
-            wake_in(s, s->tokens_us + FRAME_EVERY_US - now);
+            wake_in(s, s->tokens_us + every_us(s) - now);
         }
     }
     catch_up(s, now, &retry_us);

@@ -62,13 +62,14 @@ static struct ssl_ctx_st *read_tls(struct err *e) {
     return ctx;
 }
 
-/* Stage A. Connecting is narrowed down once the target is known. */
+/* Stage A. Connecting and listening are narrowed down once the target is known. */
 static int lock_doors(const struct options *o, struct err *e) {
     const struct sandbox_path paths[] = { { o->backends, SANDBOX_READ } };
     const struct sandbox_profile profile = {
         .paths = paths,
         .path_count = ARRAY_LEN(paths),
         .any_connect = true,
+        .any_bind = true,
         .datagrams = true,
         .servers = true,
         .libraries = true,

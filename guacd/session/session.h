@@ -36,7 +36,7 @@
 #define SYNCS_MAX 16                /* frames on their way to one user */
 #define LAG_MS 120                  /* beyond his best round trip: then frames wait */
 #define LAG_RETRY_MS 1000           /* a client that answers no sync still gets this many */
-#define FRAME_EVERY_US 36000        /* of a flood */
+#define FRAME_EVERY_US 36000        /* of a flood, unless the picture wants others */
 #define FRAME_BURST 4               /* frames that may follow each other at once after idling */
 #define UNWATCHED_EVERY_MS 1000     /* frames for the recorder while nobody can take any */
 #define GRACE_MS 60000
@@ -98,6 +98,8 @@ struct user {
     } syncs[SYNCS_MAX]; /* unanswered, oldest first from sync_head */
     unsigned sync_head, sync_count;
     uint64_t lag_ms, best_us; /* last and shortest answer; best 0: none yet */
+    uint64_t thrift_us;       /* when caps.thrift was changed last */
+    bool blocked;             /* since then his socket was full */
 
     struct instream *in_streams;
     size_t in_count;
@@ -199,6 +201,7 @@ struct session {
     uint64_t sealed, sealed_ts, sealed_us;
     unsigned tokens;
     uint64_t tokens_us, frame_due_us;
+    uint64_t cost_us;         /* of sealing a frame, lately */
     struct picture_caps caps; /* of the class that gets frame() */
     struct loop_timer *frame_timer;
 

@@ -94,8 +94,9 @@ static int choose_id(struct session *s, struct err *e) {
 
 /* Stage A2: this connection's ports, no run/. */
 static int narrow(struct session *s, struct err *e) {
-    uint16_t ports[PORTS_MAX + 1];
+    uint16_t ports[PORTS_MAX + 1], own[PORTS_MAX];
     size_t count = s->backend->ports ? s->backend->ports(s->args, ports, PORTS_MAX) : 0;
+    size_t listens = s->backend->listens ? s->backend->listens(s->args, own, PORTS_MAX) : 0;
     if (count > 0)
         ports[count++] = 53; /* names may have to be asked for by TCP */
     const struct sandbox_path paths[] = { { s->options->backends, SANDBOX_READ } };
@@ -104,6 +105,8 @@ static int narrow(struct session *s, struct err *e) {
         .path_count = ARRAY_LEN(paths),
         .connect_ports = ports,
         .connect_port_count = count,
+        .bind_ports = own,
+        .bind_port_count = listens,
         .libraries = true,
         .fonts = true,
     };
@@ -136,7 +139,8 @@ static void become_live(struct user *u) {
     struct session *s = u->s;
     const struct handshake_info *i = &u->hs->info;
     u->version = i->version;
-    u->caps.jpeg = true;
+    /* Stock daemons send JPEG unasked: who names no type at all expects that. */
+    u->caps.jpeg = i->image.count == 0 || handshake_has(&i->image, "image/jpeg");
     u->caps.webp = handshake_has(&i->image, "image/webp");
     u->ours = i->client[0] != '\0';
     u->text = u->ours && handshake_has(&i->features, "text");

@@ -141,8 +141,10 @@ void user_flush(struct user *u) {
         int count = outq_iov(&u->out, iov, ARRAY_LEN(iov));
         ssize_t n = link_writev(&u->link, iov, count);
         if (n <= 0) {
-            if (n < 0 && errno == EAGAIN)
+            if (n < 0 && errno == EAGAIN) {
+                u->blocked = true;
                 break;
+            }
             user_drop(u, "his connection broke");
             return;
         }

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 
+import desktop
 import procs
 from gateway import Gateway, Tunnel
 
@@ -384,6 +385,8 @@ def main():
                 for d in daemons: # side by side: row after row, not daemon after daemon
                     result.setdefault(d.name, {})[name] = measure(name, fn, d, work)
                 show(name, {d.name: result[d.name][name] for d in daemons})
+        plain = [Daemon(d.name, d.where, d.pid) for d in daemons]
+        desktop.measure(plain, wanted, measure, show, result, BUILD)
         if wanted("proxy"):
             result["proxy"] = {"proxy": measure("proxy", row_proxy, work)}
             show("proxy", result["proxy"])

@@ -176,7 +176,7 @@ class Cells:
     def never(self):
         """Network that no stage allows."""
         at = ("127.0.0.1", self.victim)
-        return [(NO, "mptcp", *at), (NO, "fastopen", *at), (NO, "bind-tcp", "127.0.0.1", 0),
+        return [(NO, "mptcp", *at), (NO, "fastopen", *at),
                 (NO, "socket", 17, 3, 0), (NO, "socket", 2, 3, 1), (NO, "socket", 40, 1, 0),
                 (NO, "socket", 2, 1, 132), (NO, "unix", "seqpacket", self.name)]
 
@@ -185,11 +185,12 @@ class Cells:
                 [(NO, "bind-unix", self.path("run/s/own.sock")),  # guacd makes its control socket
                  (OK, "map-exec"),                                # loading the backend needs it
                  (OK, "tcp", "127.0.0.1", self.victim),           # not known yet which
+                 (OK, "bind-tcp", "127.0.0.1", 0),                # nor where VNC will listen
                  (NO, "unix", "seqpacket", self.path("run/authd.sock"))] + self.last())
 
     def stage_a2(self):
         return (self.files() + self.processes() + self.never() +
-                [(NO, "bind-unix", self.path("run/s/later.sock")),
+                [(NO, "bind-unix", self.path("run/s/later.sock")), (NO, "bind-tcp", "127.0.0.1", 0),
                  (OK, "map-exec"),
                  (OK, "tcp", "127.0.0.1", self.target), (NO, "tcp", "127.0.0.1", self.victim),
                  (NO, "fastopen-connect", "127.0.0.1", self.victim),
@@ -201,6 +202,7 @@ class Cells:
         reach = OK if needs & NEED_SOCKETS else NO
         return (self.files() + self.processes() + self.never() +
                 [(NO, "bind-unix", self.path("run/s/later.sock")), (NO, "map-exec"), (NO, "listen"),
+                 (NO, "bind-tcp", "127.0.0.1", 0),
                  (reach, "tcp", "127.0.0.1", self.target), (NO, "tcp", *at),
                  (NO, "fastopen-connect", *at), (reach, "udp", *at),
                  (NO, "unix", "seqpacket", self.path("run/authd.sock")),

@@ -77,15 +77,27 @@ class Film:
         return True
 
 
+def halves_colours(jpeg):
+    """Whether a JPEG has its colours at a quarter (ITU-T T.81 B.2.2: sampling of component 1)."""
+    at = jpeg.index(b"\xff\xc0")
+    return jpeg[at + 11] == 0x22
+
+
 class ColourCanvas(Canvas):
-    """Draws JPEG, too."""
+    """Draws JPEG and WebP, too. coarse: of each JPEG, in order, whether it saved on colours."""
+
+    def __init__(self):
+        super().__init__()
+        self.coarse = []
 
     def end(self, stream):
         held = self.images.get(stream)
-        if not held or held[2] != "image/jpeg":
+        if not held or held[2] == "image/png":
             return super().end(stream)
         mask, layer, mimetype, x, y, data = self.images.pop(stream)
         self.lossy.append(mimetype)
+        if mimetype == "image/jpeg":
+            self.coarse.append(halves_colours(bytes(data)))
         image = Image.open(io.BytesIO(bytes(data))).convert("RGBA")
         width, height = image.size
         pixels = image.tobytes()
@@ -94,19 +106,37 @@ class ColourCanvas(Canvas):
         return True
 
 
+class Late(guac.Client):
+    """Answers syncs `late` seconds late."""
+    late = 0
+
+    def handle(self, instr):
+        if instr[0] != "sync":
+            super().handle(instr)
+            return
+        self.syncs.append(int(instr[1]))
+        self.due.append((time.monotonic() + self.late, instr[1]))
+
+    def answer_due(self):
+        while self.due and self.due[0][0] <= time.monotonic():
+            self.send("sync", self.due.pop(0)[1])
+
+
 @unittest.skipUnless(Image, "python3-pil is missing: deploy/deps/deps.sh test")
 class Photo(house.TestCase):
     def setUp(self):
         super().setUp()
         self.guacd = self.start(Guacd)
 
-    def connect(self, server=None, joins=None, **values):
-        client = guac.Client.tcp(self.guacd.port)
+    def connect(self, server=None, joins=None, kind=guac.Client,
+                image=("image/png", "image/jpeg"), **values):
+        client = kind.tcp(self.guacd.port)
         client.canvas = ColourCanvas()
+        client.due = []
         if joins:
-            return client.handshake(joins)
-        return client.handshake("vnc", hostname="127.0.0.1", port=server.port,
-                                image=("image/png", "image/jpeg"), **values)
+            return client.handshake(joins, image=image)
+        return client.handshake("vnc", hostname="127.0.0.1", port=server.port, image=image,
+                                **values)
 
     def rest(self, film, clients, timeout=20):
         guac.pump(clients, film.done.is_set, timeout * PATIENCE, "the film's end")
@@ -149,6 +179,47 @@ class Photo(house.TestCase):
             guac.settle([owner, last])
             self.assertEqual(last.canvas.lossy, [], "at rest only PNG")
             self.assertIsNone(difference(owner.canvas, last.canvas))
+
+    def test_slow_answers_get_coarser_pictures(self):
+        """And sharp ones again, exact at rest, once the way is quick."""
+        film = Film(90)
+        with rfb.Server(film) as server:
+            client = self.connect(server, kind=Late)
+
+            def pump(until, timeout, why=""):
+                limit = time.monotonic() + timeout * PATIENCE
+                while not until():
+                    client.pump(timeout=0.01)
+                    client.answer_due()
+                    self.assertLess(time.monotonic(), limit, why)
+            pump(lambda: client.syncs and not client.due, 10)
+            film.go.set()
+            pump(lambda: len(client.canvas.coarse) > 4, 10)
+            self.assertFalse(any(client.canvas.coarse[:3]), "coarse from the start")
+            client.late = 0.3
+            pump(lambda: client.canvas.coarse[-1], 10, "a coarser picture")
+            client.late = 0
+            pump(lambda: not client.canvas.coarse[-1] or film.done.is_set(), 20)
+            pump(lambda: film.done.is_set() and not unlike(rgb(client.canvas), film.picture()), 20)
+
+    def test_only_what_was_announced(self):
+        film = Film(6)
+        with rfb.Server(film) as server:
+            client = self.connect(server, image=("image/png",))
+            client.pump(lambda: client.syncs)
+            film.go.set()
+            self.rest(film, [client])
+            self.assertEqual(client.canvas.lossy, [])
+
+    def test_webp_exact_at_rest(self):
+        """Photographs come to rest as WebP where it is taken: half the bytes, the same pixels."""
+        film = Film(10)
+        with rfb.Server(film) as server:
+            client = self.connect(server, image=("image/png", "image/jpeg", "image/webp"))
+            client.pump(lambda: client.syncs)
+            film.go.set()
+            self.rest(film, [client])
+            self.assertIn("image/webp", client.canvas.lossy)
 
     def test_lossless(self):
         film = Film(6)

@@ -1,6 +1,7 @@
 /* VNC by libvncclient. */
 #include <gcrypt.h>
 #include <gnutls/gnutls.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,17 @@
 #include "guacd/proto/status.h"
 
 #define ENCODING_DESKTOP_NAME (-307)
-/* Lossless by default; with a quality, Tight comes first, since only it has JPEG. */
+/* What is asked for where the connection says nothing, by the round trip to the server: beside it
+ * raw pixels are the cheapest for both; in its network hextile, which costs little; farther away
+ * what is small. With a quality Tight comes first, since only it has JPEG. */
+static const struct way {
+    unsigned most_us;
+    const char *encodings;
+} ways[] = {
+    { 100, "copyrect raw" },
+    { 1500, "copyrect hextile zrle raw" },
+    { UINT_MAX, "copyrect zrle tight hextile zlib raw" },
+};
 #define ENCODINGS_LOSSY "copyrect tight zrle hextile zlib raw"
 
 /* libgcrypt and GnuTLS read files when first used: not behind the sandbox. */
@@ -84,6 +95,20 @@ static void on_cut_text_utf8(rfbClient *client, const char *text, int len) {
 /* ---- connecting ---------------------------------------------------------------------------------
  */
 
+static const char *choose_encodings(const struct vnc *v, bool quality) {
+    if (args_is_set(v->args, "encodings"))
+        return args_str(v->args, "encodings");
+    if (quality)
+        return ENCODINGS_LOSSY;
+    unsigned us = vnc_distance_us(v->client->sock);
+    size_t i = 0;
+    while (us > ways[i].most_us)
+        i++;
+    log_debug("the VNC server is %u us away: %s", us, ways[i].encodings);
+    return ways[i].encodings;
+}
+
+/* Once there is a connection. */
 static void set_encodings(struct vnc *v) {
     AppData *a = &v->client->appData;
     bool lossless = args_bool(v->args, "force-lossless");
@@ -92,9 +117,7 @@ static void set_encodings(struct vnc *v) {
     a->qualityLevel = quality ? (int)args_int(v->args, "quality-level") : 9;
     a->compressLevel =
         args_is_set(v->args, "compress-level") ? (int)args_int(v->args, "compress-level") : 1;
-    a->encodingsString = quality && !args_is_set(v->args, "encodings")
-                             ? ENCODINGS_LOSSY
-                             : args_str(v->args, "encodings");
+    a->encodingsString = choose_encodings(v, quality);
     a->shareDesktop = TRUE;
 }
 
@@ -117,7 +140,6 @@ static int prepare(struct vnc *v, struct err *e) {
     if (vnc_screen_init(v) < 0)
         return err_set(e, STATUS_SERVER_BUSY, "no memory for the screen");
     register_extension();
-    set_encodings(v);
     v->encoding = clip_encoding_parse(args_str(v->args, "clipboard-encoding"));
     c->Bell = on_bell;
     c->GotXCutText = on_cut_text;
@@ -157,6 +179,7 @@ static int vnc_open(struct session *s, void *state, const struct args *args, str
         return -1;
     v->client->sock = fd; /* closed with the client */
     v->client->listenSpecified = TRUE;
+    set_encodings(v);
     if (!begin(v))
         return v->ending ? err_set(e, STATUS_SESSION_CLOSED, "the session ended while connecting")
                          : vnc_explain(v, true, e);
@@ -255,6 +278,7 @@ __attribute__((visibility("default"))) const struct backend backend = {
     .state_size = sizeof(struct vnc),
     .warm = vnc_warm,
     .ports = vnc_ports,
+    .listens = vnc_listens,
     .open = vnc_open,
     .run = vnc_run,
     .close = vnc_close,

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -28,6 +29,21 @@ size_t vnc_ports(const struct args *args, uint16_t *out, size_t max) {
         return 0;
     out[0] = (uint16_t)args_int(args, "port");
     return 1;
+}
+
+size_t vnc_listens(const struct args *args, uint16_t *out, size_t max) {
+    if (!max || !args_bool(args, "reverse-connect"))
+        return 0;
+    out[0] = (uint16_t)args_int(args, "port");
+    return 1;
+}
+
+unsigned vnc_distance_us(int fd) {
+    struct tcp_info info = { 0 };
+    socklen_t size = sizeof(info);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+        return UINT_MAX;
+    return info.tcpi_rtt;
 }
 
 /* Until fd may do what is wanted, or the session ends. */

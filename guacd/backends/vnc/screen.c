@@ -202,6 +202,11 @@ static void convert(struct vnc *v, int x, int y, int w, int h) {
 /* After every rectangle: what people typed meanwhile goes out between two of them. */
 static void on_rect(rfbClient *client, int x, int y, int w, int h) {
     struct vnc *v = vnc_of(client);
+    /* The library asks for the next update behind this one. Asked for here already, the server
+     * makes it while this one is decoded. */
+    if (!v->asked_early && v->updates > 0)
+        SendIncrementalFramebufferUpdateRequest(client);
+    v->asked_early = true;
     if (v->held) {
         if (v->shadow)
             convert(v, x, y, w, h);
@@ -221,6 +226,7 @@ static void on_rect(rfbClient *client, int x, int y, int w, int h) {
 static void on_update(rfbClient *client) {
     struct vnc *v = vnc_of(client);
     v->updates++;
+    v->asked_early = false;
     v->shown_ms = clock_ms();
     v->sharpen_ms = v->shown_ms + VNC_SHARPEN_MS;
     session_damage(v->session);

@@ -37,6 +37,7 @@ struct vnc {
     /* screen.c */
     uint8_t *shadow;         /* the library's own pixels, where they are not 32 bits */
     bool held;               /* a rectangle is being decoded into the surface */
+    bool asked_early;        /* for the next update, in this one */
     bool refresh;            /* ask for everything once this update is done */
     bool resize, asked_size; /* the browser's size may be asked for; was, since connecting */
     int want_width, want_height;
@@ -65,6 +66,9 @@ struct vnc {
 /* connect.c: *fd is a connected, blocking socket; stage B is in force. */
 int vnc_connect(struct vnc *v, int *fd, struct err *e);
 size_t vnc_ports(const struct args *args, uint16_t *out, size_t max);
+size_t vnc_listens(const struct args *args, uint16_t *out, size_t max);
+/* Round trip to the server as the kernel knows it, in microseconds. */
+unsigned vnc_distance_us(int fd);
 
 /* auth.c */
 struct vnc *vnc_of(rfbClient *client);

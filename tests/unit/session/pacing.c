@@ -39,7 +39,14 @@ START_TEST(a_stalled_viewer_harms_nobody) {
 }
 END_TEST
 
+/* Terminals are content with the session's pace, pixels want what screens show. */
+static const struct {
+    unsigned every_us;
+    int most;
+} paces[] = { { 0, 36 }, { SURFACE_EVERY_US, 71 } };
+
 START_TEST(floods_are_paced) {
+    rig_every_us = paces[_i].every_us;
     rig_start(&owner, NULL);
     first_frame(&owner);
     usleep(300000);
@@ -57,7 +64,7 @@ START_TEST(floods_are_paced) {
     }
     int frames = owner.syncs - before;
     ck_assert_int_ge(frames, 20);
-    ck_assert_int_le(frames, 36);
+    ck_assert_int_le(frames, paces[_i].most);
     leave(&owner);
     rig_end();
 }
@@ -94,7 +101,7 @@ static Suite *suite(void) {
     TCase *t = tcase_create("pacing");
     tcase_set_timeout(t, 60);
     tcase_add_test(t, a_stalled_viewer_harms_nobody);
-    tcase_add_test(t, floods_are_paced);
+    tcase_add_loop_test(t, floods_are_paced, 0, 2);
     tcase_add_test(t, keep_alive);
     tcase_add_test(t, silence);
     suite_add_tcase(s, t);

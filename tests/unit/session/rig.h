@@ -31,6 +31,8 @@
 #define RIG_EVENTS 4096
 #define RIG_V15 "VERSION_1_5_0"
 
+static unsigned rig_every_us; /* of its picture */
+
 struct rig {
     struct session *s;
     struct options options;
@@ -78,6 +80,7 @@ static int rig_open(struct session *s, void *state, const struct args *args, str
     int w, h, dpi;
     session_size(s, &w, &h, &dpi);
     rig.surface = surface_new(w, h);
+    surface_picture(rig.surface)->every_us = rig_every_us;
     session_set_picture(s, surface_picture(rig.surface));
     return 0;
 }
