@@ -50,9 +50,15 @@ static bool fraction(const struct instr *in, size_t i, double *out) {
     return true;
 }
 
-/* Paused, or a prompt is open: what is typed now is meant for nobody, and nobody records it. */
-static bool takes_input(const struct user *u) {
-    return !u->s->paused && mailbox_takes_input(&u->s->mailbox);
+/* A recorder that is behind is back within the hard limit: what is typed waits for it, since half a
+ * command line is worse than a late one. Without a moderator, or while a prompt is open, it is
+ * meant for nobody, and nobody records it. */
+enum gate { GATE_OPEN, GATE_WAIT, GATE_SHUT };
+
+static enum gate input_gate(const struct user *u) {
+    if (u->s->paused & PAUSE_MODERATOR || !mailbox_takes_input(&u->s->mailbox))
+        return GATE_SHUT;
+    return u->s->paused ? GATE_WAIT : GATE_OPEN;
 }
 
 static enum input_result put(struct user *u, struct event *ev) {
@@ -68,8 +74,9 @@ static enum input_result on_key(struct user *u, const struct instr *in, struct e
     if (in->argc < 2 || !instr_to_int(in->argv[0], 0, UINT32_MAX, &keysym) ||
         !instr_to_int(in->argv[1], 0, 1, &pressed))
         return bad(e, "key");
-    if (!takes_input(u))
-        return INPUT_OK;
+    enum gate gate = input_gate(u);
+    if (gate != GATE_OPEN)
+        return gate == GATE_WAIT ? INPUT_RETRY : INPUT_OK;
     struct event ev = { .type = EVENT_KEY };
     ev.key.keysym = (uint32_t)keysym;
     ev.key.pressed = pressed;
@@ -87,8 +94,9 @@ static enum input_result on_mouse(struct user *u, const struct instr *in, struct
     if (!pixel(in, 0, &ev.mouse.x) || !pixel(in, 1, &ev.mouse.y) ||
         !number(in, 2, 0, 0x7F, &ev.mouse.mask))
         return bad(e, "mouse");
-    if (!takes_input(u))
-        return INPUT_OK;
+    enum gate gate = input_gate(u);
+    if (gate != GATE_OPEN)
+        return gate == GATE_WAIT ? INPUT_RETRY : INPUT_OK;
     int x = ev.mouse.x, y = ev.mouse.y, mask = ev.mouse.mask;
     ev.mouse.move = mask == u->last_mask;
     enum input_result r = put(u, &ev);
@@ -107,8 +115,9 @@ static enum input_result on_touch(struct user *u, const struct instr *in, struct
         !pixel(in, 2, &ev.touch.y) || !pixel(in, 3, &ev.touch.rx) || !pixel(in, 4, &ev.touch.ry) ||
         !fraction(in, 5, &ev.touch.angle) || !fraction(in, 6, &ev.touch.force))
         return bad(e, "touch");
-    if (!takes_input(u))
-        return INPUT_OK;
+    enum gate gate = input_gate(u);
+    if (gate != GATE_OPEN)
+        return gate == GATE_WAIT ? INPUT_RETRY : INPUT_OK;
     struct event copy = ev;
     enum input_result r = put(u, &ev);
     if (r == INPUT_OK)

@@ -364,11 +364,15 @@ class Taps(Gateway):
         c = self.dial(tap.Tap(ack=False), fps="30", tap_soft_delay="500", tap_hard_delay="8000",
                       hello={"size": SIZE, "client": ("page", "state")})
         self.both([c], lambda: any(s.get("paused") for s in c.states()))
-        frames = len(c.syncs)
+        frames, lines = len(c.syncs), len(self.tap.input)
+        c.type("typed meanwhile")
+        guac.pump([c], timeout=0.3)
+        self.assertEqual(len(self.tap.input), lines, "input waits")
         self.tap.ack = True
         self.tap.acknowledge(self.tap.frames[-1][1])
         self.both([c], lambda: len(c.syncs) > frames + 10)
         self.assertIn([], [s["paused"] for s in c.states() if "paused" in s])
+        self.both([c], lambda: len(self.tap.input) >= lines + 2 * len("typed meanwhile"))
 
     def test_recorder_restarts(self):
         """Its tap is cut; another one takes up after the last acknowledged frame, no gap."""
