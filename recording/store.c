@@ -169,6 +169,26 @@ enum store_result store_head(struct store *s, const char *key, const char *versi
     return s->target->ops->head(s, key, version, meta, e);
 }
 
+enum store_result store_swap(struct store *s, const char *key, const void *data, size_t len,
+                             const char *etag, char fresh[STORE_ETAG_SIZE], struct err *e) {
+    if (!name_key_valid(key))
+        return key_bad(key, e);
+    return s->target->ops->swap(s, key, data, len, etag, fresh, e);
+}
+
+enum store_result store_remove(struct store *s, const char *key, struct err *e) {
+    if (!name_key_valid(key))
+        return key_bad(key, e);
+    return s->target->ops->remove(s, key, e);
+}
+
+enum store_result store_hold(struct store *s, const char *key, const char *version, bool on,
+                             struct err *e) {
+    if (!name_key_valid(key))
+        return key_bad(key, e);
+    return s->target->ops->hold(s, key, version, on, e);
+}
+
 enum store_result store_list(struct store *s, const char *folder,
                              int (*fn)(void *arg, const struct store_entry *entry), void *arg,
                              struct err *e) {

@@ -64,10 +64,13 @@ enum store_result {
 };
 
 #define STORE_VERSION_SIZE 160
+#define STORE_ETAG_SIZE 80
 struct store_meta {
     uint64_t size;
     char version[STORE_VERSION_SIZE]; /* VersionId, "": none */
     uint64_t retain_until_ms;         /* 0: none, or not allowed to see it */
+    char etag[STORE_ETAG_SIZE];       /* of the bytes read; "": not told */
+    uint64_t modified_ms, now_ms;     /* by the store's own clock, whole seconds; 0: not told */
 };
 
 struct store_target; /* parsed URL, credentials in memory */
@@ -106,6 +109,16 @@ struct store_entry {
     uint64_t size;   /* of an object */
     bool folder;
 };
+/* For what moves (plain, unversioned buckets): replaces the object whose etag this is; "": makes it
+ * where none is. STORE_EXISTS: somebody else was first (or an earlier attempt that timed out);
+ * STORE_MISSING: none is there. *fresh is its new etag. */
+enum store_result store_swap(struct store *s, const char *key, const void *data, size_t len,
+                             const char *etag, char fresh[STORE_ETAG_SIZE], struct err *e);
+/* From such a bucket; gone already is STORE_OK. */
+enum store_result store_remove(struct store *s, const char *key, struct err *e);
+/* Legal hold on one object (its current version, or `version`), set or cleared. */
+enum store_result store_hold(struct store *s, const char *key, const char *version, bool on,
+                             struct err *e);
 /* What lies directly in `folder` (a key without a slash at its end): objects ascending by bytes,
  * folders too, but their order among each other is the store's. Pages are fetched as they are
  * needed. fn stops it by non-zero, which is no error. A missing folder is empty. "" is the root of

@@ -23,6 +23,7 @@
 #include "recording/store_impl.h"
 
 #define RETAIN ".retain"
+#define HOLD ".hold"
 
 static enum store_result failed(const char *key, struct err *e) {
     int saved = errno;
@@ -182,9 +183,13 @@ static enum store_result get(struct store *s, const char *key, const char *versi
             want = got;
         got += (size_t)n;
     }
+    if (meta) {
+        *meta = (struct store_meta){ .size = size,
+                                     .modified_ms = (uint64_t)st.st_mtim.tv_sec * 1000,
+                                     .now_ms = clock_wall_ms() };
+        sha256_hex(room, want, meta->etag);
+    }
     out->len += want;
-    if (meta)
-        *meta = (struct store_meta){ .size = size };
     return STORE_OK;
 }
 
@@ -198,7 +203,61 @@ static enum store_result head(struct store *s, const char *key, const char *vers
         return failed(key, e);
     _close_ int dir = open_parent(s->root, key, false, &name);
     *meta = (struct store_meta){ .size = (uint64_t)st.st_size,
-                                 .retain_until_ms = dir >= 0 ? retained(dir) : 0 };
+                                 .retain_until_ms = dir >= 0 ? retained(dir) : 0,
+                                 .modified_ms = (uint64_t)st.st_mtim.tv_sec * 1000,
+                                 .now_ms = clock_wall_ms() };
+    return STORE_OK;
+}
+
+/* ---- what moves ----------------------------------------------------------------------------- */
+
+#define MOVING_MAX ((size_t)16 << 20)
+
+static enum store_result swap(struct store *s, const char *key, const void *data, size_t len,
+                              const char *etag, char fresh[STORE_ETAG_SIZE], struct err *e) {
+    const char *name;
+    struct buf there __attribute__((cleanup(buf_fini)));
+    struct store_meta meta;
+    buf_init(&there, MOVING_MAX);
+    _close_ int dir = open_parent(s->root, key, true, &name);
+    if (dir < 0 || flock(dir, LOCK_EX) < 0)
+        return failed(key, e);
+    enum store_result r = get(s, key, NULL, 0, 0, &there, &meta, e);
+    if (r != STORE_OK && r != STORE_MISSING)
+        return r;
+    if (*etag ? r == STORE_OK && strcmp(meta.etag, etag) != 0 : r == STORE_OK) {
+        err_set(e, STATUS_RESOURCE_CONFLICT, "store: %s was changed by somebody else", key);
+        return STORE_EXISTS;
+    }
+    if (*etag && r == STORE_MISSING)
+        return r;
+    if (file_replace_at(dir, name, data, len, 0640, e) < 0)
+        return failed(key, e);
+    sha256_hex(data, len, fresh);
+    return STORE_OK;
+}
+
+static enum store_result remove_object(struct store *s, const char *key, struct err *e) {
+    const char *name;
+    _close_ int dir = open_parent(s->root, key, false, &name);
+    if (dir < 0 && errno == ENOENT)
+        return STORE_OK;
+    if (dir < 0 || (unlinkat(dir, name, 0) < 0 && errno != ENOENT))
+        return failed(key, e);
+    return STORE_OK;
+}
+
+/* One note a folder: nothing enforces it, as nothing enforces `.retain`. */
+static enum store_result hold(struct store *s, const char *key, const char *version, bool on,
+                              struct err *e) {
+    const char *name;
+    (void)version;
+    _close_ int dir = open_parent(s->root, key, false, &name);
+    if (dir < 0 || faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+        return failed(key, e);
+    if (on ? file_replace_at(dir, HOLD, "on\n", 3, 0640, e) < 0
+           : unlinkat(dir, HOLD, 0) < 0 && errno != ENOENT)
+        return failed(key, e);
     return STORE_OK;
 }
 
@@ -331,6 +390,9 @@ const struct store_ops store_folder_ops = { .put = put,
                                             .get = get,
                                             .head = head,
                                             .list = list,
+                                            .swap = swap,
+                                            .remove = remove_object,
+                                            .hold = hold,
                                             .clock = clock_offset,
                                             .check = check,
                                             .bucket = bucket };

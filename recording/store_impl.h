@@ -18,6 +18,11 @@ struct store_ops {
     enum store_result (*list)(struct store *s, const char *folder,
                               int (*fn)(void *arg, const struct store_entry *entry), void *arg,
                               struct err *e);
+    enum store_result (*swap)(struct store *s, const char *key, const void *data, size_t len,
+                              const char *etag, char fresh[STORE_ETAG_SIZE], struct err *e);
+    enum store_result (*remove)(struct store *s, const char *key, struct err *e);
+    enum store_result (*hold)(struct store *s, const char *key, const char *version, bool on,
+                              struct err *e);
     enum store_result (*clock)(struct store *s, const char *bucket, int64_t *offset_ms,
                                struct err *e);
     enum store_result (*check)(struct store *s, const char *bucket, struct err *e);

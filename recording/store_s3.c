@@ -160,6 +160,22 @@ static void version_of(struct http_response *rs, char out[STORE_VERSION_SIZE]) {
             out[0] = '\0';
 }
 
+static uint64_t date_of(struct http_response *rs, const char *name) {
+    char text[64];
+    struct tm tm = { 0 };
+    const char *date = http_header(rs, name, text, sizeof text);
+    const char *end = date ? strptime(date, "%a, %d %b %Y %H:%M:%S GMT", &tm) : NULL;
+    return end && !*end ? (uint64_t)timegm(&tm) * 1000 : 0;
+}
+
+static void meta_of(struct http_response *rs, struct store_meta *m) {
+    version_of(rs, m->version);
+    if (!http_header(rs, "etag", m->etag, sizeof m->etag))
+        m->etag[0] = '\0';
+    m->modified_ms = date_of(rs, "last-modified");
+    m->now_ms = date_of(rs, "date");
+}
+
 /* ---- objects -------------------------------------------------------------------------------- */
 
 static enum store_result get(struct store *s, const char *key, const char *version, uint64_t offset,
@@ -192,7 +208,7 @@ static enum store_result get(struct store *s, const char *key, const char *versi
     }
     if (r == STORE_OK && meta) {
         *meta = (struct store_meta){ .size = out->len - start };
-        version_of(&rs, meta->version);
+        meta_of(&rs, meta);
     }
     http_response_fini(&rs);
     return r;
@@ -264,11 +280,74 @@ static enum store_result head(struct store *s, const char *key, const char *vers
             m.size = strtoull(text, NULL, 10);
         if (http_header(&rs, "x-amz-object-lock-retain-until-date", text, sizeof text))
             clock_parse(text, &m.retain_until_ms);
-        version_of(&rs, m.version);
+        meta_of(&rs, &m);
         *meta = m;
     }
     http_response_fini(&rs);
     return r;
+}
+
+/* ---- what moves ----------------------------------------------------------------------------- */
+
+static enum store_result swap(struct store *s, const char *key, const void *data, size_t len,
+                              const char *etag, char fresh[STORE_ETAG_SIZE], struct err *e) {
+    char sum[BASE64_LEN(32) + 1] = "";
+    uint8_t hash[32];
+    sha256(data, len, hash);
+    base64_encode(hash, 32, sum);
+    const struct s3_param headers[] = { { *etag ? "if-match" : "if-none-match",
+                                          *etag ? etag : "*" },
+                                        { "x-amz-checksum-sha256", sum },
+                                        { "content-type", "application/octet-stream" },
+                                        { NULL, NULL } };
+    const struct s3_call call = { .method = "PUT",
+                                  .key = key,
+                                  .headers = headers,
+                                  .body = data,
+                                  .body_len = len,
+                                  .sha256 = hash };
+    struct http_response rs = { 0 };
+    struct store_meta m = { 0 };
+    enum store_result r = s3_do(s, &call, &rs, e);
+    if (r != STORE_OK)
+        return r;
+    meta_of(&rs, &m);
+    r = s3_judge("PUT", key, &rs, e);
+    http_response_fini(&rs);
+    if (r == STORE_OK)
+        memcpy(fresh, m.etag, STORE_ETAG_SIZE);
+    return r;
+}
+
+static enum store_result simple(struct store *s, const struct s3_call *call, struct err *e) {
+    struct http_response rs = { 0 };
+    enum store_result r = s3_do(s, call, &rs, e);
+    if (r == STORE_OK)
+        r = s3_judge(call->method, call->key, &rs, e);
+    http_response_fini(&rs);
+    return r;
+}
+
+static enum store_result remove_object(struct store *s, const char *key, struct err *e) {
+    const struct s3_call call = { .method = "DELETE", .key = key };
+    enum store_result r = simple(s, &call, e);
+    return r == STORE_MISSING ? STORE_OK : r;
+}
+
+static enum store_result hold(struct store *s, const char *key, const char *version, bool on,
+                              struct err *e) {
+    char text[128];
+    snprintf(text, sizeof text,
+             "<LegalHold xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Status>%s</Status>"
+             "</LegalHold>",
+             on ? "ON" : "OFF");
+    const struct s3_param query[] = { { "legal-hold", "" },
+                                      { version && *version ? "versionId" : NULL, version },
+                                      { NULL, NULL } };
+    const struct s3_call call = {
+        .method = "PUT", .key = key, .query = query, .body = text, .body_len = strlen(text)
+    };
+    return simple(s, &call, e);
 }
 
 /* ---- listing -------------------------------------------------------------------------------- */
@@ -358,17 +437,14 @@ static enum store_result clock_offset(struct store *s, const char *bucket, int64
     if (r != STORE_OK)
         return r;
     uint64_t middle = before + (clock_wall_ms() - before) / 2;
-    char text[64];
-    struct tm tm = { 0 };
-    const char *date = http_header(&rs, "date", text, sizeof text);
-    const char *end = date ? strptime(date, "%a, %d %b %Y %H:%M:%S GMT", &tm) : NULL;
+    uint64_t date = date_of(&rs, "date");
     http_response_fini(&rs);
-    if (!end || *end) {
+    if (!date) {
         err_set(e, STATUS_UPSTREAM_ERROR, "S3: no Date in the answer");
         return STORE_AWAY;
     }
     /* Date is cut to the second: on average half a second has gone since. */
-    *offset_ms = (int64_t)timegm(&tm) * 1000 + 500 - (int64_t)middle;
+    *offset_ms = (int64_t)date + 500 - (int64_t)middle;
     return STORE_OK;
 }
 
@@ -376,6 +452,9 @@ const struct store_ops store_s3_ops = { .put = put,
                                         .get = get,
                                         .head = head,
                                         .list = list,
+                                        .swap = swap,
+                                        .remove = remove_object,
+                                        .hold = hold,
                                         .clock = clock_offset,
                                         .check = store_s3_check,
                                         .bucket = store_s3_bucket };
