@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guacd/base/clock.h"
 #include "guacd/base/dial.h"
+#include "guacd/base/enc.h"
 #include "guacd/base/util.h"
+#include "guacd/proto/status.h"
 #include "recording/name.h"
 #include "recording/store_impl.h"
 
@@ -209,4 +212,52 @@ enum store_result store_check(struct store *s, const char *bucket, struct err *e
 enum store_result store_bucket(struct store *s, const char *bucket, int retention_days,
                                void (*say)(const char *text), struct err *e) {
     return s->target->ops->bucket(s, bucket, retention_days, say, e);
+}
+
+enum store_result store_bucket_plain(struct store *s, const char *bucket,
+                                     void (*say)(const char *text), struct err *e) {
+    return s->target->ops->plain(s, bucket, say, e);
+}
+
+static enum store_result plain_wrong(const char *bucket, const char *what, enum store_result r,
+                                     struct err *e) {
+    err_prefix(e, "store: bucket %s %s", bucket, what);
+    return r == STORE_AWAY ? r : STORE_REFUSED;
+}
+
+/* By doing it: made once, swapped by its etag only, removed. */
+enum store_result store_check_plain(struct store *s, const char *bucket, struct err *e) {
+    char id[UUID_LEN + 1], key[NAME_KEY_SIZE], etag[STORE_ETAG_SIZE], other[STORE_ETAG_SIZE];
+    struct store_meta meta = { 0 };
+    struct buf there __attribute__((cleanup(buf_fini)));
+    buf_init(&there, 64);
+    uuid_v7(id, clock_wall_ms());
+    snprintf(key, sizeof key, "%s/_check/%s", bucket, id);
+    enum store_result r = store_swap(s, key, "1", 1, "", etag, e);
+    if (r == STORE_MISSING)
+        return plain_wrong(bucket, "does not exist: make it with `guac-recorder bucket`", r, e);
+    if (r != STORE_OK)
+        return plain_wrong(bucket, "cannot be written to (its identity needs Write there)", r, e);
+    r = store_swap(s, key, "2", 1, "", other, e);
+    if (r == STORE_EXISTS)
+        r = store_swap(s, key, "2", 1, etag, other, e) == STORE_OK &&
+                    store_swap(s, key, "3", 1, etag, other, e) == STORE_EXISTS
+                ? STORE_OK
+                : STORE_REFUSED;
+    else
+        r = STORE_REFUSED;
+    if (r != STORE_OK)
+        return plain_wrong(bucket, "does not respect If-Match and If-None-Match", r, e);
+    r = store_get(s, key, NULL, &there, &meta, e);
+    if (r != STORE_OK || there.len != 1 || *there.data != '2')
+        return plain_wrong(bucket, "cannot be read (its identity needs Read there)", r, e);
+    if (*meta.version) {
+        err_set(e, 0, "what moves would leave every version behind");
+        return plain_wrong(bucket, "is versioned", STORE_REFUSED, e);
+    }
+    r = store_remove(s, key, e);
+    if (r != STORE_OK)
+        return plain_wrong(bucket, "does not let the recorder remove what it wrote", r, e);
+    *e = (struct err){ 0 };
+    return STORE_OK;
 }

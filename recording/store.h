@@ -139,6 +139,11 @@ enum store_result store_check(struct store *s, const char *bucket, struct err *e
 enum store_result store_bucket(struct store *s, const char *bucket, int retention_days,
                                void (*say)(const char *text), struct err *e);
 
+/* The same for a plain bucket, where things move: swapped, removed, never locked or versioned. */
+enum store_result store_check_plain(struct store *s, const char *bucket, struct err *e);
+enum store_result store_bucket_plain(struct store *s, const char *bucket,
+                                     void (*say)(const char *text), struct err *e);
+
 static inline void store_freep(struct store **s) {
     store_free(*s);
 }

@@ -386,6 +386,11 @@ static enum store_result bucket(struct store *s, const char *name, int retention
     return STORE_OK;
 }
 
+static enum store_result plain(struct store *s, const char *name, void (*say)(const char *text),
+                               struct err *e) {
+    return bucket(s, name, 0, say, e);
+}
+
 const struct store_ops store_folder_ops = { .put = put,
                                             .get = get,
                                             .head = head,
@@ -395,4 +400,5 @@ const struct store_ops store_folder_ops = { .put = put,
                                             .hold = hold,
                                             .clock = clock_offset,
                                             .check = check,
-                                            .bucket = bucket };
+                                            .bucket = bucket,
+                                            .plain = plain };

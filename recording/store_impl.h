@@ -28,6 +28,8 @@ struct store_ops {
     enum store_result (*check)(struct store *s, const char *bucket, struct err *e);
     enum store_result (*bucket)(struct store *s, const char *bucket, int retention_days,
                                 void (*say)(const char *text), struct err *e);
+    enum store_result (*plain)(struct store *s, const char *bucket, void (*say)(const char *text),
+                               struct err *e); /* make it */
 };
 extern const struct store_ops store_folder_ops, store_s3_ops;
 
@@ -70,5 +72,8 @@ enum store_result s3_judge(const char *what, const char *key, struct http_respon
 enum store_result store_s3_check(struct store *s, const char *bucket, struct err *e);
 enum store_result store_s3_bucket(struct store *s, const char *bucket, int retention_days,
                                   void (*say)(const char *text), struct err *e);
+
+enum store_result store_s3_plain(struct store *s, const char *bucket, void (*say)(const char *text),
+                                 struct err *e);
 
 #endif

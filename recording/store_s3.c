@@ -457,4 +457,5 @@ const struct store_ops store_s3_ops = { .put = put,
                                         .hold = hold,
                                         .clock = clock_offset,
                                         .check = store_s3_check,
-                                        .bucket = store_s3_bucket };
+                                        .bucket = store_s3_bucket,
+                                        .plain = store_s3_plain };

@@ -210,3 +210,20 @@ enum store_result store_s3_bucket(struct store *s, const char *bucket, int reten
     say(text);
     return deny_delete(s, bucket, say, e);
 }
+
+enum store_result store_s3_plain(struct store *s, const char *bucket, void (*say)(const char *text),
+                                 struct err *e) {
+    const struct s3_call call = { .method = "PUT", .key = bucket };
+    struct buf b __attribute__((cleanup(buf_fini)));
+    buf_init(&b, 65536);
+    enum store_result r = ask(s, &call, e);
+    if (r == STORE_OK)
+        say("made, plain");
+    if (r != STORE_EXISTS)
+        return r;
+    if (get_config(s, bucket, "object-lock", &b, NULL) == STORE_OK)
+        return wrong(e, bucket, "has object lock, but what moves cannot lie under lock");
+    *e = (struct err){ 0 };
+    say("exists, plain");
+    return STORE_OK;
+}

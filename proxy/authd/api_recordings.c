@@ -10,6 +10,7 @@
 #include "guacd/base/json.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
+#include "proxy/authd/evidence_log.h"
 #include "proxy/authd/route.h"
 #include "proxy/authd/used.h"
 #include "recording/name.h"
@@ -119,6 +120,17 @@ static void audit(struct exchange *x, enum audit_kind kind, const char *id, cons
     audit_write(x->a->audit, &ev);
 }
 
+/* Who watches is in the log before anything is shown; -1: it is not, and was answered. */
+static int leave_trace(struct exchange *x, const char *id, int64_t from) {
+    struct err e = { 0 };
+    if (evidence_log_leaf(x->a, LEAF_REPLAY, id, x->who,
+                          json_pack("{s:I}", "from", (json_int_t)from), &e) == 0)
+        return 0;
+    err_prefix(&e, "Nothing is shown without a trace of who watched");
+    exchange_error(x, status_http(e.status), e.text, "Try again in a moment.", NULL);
+    return -1;
+}
+
 void api_recording(struct exchange *x) {
     struct err e = { 0 };
     int fd;
@@ -133,6 +145,10 @@ void api_recording(struct exchange *x) {
         if (answer)
             err_set(&e, STATUS_UPSTREAM_ERROR, "The reader of recordings sent nothing.");
         refuse(x, &e);
+        return;
+    }
+    if (leave_trace(x, id, 0) < 0) {
+        close(fd);
         return;
     }
     audit(x, AUDIT_REPLAY, id, "");
@@ -162,6 +178,10 @@ void api_recording_object(struct exchange *x) {
     /* A player opens the recording first; whoever takes pieces without is told apart. */
     int64_t now = (int64_t)clock_wall_ms();
     if (now - used_last(x->a->replays, x->who->sub, id) > REPLAY_MS) {
+        if (leave_trace(x, id, (int64_t)name.start) < 0) {
+            close(fd);
+            return;
+        }
         audit(x, AUDIT_REPLAY_OBJECT, id, object);
         used_note(x->a->replays, x->who->sub, id, now);
     }

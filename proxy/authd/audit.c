@@ -20,6 +20,7 @@
 #define SEVERITY_INFO 1
 #define SEVERITY_LOW 2
 #define SEVERITY_MEDIUM 3
+#define SEVERITY_HIGH 4
 
 static const struct kind {
     const char *name; /* of the log line and activity_name */
@@ -47,6 +48,14 @@ static const struct kind {
     [AUDIT_REPLAY] = { "replay", 6005, 1, "Datastore Activity", 0, SEVERITY_INFO, SEVERITY_LOW },
     [AUDIT_REPLAY_OBJECT] = { "replay-object", 6005, 1, "Datastore Activity", 0, SEVERITY_INFO,
                               SEVERITY_LOW },
+    [AUDIT_LOG_OPEN] = { "log-open", 6005, 3, "Datastore Activity", 4, SEVERITY_INFO,
+                         SEVERITY_LOW },
+    [AUDIT_LOG_SEAL] = { "log-seal", 6005, 3, "Datastore Activity", 5, SEVERITY_INFO,
+                         SEVERITY_LOW },
+    [AUDIT_LOG_LEAF] = { "log-leaf", 6005, 3, "Datastore Activity", 0, SEVERITY_INFO,
+                         SEVERITY_LOW },
+    [AUDIT_LOG_WRONG] = { "log-wrong", 6005, 99, "Datastore Activity", 0, SEVERITY_MEDIUM,
+                          SEVERITY_HIGH },
     [AUDIT_REFUSED] = { "refused", 6003, 99, "API Activity", 0, SEVERITY_LOW, SEVERITY_MEDIUM },
 };
 

@@ -22,6 +22,10 @@ enum audit_kind {
     AUDIT_SESSION_KILL,  /* somebody asked for the end */
     AUDIT_REPLAY,        /* a recording was opened */
     AUDIT_REPLAY_OBJECT, /* a piece of one was read without */
+    AUDIT_LOG_OPEN,      /* <session>-4: its open record's place in the log over all sessions */
+    AUDIT_LOG_SEAL,      /* <session>-5 */
+    AUDIT_LOG_LEAF,      /* of any other leaf */
+    AUDIT_LOG_WRONG,     /* a tree that does not contain the one signed before */
     AUDIT_REFUSED,       /* request of a foreign page, wrong role, … */
     AUDIT_KINDS,
 };

@@ -21,6 +21,7 @@
 struct listener;
 struct used;
 struct opened;
+struct evidence_log;
 
 struct authd {
     struct config conf;
@@ -31,6 +32,7 @@ struct authd {
     struct revoked *revoked;
     struct recorder *recorder;
     struct sessions *sessions;
+    struct evidence_log *evidence_log;
     struct opened *opened; /* open records whose seal is to come */
     struct used *used;     /* who used which connection when */
     struct used *replays;  /* who opened which recording when */

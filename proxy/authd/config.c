@@ -13,6 +13,7 @@
 #include "guacd/base/dial.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
+#include "recording/note.h"
 
 #define ROW(key_, type_, member_, def_, min_, max_, help_) \
     { \
@@ -42,6 +43,9 @@ static const struct conf_row rows[] = {
          "File of base64 keys of 32 bytes that seal cookies, one a line, the newest first."),
     TEXT("gateway-key", CONF_SECRET_FILE, gateway_key, NULL,
          "PEM file of the Ed25519 key that signs open records and seals."),
+    TEXT("log-origin", CONF_STRING, log_origin, "guacamole-recordings",
+         "Name of the log over all sessions in its checkpoints; one for all gateways that share "
+         "it."),
     TEXT("create-keys", CONF_BOOL, create_keys, "no",
          "Make the two key files if they are missing."),
     TEXT("audit-file", CONF_PATH, audit_file, "",
@@ -263,6 +267,8 @@ int config_derive(struct config *c, struct err *e) {
         return err_prefix(e, "address-allow or address-deny");
     if (c->dev_link && (c->secure || !c->loopback))
         return err_set(e, 0, "dev-link: only where public-url is http on loopback");
+    if (!note_name_valid(c->log_origin))
+        return err_set(e, 0, "log-origin: printable letters without blank and plus");
     if (c->tap_soft_bytes > c->tap_hard_bytes || c->tap_soft_ms > c->tap_hard_ms)
         return err_set(e, 0, "tap-soft-… must not be larger than tap-hard-…");
     c->operators = to_array(c->operator_roles);

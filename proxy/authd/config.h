@@ -14,7 +14,7 @@ struct config {
     /* rows of the table */
     char *run, *public_url, *gateway_name, *trusted_uids, *folder, *log_level;
     long workers;
-    char *cookie_keys, *gateway_key;
+    char *cookie_keys, *gateway_key, *log_origin;
     bool create_keys;
     char *audit_file;
     long claims_minutes;

@@ -20,6 +20,7 @@
 #include "guacd/base/secret.h"
 #include "guacd/base/util.h"
 #include "proxy/authd/record.h"
+#include "proxy/authd/evidence_log.h"
 #include "proxy/authd/listener.h"
 #include "proxy/authd/used.h"
 
@@ -228,13 +229,15 @@ static int make_state(struct authd *a, struct err *e) {
                                         .auditor_roles = a->conf.auditors,
                                         .sessions_per_person = a->conf.sessions_per_person,
                                         .max_minutes = a->conf.max_minutes };
+    a->evidence_log = evidence_log_new();
     a->opened = opened_new();
     a->used = used_new();
     a->replays = used_new();
     a->revoked = revoked_new(path, e);
     if (a->conf.dev_link)
         a->links = links_new(a->conf.origin);
-    if (!a->opened || !a->used || !a->replays || !a->revoked || (a->conf.dev_link && !a->links))
+    if (!a->evidence_log || !a->opened || !a->used || !a->replays || !a->revoked ||
+        (a->conf.dev_link && !a->links))
         return err_set(e, 0, "no memory");
     return 0;
 }
@@ -292,6 +295,7 @@ static void finish(struct program *p) {
     links_free(a->links);
     revoked_free(a->revoked);
     opened_free(a->opened);
+    evidence_log_free(a->evidence_log);
     used_free(a->used);
     used_free(a->replays);
     oidc_free(a->oidc);

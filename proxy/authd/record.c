@@ -12,6 +12,7 @@
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
+#include "proxy/authd/evidence_log.h"
 #include "proxy/authd/stats.h"
 #include "proxy/authd/text.h"
 #include "recording/dsse.h"
@@ -173,6 +174,7 @@ int record_open(struct authd *a, const struct record_want *w, int *tap, struct e
         json_pack("{s:s, s:s, s:o}", "op", "open", "id", w->session, "envelope", envelope), OPEN_MS,
         &fd, e);
     if (answer && fd >= 0) {
+        evidence_log_tell(a, w->session, "open", answer);
         *tap = fd;
         return 0;
     }
@@ -259,6 +261,14 @@ json_t *record_on_message(void *arg, const json_t *msg) {
     struct authd *a = arg;
     struct err e = { 0 };
     const char *op = json_str(msg, "op", "");
+    if (strcmp(op, "checkpoint") == 0)
+        return evidence_log_sign(a, msg);
+    if (strcmp(op, "logged") == 0) {
+        const char *id = json_str(msg, "id", "");
+        if (uuid_valid(id, strlen(id)))
+            evidence_log_tell(a, id, json_str(msg, "kind", ""), msg);
+        return NULL;
+    }
     if (strcmp(op, "ended") != 0) {
         log_warning("the recorder says '%.32s', which is not known here", op);
         return NULL;

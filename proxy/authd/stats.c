@@ -43,6 +43,8 @@ GAUGE(stats_connections_invalid, "guacamole_connections_invalid", "Connections w
 COUNTER(stats_audit_events, "guacamole_audit_events_total", "Audit events written.");
 COUNTER(stats_audit_errors, "guacamole_audit_errors_total",
         "Audit events that could not be written to their file.");
+COUNTER(stats_checkpoints_refused, "guacamole_checkpoints_refused_total",
+        "Checkpoints not signed, since the log did not contain the one before.");
 COUNTER(stats_seals_signed, "guacamole_seals_signed_total", "Seals of recordings signed.");
 GAUGE(stats_clock_offset_ms, "guacamole_clock_offset_milliseconds",
       "Our clock against the store's, as the recorder measured last.");
@@ -86,6 +88,7 @@ int stats_write(struct buf *out) {
                              &stats_connections_invalid,
                              &stats_audit_events,
                              &stats_audit_errors,
+                             &stats_checkpoints_refused,
                              &stats_seals_signed,
                              &stats_clock_offset_ms,
                              &stats_recorder_up,

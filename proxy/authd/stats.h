@@ -11,7 +11,8 @@ extern struct metric stats_decisions_allowed, stats_decisions_refused;
 extern struct metric stats_sign_ins, stats_requests, stats_busy, stats_parked;
 extern struct metric stats_connections, stats_connections_invalid;
 extern struct metric stats_audit_events, stats_audit_errors;
-extern struct metric stats_seals_signed, stats_clock_offset_ms, stats_recorder_up;
+extern struct metric stats_checkpoints_refused, stats_seals_signed, stats_clock_offset_ms,
+    stats_recorder_up;
 extern struct metric stats_oidc_requests, stats_oidc_errors;
 
 /* All of them, and the failures by reason. */

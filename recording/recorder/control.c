@@ -9,12 +9,14 @@
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
+#include "recording/recorder/logger.h"
 #include "recording/recorder/session.h"
+#include "recording/dsse.h"
 #include "recording/server.h"
 
 #define STATUS_SESSIONS 600 /* that fit a message */
 
-/* An `open` that is not answered yet. */
+/* An `open` or `leaf` that is not answered yet. */
 struct pending {
     struct pending *next;
     struct control *control;
@@ -26,6 +28,7 @@ struct control {
     struct recorder *r;
     struct server *server;
     struct pending *pending;
+    size_t conns;
 };
 
 static json_t *op_new(struct recorder *r, const json_t *msg, struct err *e) {
@@ -91,24 +94,90 @@ static void pending_free(struct pending *q) {
     free(q);
 }
 
+static json_t *place_json(const struct logger_place *place) {
+    return json_pack("{s:I, s:s}", "index", (json_int_t)place->index, "leaf", place->hash);
+}
+
 static void on_opened(void *arg, struct session *s, int fd, const struct err *e) {
     struct pending *q = arg;
-    (void)s;
-    server_reply(q->conn, q->rid, fd >= 0 ? json_object() : NULL, e, fd);
+    server_reply(q->conn, q->rid, fd >= 0 ? place_json(session_place(s)) : NULL, e, fd);
     pending_free(q);
+}
+
+static struct pending *pending_new(struct control *c, struct server_conn *n, json_t *rid,
+                                   struct err *e) {
+    struct pending *q = calloc(1, sizeof *q);
+    if (!q) {
+        err_set(e, STATUS_SERVER_BUSY, "no memory");
+        return NULL;
+    }
+    *q = (struct pending){
+        .next = c->pending, .control = c, .conn = server_conn_ref(n), .rid = json_incref(rid)
+    };
+    c->pending = q;
+    return q;
 }
 
 static int op_open(struct control *c, struct server_conn *n, const json_t *msg, json_t *rid,
                    struct err *e) {
     struct session *s = find(c->r, msg, e);
-    struct pending *q = s ? calloc(1, sizeof *q) : NULL;
+    struct pending *q = s ? pending_new(c, n, rid, e) : NULL;
     if (!q)
-        return s ? err_set(e, STATUS_SERVER_BUSY, "no memory") : -1;
-    *q = (struct pending){
-        .next = c->pending, .control = c, .conn = server_conn_ref(n), .rid = json_incref(rid)
-    };
-    c->pending = q;
+        return -1;
     if (session_open(s, json_object_get(msg, "envelope"), on_opened, q, e) == 0)
+        return 0;
+    pending_free(q);
+    return -1;
+}
+
+/* ---- leaves --------------------------------------------------------------------------------- */
+
+static void on_logged(void *arg, const struct logger_place *place) {
+    struct pending *q = arg;
+    server_reply(q->conn, q->rid, place_json(place), NULL, -1);
+    pending_free(q);
+}
+
+/* What it says must be what it is logged as, under a signature that is good in itself. */
+static int leaf_check(const json_t *envelope, int kind, const char *session, struct leaf_said *said,
+                      json_t **statement, struct err *e) {
+    struct dsse d = { 0 };
+    _sign_key_ struct sign_key *signer = NULL;
+    int r = dsse_read(envelope, &d, e);
+    *statement = r == 0 ? dsse_statement(&d, e) : NULL;
+    r = *statement ? leaf_said(*statement, said, e) : -1;
+    if (r == 0 && ((int)said->kind != kind ||
+                   strcmp(said->session ? said->session : "", session ? session : "") != 0))
+        r = err_set(e, STATUS_CLIENT_BAD_REQUEST, "leaf: its statement is about something else");
+    if (r == 0) {
+        signer = sign_key_from_base64(said->public_key, e);
+        r = signer ? dsse_verify(&d, signer, e) : -1;
+    }
+    dsse_fini(&d);
+    return r;
+}
+
+static int op_leaf(struct control *c, struct server_conn *n, const json_t *msg, json_t *rid,
+                   struct err *e) {
+    const char *session = json_str(msg, "session", NULL);
+    const json_t *envelope = json_object_get(msg, "envelope");
+    int kind = leaf_kind_parse(json_str(msg, "kind", ""));
+    struct leaf_said said;
+    _json_ json_t *statement = NULL;
+    if (kind < 0 || kind == LEAF_OPEN || kind == LEAF_SEAL)
+        return err_set(e, STATUS_CLIENT_BAD_REQUEST, "leaf: of no kind that is asked for");
+    if (leaf_check(envelope, kind, session, &said, &statement, e) < 0)
+        return -1;
+    if (logger_trouble(c->r->logger))
+        return err_set(e, STATUS_UPSTREAM_UNAVAILABLE, "the log cannot be written now: %s",
+                       logger_trouble(c->r->logger));
+    const struct leaf leaf = {
+        .kind = (enum leaf_kind)kind, .at = said.at, .session = session, .envelope = envelope
+    };
+    struct pending *q = pending_new(c, n, rid, e);
+    if (!q)
+        return -1;
+    if (logger_add(c->r->logger, &leaf, false, 0, on_logged, q, e) == 0)
         return 0;
     pending_free(q);
     return -1;
@@ -127,8 +196,12 @@ static void on_request(void *arg, struct server_conn *n, const json_t *msg) {
     json_t *rid = json_object_get(msg, "rid"), *answer = NULL;
     struct err e = { 0 };
     err_set(&e, STATUS_CLIENT_BAD_REQUEST, "unknown op");
-    if (strcmp(op, "open") == 0) {
-        if (op_open(c, n, msg, rid, &e) == 0)
+    if (strcmp(op, "checkpoint") == 0 && !rid) {
+        logger_signed(c->r->logger, msg);
+        return;
+    }
+    if (strcmp(op, "open") == 0 || strcmp(op, "leaf") == 0) {
+        if ((*op == 'o' ? op_open : op_leaf)(c, n, msg, rid, &e) == 0)
             return;
     } else {
         for (size_t i = 0; i < ARRAY_LEN(ops); i++)
@@ -160,18 +233,42 @@ void control_ask_seal(struct recorder *r, struct session *s) {
         server_each(r->control->server, ask_one, s);
 }
 
+struct post {
+    const json_t *body;
+};
+
+static void post_one(void *arg, struct server_conn *n) {
+    const struct post *p = arg;
+    server_post(n, json_deep_copy(p->body), -1);
+}
+
+void control_post(struct recorder *r, json_t *body) {
+    struct post p = { body };
+    if (r->control)
+        server_each(r->control->server, post_one, &p);
+    json_decref(body);
+}
+
+bool control_listened(const struct recorder *r) {
+    return r->control && r->control->conns > 0;
+}
+
 static void on_connected(void *arg, struct server_conn *n) {
     struct control *c = arg;
+    c->conns++;
+    logger_connected(c->r->logger);
     for (struct session *s = c->r->sessions; s; s = session_next(s))
         ask(n, s);
 }
 
 static void on_closed(void *arg, struct server_conn *n) {
     struct control *c = arg;
+    c->conns--;
     for (struct pending *q = c->pending, *next; q; q = next) {
         next = q->next;
         if (q->conn == n) {
             session_forget(c->r, q);
+            logger_forget(c->r->logger, q);
             pending_free(q);
         }
     }

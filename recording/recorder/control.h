@@ -3,6 +3,9 @@
 #ifndef GUAC_RECORDER_CONTROL_H
 #define GUAC_RECORDER_CONTROL_H
 
+#include <jansson.h>
+#include <stdbool.h>
+
 #include "guacd/base/err.h"
 #include "recording/recorder/recorder.h"
 
@@ -12,5 +15,8 @@ struct control *control_new(struct recorder *r, const char *path, const char *tr
 void control_free(struct control *c); /* NULL is fine */
 /* `ended` of this session to everyone connected. */
 void control_ask_seal(struct recorder *r, struct session *s);
+/* To everyone connected; takes the body over. False from the second: nobody is. */
+void control_post(struct recorder *r, json_t *body);
+bool control_listened(const struct recorder *r);
 
 #endif

@@ -15,9 +15,12 @@
 #include "guacd/base/sandbox.h"
 #include "guacd/base/util.h"
 #include "recording/name.h"
+#include "recording/log.h"
 #include "recording/recorder/control.h"
+#include "recording/recorder/logger.h"
 #include "recording/recorder/recorder.h"
 #include "recording/recorder/session.h"
+#include "recording/recorder/stamp.h"
 #include "recording/recorder/watch.h"
 
 #define BUCKETS_MAX 16
@@ -34,6 +37,16 @@ static const struct conf_row rows[] = {
       "Buckets to be checked at start (and made by `guac-recorder bucket`)" },
     { "retention-days", CONF_INT, offsetof(struct config, retention_days), "1", 1, 36500, 0,
       "For `bucket`: how long an object is kept that came without a retention of its own" },
+    { "log-bucket", CONF_STRING, offsetof(struct config, log_bucket), LOG_BUCKET, 0, 0, 0,
+      "Bucket of the log over all sessions; what moves lies in <log-bucket>-head" },
+    { "log-retention-days", CONF_INT, offsetof(struct config, log_retention_days), "3650", 1, 36500,
+      0, "How long the log's own objects are kept: longer than any recording" },
+    { "checkpoint-interval", CONF_INT, offsetof(struct config, checkpoint_interval), "3600", 1,
+      86400, 0, "Seconds between checkpoints that are kept under lock (and stamped)" },
+    { "tsa-url", CONF_STRING, offsetof(struct config, tsa_url), "", 0, 0, 0,
+      "RFC 3161 time stamp authority for them (http:// or https://)" },
+    { "tsa-ca-file", CONF_PATH, offsetof(struct config, tsa_ca_file), "", 0, 0, 0,
+      "Certificates that its TLS is checked against (default: the system's)" },
     { "trusted-uids", CONF_LIST, offsetof(struct config, trusted_uids), "", 0, 0, 0,
       "Users beside our own that may connect (authd's)" },
     { "max-sessions", CONF_INT, offsetof(struct config, max_sessions), "2000", 1, 20000, 0,
@@ -78,8 +91,15 @@ static int read_buckets(const struct config *c, struct buckets *b, struct err *e
     if (conf_each(c->buckets, add_bucket, b) != 0)
         return err_set(e, 0, "buckets: at most %d names of 3 to 63 of a-z 0-9 . -", BUCKETS_MAX);
     if (b->count == 0)
-        add_bucket("guacamole-recordings", b);
-    return 0;
+        add_bucket(LOG_BUCKET, b);
+    if (!name_bucket_valid(c->log_bucket, strlen(c->log_bucket)) || strlen(c->log_bucket) > 58)
+        return err_set(e, 0, "log-bucket: 3 to 58 of a-z 0-9 . -");
+    for (size_t i = 0; i < b->count; i++)
+        if (strcmp(b->names[i], c->log_bucket) == 0)
+            return 0;
+    return add_bucket(c->log_bucket, b) < 0
+               ? err_set(e, 0, "buckets: at most %d with the log's", BUCKETS_MAX)
+               : 0;
 }
 
 static int make_folder(const char *path, mode_t mode, struct err *e) {
@@ -104,7 +124,10 @@ static int make_buckets(struct recorder *r, const struct buckets *b, struct err 
         if (store_bucket(s, b->names[i], (int)r->config->retention_days, say, e) != STORE_OK)
             return -1;
     }
-    return 0;
+    char head[80];
+    snprintf(head, sizeof head, "%s-head", r->config->log_bucket);
+    printf("%s\n", head);
+    return store_bucket_plain(s, head, say, e) == STORE_OK ? 0 : -1;
 }
 
 /* Only what can never work keeps us from starting: sessions in the spool wait for us also when the
@@ -123,6 +146,14 @@ static int check_buckets(struct recorder *r, const struct buckets *b, struct err
             store_clock(s, b->names[i], &r->clock_offset_ms, e);
         *e = (struct err){ 0 };
     }
+    char head[80];
+    snprintf(head, sizeof head, "%s-head", r->config->log_bucket);
+    enum store_result result = store_check_plain(s, head, e);
+    if (result != STORE_OK && result != STORE_AWAY)
+        return -1;
+    if (result == STORE_AWAY)
+        watch_set(r, true, e->text);
+    *e = (struct err){ 0 };
     return 0;
 }
 
@@ -133,20 +164,28 @@ static int enter_sandbox(const struct recorder *r, struct err *e) {
     char sockets[128];
     snprintf(sockets, sizeof sockets, "%s/s", c->run);
     const char *folder = store_target_folder(r->target);
-    const uint16_t port = store_target_port(r->target);
-    const struct sandbox_path paths[] = {
-        { c->spool, SANDBOX_WRITE },
-        { sockets, SANDBOX_READ },
-        { folder ? folder : c->store.ca_file, folder ? SANDBOX_WRITE : SANDBOX_READ },
-    };
-    const bool third = folder || (c->store.ca_file && *c->store.ca_file);
+    uint16_t ports[2];
+    size_t port_count = 0;
+    if (store_target_port(r->target))
+        ports[port_count++] = store_target_port(r->target);
+    if (c->tsa_url)
+        ports[port_count++] = stamper_port(c->tsa_url);
+    const char *tsa_ca = c->tsa_url && c->tsa_ca_file ? c->tsa_ca_file : "";
+    struct sandbox_path paths[4] = { { c->spool, SANDBOX_WRITE }, { sockets, SANDBOX_READ } };
+    size_t path_count = 2;
+    if (folder)
+        paths[path_count++] = (struct sandbox_path){ folder, SANDBOX_WRITE };
+    else if (c->store.ca_file && *c->store.ca_file)
+        paths[path_count++] = (struct sandbox_path){ c->store.ca_file, SANDBOX_READ };
+    if (*tsa_ca)
+        paths[path_count++] = (struct sandbox_path){ tsa_ca, SANDBOX_READ };
     const struct sandbox_profile profile = {
         .paths = paths,
-        .path_count = third ? 3 : 2,
-        .connect_ports = port ? &port : NULL,
-        .connect_port_count = port ? 1 : 0,
+        .path_count = path_count,
+        .connect_ports = port_count ? ports : NULL,
+        .connect_port_count = port_count,
         .unix_sockets = true, /* to its sessions, after a restart */
-        .datagrams = store_target_named(r->target),
+        .datagrams = store_target_named(r->target) || c->tsa_url,
         .libraries = true,
         .tls = true,
     };
@@ -181,7 +220,8 @@ static int prepare(struct recorder *r, const struct buckets *buckets, struct err
                                     (int)c->level, e)
                          : NULL;
     snprintf(path, sizeof path, "%s/recorder.sock", c->run);
-    r->control = r->work ? control_new(r, path, c->trusted_uids, e) : NULL;
+    r->logger = r->work ? logger_new(r, e) : NULL;
+    r->control = r->logger ? control_new(r, path, c->trusted_uids, e) : NULL;
     return r->control ? 0 : -1;
 }
 
@@ -198,6 +238,7 @@ static int run(struct recorder *r, const struct buckets *buckets, struct err *e)
         spooler_start(r->spooler, e) < 0 || work_start(r->work, e) < 0 ||
         session_resume_all(r, e) < 0)
         return -1;
+    logger_start(r->logger);
     watch_start(r->watch);
     log_info("ready; %s, %zu sessions from the spool", r->config->store.url, r->session_count);
     loop_run(r->loop);
@@ -208,6 +249,7 @@ static int run(struct recorder *r, const struct buckets *buckets, struct err *e)
     /* Workers may hang in a request, and use what is not freed then: they end with the process. */
     if (!work_free(r->work, 1000))
         _exit(0);
+    logger_free(r->logger);
     watch_free(r->watch);
     return 0;
 }

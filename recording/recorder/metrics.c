@@ -43,6 +43,16 @@ void recorder_metrics_init(struct recorder_metrics *m) {
     ROW(held, GAUGE, "recording_held_bytes", NULL, "Frames and chunks in memory");
     ROW(opens_failed, COUNTER, "recording_opens_failed_total", NULL,
         "Open records that could not be stored");
+    ROW(log_size, GAUGE, "log_leaves", NULL, "Leaves in the log over all sessions");
+    ROW(log_seconds, HISTOGRAM, "log_commit_seconds", NULL,
+        "From a leaf's coming to its place in the log");
+    m->log_seconds.bounds = put_bounds;
+    m->log_seconds.bound_count = ARRAY_LEN(put_bounds);
+    ROW(log_failures, COUNTER, "log_failures_total", NULL, "Commits to the log that failed");
+    ROW(log_conflicts, COUNTER, "log_conflicts_total", NULL,
+        "Commits that came second to another gateway's and were done again");
+    ROW(log_stamp_failures, COUNTER, "log_stamp_failures_total", NULL,
+        "Checkpoints that the time stamp authority did not stamp");
 }
 
 int recorder_metrics_write(struct recorder_metrics *m, struct buf *out) {
@@ -68,6 +78,11 @@ int recorder_metrics_write(struct recorder_metrics *m, struct buf *out) {
         &m->store_up,
         &m->opens_failed,
         &m->held,
+        &m->log_size,
+        &m->log_seconds,
+        &m->log_failures,
+        &m->log_conflicts,
+        &m->log_stamp_failures,
     };
     return metrics_write(rows, ARRAY_LEN(rows), out);
 }

@@ -16,12 +16,15 @@
 struct config {
     struct store_config store;
     char *run, *spool, *secret_file, *buckets, *trusted_uids, *log_level;
+    char *log_bucket, *tsa_url, *tsa_ca_file;
     long max_sessions, workers, level, put_timeout_ms, retention_days, memory;
+    long log_retention_days, checkpoint_interval;
     bool allow_no_seccomp;
 };
 
 struct session;
 struct control;
+struct logger;
 struct watch;
 
 struct recorder {
@@ -32,6 +35,7 @@ struct recorder {
     struct spooler *spooler;
     struct work *work;
     struct control *control;
+    struct logger *logger;
     struct session *sessions;
     size_t session_count;
     size_t held; /* bytes of frames and chunks in memory, all sessions */

@@ -71,6 +71,9 @@ static int read_state(struct session *s, const json_t *o, struct err *e) {
     s->retain_until = (uint64_t)json_num(o, "retainUntil", 0);
     if (read_key(s, o, e) < 0 || read_open(s, o, e) < 0)
         return -1;
+    const json_t *place = json_object_get(o, "log");
+    s->log_from = (uint64_t)MAX_OF(json_num(place, "from", 0), (int64_t)0);
+    s->place.index = (uint64_t)json_num(place, "index", -1);
     read_end(s, json_object_get(o, "end"));
     s->state = strcmp(state, "opening") == 0   ? S_OPENING
                : strcmp(state, "sealing") == 0 ? S_SEALING

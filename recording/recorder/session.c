@@ -129,6 +129,7 @@ struct session *session_alloc(struct recorder *r, const char *id) {
         return NULL;
     s->r = r;
     s->tap = s->control = s->control_tap = -1;
+    s->place.index = UINT64_MAX;
     snprintf(s->id, sizeof s->id, "%s", id);
     buf_init(&s->envelope, DSSE_MAX);
     buf_init(&s->in, TAP_HEADER + TAP_FRAME_MAX);
@@ -177,6 +178,7 @@ void session_gone(struct session *s) {
         s->opened(s->opened_arg, s, -1, &e);
         s->opened = NULL;
     }
+    logger_forget(s->r->logger, s);
     session_tap_close(s);
     loop_timer_free(s->timer);
     loop_timer_free(s->retry_timer);
@@ -247,12 +249,13 @@ int session_write_state(struct session *s) {
     struct buf b __attribute__((cleanup(buf_fini)));
     buf_init(&b, 2 * DSSE_MAX);
     _json_ json_t *o = json_pack(
-        "{s:s, s:s, s:I, s:I, s:s, s:s, s:s%, s:{s:s, s:s, s:I}, s:o, s:o, s:O?}", "id", s->id,
-        "prefix", s->prefix, "start", (json_int_t)s->start, "retainUntil",
+        "{s:s, s:s, s:I, s:I, s:s, s:s, s:s%, s:{s:s, s:s, s:I}, s:o, s:o, s:O?, s:{s:I, s:I}}",
+        "id", s->id, "prefix", s->prefix, "start", (json_int_t)s->start, "retainUntil",
         (json_int_t)s->retain_until, "keys", s->keys, "state", state_names[s->state], "envelope",
         s->envelope.len ? s->envelope.data : "", s->envelope.len, "open", "sha256", s->open_sha256,
         "versionId", s->open_version, "size", (json_int_t)s->open_size, "end", end_json(s), "key",
-        key_json(s), "predicate", s->predicate);
+        key_json(s), "predicate", s->predicate, "log", "from", (json_int_t)s->log_from, "index",
+        (json_int_t)s->place.index);
     uint64_t number = o && json_write(o, &b) == 0 ? spool_state(s->spool, b.data, b.len) : 0;
     if (!number) {
         log_error("session %s: no memory to write its state down", s->id);

@@ -24,6 +24,9 @@ enum session_state { S_NEW, S_OPENING, S_LIVE, S_FLUSHING, S_LISTING, S_SEALING,
  * and e. */
 typedef void session_opened(void *arg, struct session *s, int fd, const struct err *e);
 
+struct logger_place;
+/* Where its open record stands in the log, once it does. */
+const struct logger_place *session_place(const struct session *s);
 struct session *session_find(const struct recorder *r, const char *id);
 struct session *session_next(const struct session *s); /* of all, from recorder.sessions on */
 const char *session_id(const struct session *s);

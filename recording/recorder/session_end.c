@@ -217,9 +217,29 @@ static void seal_stored(struct job *j) {
         log_info("session %s: sealed", s->id);
     else /* the fence: whoever comes second stops */
         log_warning("session %s: sealed by somebody else before", s->id);
+    s->seal_stored = true;
+    session_log_seal(s);
+}
+
+void session_sealed_in_log(struct session *s) {
     count_sealed(s);
     spool_remove(s->spool);
     session_gone(s);
+}
+
+/* What is stored, whoever's it is: its leaf is made of that. */
+static int note_seal(struct errand *t, const struct buf *bytes) {
+    struct dsse d = { 0 };
+    struct seal_record r = { 0 };
+    _json_ json_t *statement = NULL;
+    if (dsse_parse(bytes->data, bytes->len, &d, &t->err) == 0)
+        statement = dsse_statement(&d, &t->err);
+    dsse_fini(&d);
+    if (!statement || seal_read(statement, &r, &t->err) < 0)
+        return -1;
+    t->s->seal_at = r.end;
+    sha256_hex(bytes->data, bytes->len, t->s->seal_sha256);
+    return 0;
 }
 
 static void put_seal(struct job *j, struct worker *w) {
@@ -230,6 +250,15 @@ static void put_seal(struct job *j, struct worker *w) {
     sha256(t->data.data, t->data.len, sum);
     t->result = store_put(w->store, key, t->data.data, t->data.len, sum, t->s->retain_until,
                           &t->meta, &t->err);
+    if (t->result == STORE_OK && note_seal(t, &t->data) < 0)
+        t->result = STORE_REFUSED;
+    if (t->result != STORE_EXISTS)
+        return;
+    struct buf theirs __attribute__((cleanup(buf_fini)));
+    buf_init(&theirs, DSSE_MAX);
+    enum store_result r = store_get(w->store, key, NULL, &theirs, NULL, &t->err);
+    if (r != STORE_OK || note_seal(t, &theirs) < 0)
+        t->result = r == STORE_OK ? STORE_REFUSED : STORE_AWAY;
 }
 
 /* It must say what we said, with authd's key and version beside, and be signed. */
@@ -284,6 +313,8 @@ void session_seal_again(struct session *s) {
         return;
     if (s->state == S_LISTING)
         session_submit(s, make_list, listed);
+    else if (s->seal_stored)
+        session_log_seal(s);
     else if (s->sealed)
         session_submit(s, put_seal, seal_stored);
     else if (s->state_file == 0)

@@ -6,6 +6,7 @@
 #include "recording/dsse.h"
 #include "recording/list.h"
 #include "recording/recorder/frame.h"
+#include "recording/recorder/logger.h"
 #include "recording/recorder/session.h"
 
 #define DATA_AGE_US 2000000u /* frames wait at most this long for their chunk */
@@ -95,6 +96,9 @@ struct session {
     void *opened_arg;
     char open_sha256[HASH_HEX], open_version[STORE_VERSION_SIZE];
     uint64_t open_size;
+    bool logging;              /* its leaf is on its way, of the open record or of the seal */
+    uint64_t log_from;         /* the log's size before its open record was written */
+    struct logger_place place; /* of the open record; index UINT64_MAX: not known */
 
     /* chunks */
     struct chain chains[CHAIN_KINDS];
@@ -124,7 +128,10 @@ struct session {
     uint64_t end_ms;
     struct errand errand;
     json_t *predicate;
-    bool sealed; /* authd's envelope is in errand.data */
+    bool sealed;      /* authd's envelope is in errand.data */
+    bool seal_stored; /* the seal is; errand.data is what is stored */
+    int64_t seal_at;  /* its end */
+    char seal_sha256[HASH_HEX];
 };
 
 /* session.c */
@@ -139,6 +146,11 @@ void session_submit(struct session *s, void (*run)(struct job *j, struct worker 
                     void (*done)(struct job *j)); /* the errand */
 /* session_open.c */
 void session_open_put(struct session *s);
+/* session_log.c */
+void session_log_open(struct session *s);
+void session_log_seal(struct session *s);
+void session_opened_in_log(struct session *s); /* session_open.c */
+void session_sealed_in_log(struct session *s); /* session_end.c */
 /* session_tap.c */
 int session_tap_attach(struct session *s, int fd);
 void session_tap_close(struct session *s);

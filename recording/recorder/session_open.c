@@ -22,6 +22,9 @@ static int may_begin(const struct recorder *r, const char *id, struct err *e) {
     if (r->store_away)
         return err_set(e, STATUS_UPSTREAM_UNAVAILABLE, "recordings cannot be stored now: %s",
                        r->store_why);
+    if (logger_trouble(r->logger))
+        return err_set(e, STATUS_UPSTREAM_UNAVAILABLE, "the log cannot be written now: %s",
+                       logger_trouble(r->logger));
     if (r->clock_offset_ms > CLOCK_LIMIT_MS || r->clock_offset_ms < -CLOCK_LIMIT_MS)
         return err_set(e, STATUS_SERVER_ERROR,
                        "this machine's clock and the store's differ by %lld ms",
@@ -89,6 +92,8 @@ static int check(const struct session *s, const json_t *envelope, struct err *e)
     if (result == 0) {
         signer = sign_key_from_base64(r.gateway_public_key, e);
         result = signer ? dsse_verify(&d, signer, e) : -1;
+        if (result == 0)
+            logger_key(s->r->logger, r.gateway_public_key);
     }
     dsse_fini(&d);
     return result < 0 ? err_prefix(e, "open") : 0;
@@ -100,6 +105,7 @@ int session_open(struct session *s, const json_t *envelope, session_opened *open
         return err_set(e, STATUS_RESOURCE_CONFLICT, "session %s is open already", s->id);
     if (check(s, envelope, e) < 0)
         return -1;
+    s->log_from = logger_size(s->r->logger);
     if (json_write(envelope, &s->envelope) < 0)
         return err_set(e, STATUS_CLIENT_OVERRUN, "open: the envelope is too large");
     s->state = S_OPENING;
@@ -169,7 +175,9 @@ static void stored(struct job *j) {
     if (t->result == STORE_OK) {
         metric_observe(&s->r->metrics.put_seconds, (double)(clock_us() - t->put_us) / 1e6);
         memcpy(s->open_version, t->meta.version, sizeof s->open_version);
-        begin(s);
+        if (s->opened) /* no place in the log in time is no session */
+            loop_timer_set(s->retry_timer, (uint64_t)s->r->config->put_timeout_ms * 1000);
+        session_log_open(s);
         return;
     }
     metric_add(&s->r->metrics.put_failures, 1);
@@ -200,9 +208,22 @@ static void put(struct job *j, struct worker *w) {
                           &t->meta, &t->err);
 }
 
+void session_opened_in_log(struct session *s) {
+    begin(s);
+}
+
 void session_open_put(struct session *s) {
     struct err e = { 0 };
-    if (s->errand.running)
+    if (s->logging && s->opened && !s->errand.running) {
+        const char *why = logger_trouble(s->r->logger);
+        s->in_doubt = true;
+        metric_add(&s->r->metrics.opens_failed, 1);
+        err_set(&e, STATUS_UPSTREAM_UNAVAILABLE,
+                "the open record could not be written to the log%s%s", why ? ": " : " in time",
+                why ? why : "");
+        answer(s, -1, &e);
+    }
+    if (s->errand.running || s->logging)
         return;
     if (s->state_file) {
         /* Not even in the spool: nothing was sent to the store, and nothing will be. */

@@ -107,9 +107,10 @@ class Refused(Exception):
 class Authd:
     """One connection to the recorder; a thread reads it and, unless told not to, seals."""
 
-    def __init__(self, recorder, key, seal=True):
-        self.recorder, self.key, self.seal = recorder, key, seal
+    def __init__(self, recorder, key, seal=True, sign=True):
+        self.recorder, self.key, self.seal, self.sign = recorder, key, seal, sign
         self.answers, self.ended = {}, []
+        self.checkpoints, self.logged = [], []
         self.condition = threading.Condition()
         self.rid = 0
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -136,6 +137,14 @@ class Authd:
                     self.ended.append(message)
                     self.condition.notify_all()
                 continue
+            if "rid" not in message:
+                if message.get("op") == "checkpoint" and self.sign:
+                    self.answer_checkpoint(message)
+                with self.condition:
+                    (self.logged if message.get("op") == "logged" else
+                     self.checkpoints).append(message)
+                    self.condition.notify_all()
+                continue
             with self.condition:
                 self.answers[message.get("rid")] = (message, fds)
                 self.condition.notify_all()
@@ -156,6 +165,37 @@ class Authd:
             self.send(op="seal", id=message["id"], envelope=self.seal_envelope(message))
         except OSError:
             pass
+
+    def note(self, size, root, origin="test-log"):
+        text = f"{origin}\n{size}\n{base64.b64encode(root).decode()}\n".encode()
+        raw = base64.b64decode(self.key.base64)
+        keyid = hashlib.sha256(origin.encode() + b"\n\x01" + raw).digest()[:4]
+        sig = base64.b64encode(keyid + self.key.sign(text)).decode()
+        return text.decode() + f"\n\u2014 {origin} {sig}\n"
+
+    def answer_checkpoint(self, message):
+        try:
+            self.send(op="checkpoint", size=message["size"], root=message["root"],
+                      note=self.note(message["size"], bytes.fromhex(message["root"])))
+        except OSError:
+            pass
+
+    def leaf(self, kind, session=None, detail=None, **change):
+        """A leaf of our own: its place."""
+        name = session or "log"
+        statement = {
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [{"name": name,
+                         "digest": {"sha256": hashlib.sha256(name.encode()).hexdigest()}}],
+            "predicateType": f"https://catalyst.openova.io/guacamole/log/{kind}/v1",
+            "predicate": {"at": int(time.time() * 1000), "person": {"sub": "u-a", "name": "Ada"},
+                          "detail": detail or {}, **({"session": session} if session else {}),
+                          "gateway": {"name": "gw-test", "version": "1",
+                                      "publicKey": self.key.base64, "keyid": self.key.id}}}
+        message = {"op": "leaf", "kind": kind, "envelope": self.key.envelope(statement)}
+        if session:
+            message["session"] = session
+        return self.call(**dict(message, **change.get("change", {})))[0]
 
     def send(self, **message):
         self.sock.send(json.dumps(message).encode())
@@ -229,9 +269,11 @@ class Authd:
     def open(self, new=None, **named):
         """A session that records: its tap."""
         new = new or self.new(**named)
-        _, fds = self.call(op="open", id=new["id"],
-                           envelope=self.key.envelope(self.open_statement(new)))
-        return Session(self.recorder, new, fds[0])
+        answer, fds = self.call(op="open", id=new["id"],
+                                envelope=self.key.envelope(self.open_statement(new)))
+        session = Session(self.recorder, new, fds[0])
+        session.index, session.leaf = answer["index"], answer["leaf"]
+        return session
 
     def close(self):
         try:
