@@ -37,8 +37,9 @@ static const struct conf_row rows[] = {
       "Buckets to be checked at start (and made by `guac-recorder bucket`)" },
     { "retention-days", CONF_INT, offsetof(struct config, retention_days), "1", 1, 36500, 0,
       "For `bucket`: how long an object is kept that came without a retention of its own" },
-    { "log-bucket", CONF_STRING, offsetof(struct config, log_bucket), LOG_BUCKET, 0, 0, 0,
-      "Bucket of the log over all sessions; what moves lies in <log-bucket>-head" },
+    { "log-bucket", CONF_STRING, offsetof(struct config, log_bucket), "", 0, 0, 0,
+      "Bucket of the log over all sessions (default: the first of buckets); what moves lies in "
+      "<log-bucket>-head" },
     { "log-retention-days", CONF_INT, offsetof(struct config, log_retention_days), "3650", 1, 36500,
       0, "How long the log's own objects are kept: longer than any recording" },
     { "checkpoint-interval", CONF_INT, offsetof(struct config, checkpoint_interval), "3600", 1,
@@ -87,12 +88,15 @@ static int add_bucket(const char *item, void *arg) {
     return 0;
 }
 
-static int read_buckets(const struct config *c, struct buckets *b, struct err *e) {
+static int read_buckets(struct config *c, struct buckets *b, struct err *e) {
     if (conf_each(c->buckets, add_bucket, b) != 0)
         return err_set(e, 0, "buckets: at most %d names of 3 to 63 of a-z 0-9 . -", BUCKETS_MAX);
     if (b->count == 0)
         add_bucket(LOG_BUCKET, b);
-    if (!name_bucket_valid(c->log_bucket, strlen(c->log_bucket)) || strlen(c->log_bucket) > 58)
+    if (!c->log_bucket)
+        c->log_bucket = strdup(b->names[0]);
+    if (!c->log_bucket || !name_bucket_valid(c->log_bucket, strlen(c->log_bucket)) ||
+        strlen(c->log_bucket) > 58)
         return err_set(e, 0, "log-bucket: 3 to 58 of a-z 0-9 . -");
     for (size_t i = 0; i < b->count; i++)
         if (strcmp(b->names[i], c->log_bucket) == 0)

@@ -228,18 +228,17 @@ void session_sealed_in_log(struct session *s) {
 }
 
 /* What is stored, whoever's it is: its leaf is made of that. */
-static int note_seal(struct errand *t, const struct buf *bytes) {
+static void note_seal(struct errand *t, const struct buf *bytes) {
     struct dsse d = { 0 };
-    struct seal_record r = { 0 };
+    struct seal_record r = { .end = json_num(t->s->predicate, "end", (int64_t)t->s->end_ms) };
     _json_ json_t *statement = NULL;
-    if (dsse_parse(bytes->data, bytes->len, &d, &t->err) == 0)
-        statement = dsse_statement(&d, &t->err);
+    if (dsse_parse(bytes->data, bytes->len, &d, NULL) == 0)
+        statement = dsse_statement(&d, NULL);
     dsse_fini(&d);
-    if (!statement || seal_read(statement, &r, &t->err) < 0)
-        return -1;
+    if (statement)
+        seal_read(statement, &r, NULL);
     t->s->seal_at = r.end;
     sha256_hex(bytes->data, bytes->len, t->s->seal_sha256);
-    return 0;
 }
 
 static void put_seal(struct job *j, struct worker *w) {
@@ -250,15 +249,17 @@ static void put_seal(struct job *j, struct worker *w) {
     sha256(t->data.data, t->data.len, sum);
     t->result = store_put(w->store, key, t->data.data, t->data.len, sum, t->s->retain_until,
                           &t->meta, &t->err);
-    if (t->result == STORE_OK && note_seal(t, &t->data) < 0)
-        t->result = STORE_REFUSED;
+    if (t->result == STORE_OK)
+        note_seal(t, &t->data);
     if (t->result != STORE_EXISTS)
         return;
     struct buf theirs __attribute__((cleanup(buf_fini)));
     buf_init(&theirs, DSSE_MAX);
     enum store_result r = store_get(w->store, key, NULL, &theirs, NULL, &t->err);
-    if (r != STORE_OK || note_seal(t, &theirs) < 0)
-        t->result = r == STORE_OK ? STORE_REFUSED : STORE_AWAY;
+    if (r == STORE_OK)
+        note_seal(t, &theirs);
+    else
+        t->result = STORE_AWAY;
 }
 
 /* It must say what we said, with authd's key and version beside, and be signed. */

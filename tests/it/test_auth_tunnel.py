@@ -36,7 +36,11 @@ class Session(TunnelCase):
         self.sealed(session)
         wait(lambda: session not in self.sessions(), 5)
         wait(lambda: self.authd.audit("session-end"), 5)
+        wait(lambda: self.authd.audit("log-seal"), 5)
         events = [e for e in self.authd.audit() if e["unmapped"].get("session") == session]
+        places = [e["unmapped"] for e in events if e["activity_name"].startswith("log-")]
+        self.assertEqual([(p["kind"], p["index"]) for p in places], [("open", 0), ("seal", 1)])
+        events = [e for e in events if not e["activity_name"].startswith("log-")]
         names = [e["activity_name"] for e in events]
         self.assertEqual(names, ["decision", "session-start", "session-kill", "session-end"])
         self.assertEqual([e["metadata"]["uid"] for e in events if e["activity_name"] != "session-kill"],
