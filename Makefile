@@ -59,6 +59,7 @@ TERM_PKG      := vterm freetype2 fontconfig libdeflate
 SESSION_PKG   := libssl
 SSH_PKG       := libssh2
 VNC_PKG       := libvncclient gnutls libgcrypt
+RDP_PKG       := freerdp3 freerdp-client3 winpr3 libcrypto
 RECORDING_PKG := libzstd libcrypto jansson
 CRD_PKG       := yaml-0.1 jansson
 AUTHD_PKG     := libcrypto jansson
@@ -96,7 +97,7 @@ programs: $(BINARIES) $(BACKEND_SO)
 web: $(WEB)
 
 PKG_CFLAGS := $(sort $(call pkg,cflags,$(sort $(BASE_PKG) $(HTTP_PKG) $(DISPLAY_PKG) $(TERM_PKG) \
-    $(SESSION_PKG) $(SSH_PKG) $(VNC_PKG) $(RECORDING_PKG) $(CRD_PKG) $(AUTHD_PKG) $(PROXY_PKG) check)))
+    $(SESSION_PKG) $(SSH_PKG) $(VNC_PKG) $(RDP_PKG) $(RECORDING_PKG) $(CRD_PKG) $(AUTHD_PKG) $(PROXY_PKG) check)))
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -123,6 +124,8 @@ $(B)/backends/ssh.so: EXTRA = $(call libs_of,$(SSH_PKG) $(TERM_PKG)) -lm
 $(B)/backends/ssh.so: $(CONSOLE_O)
 # GnuTLS and its libraries keep what they allocate once: unloaded, that would be a leak.
 $(B)/backends/vnc.so: EXTRA = $(call libs_of,$(VNC_PKG)) -Wl,-z,nodelete
+# So do FreeRDP's.
+$(B)/backends/rdp.so: EXTRA = $(call libs_of,$(RDP_PKG)) -Wl,-z,nodelete
 
 .SECONDEXPANSION:
 $(B)/backends/%.so: $$(call objs,guacd/backends/$$*)
@@ -177,6 +180,7 @@ UNIT_term      := $(TERM_O) $(UNIT_display)
 UNIT_session   := $(SESSION_O) $(UNIT_display)
 UNIT_ssh       := $(call objs,guacd/backends/ssh) $(CONSOLE_O) $(UNIT_session)
 UNIT_vnc       := $(call objs,guacd/backends/vnc) $(UNIT_session)
+UNIT_rdp       := $(call objs,guacd/backends/rdp) $(UNIT_session)
 UNIT_recording := $(RECORDING_O) $(RECORDER_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
 UNIT_evidence  := $(RECORDING_O) $(EVIDENCE_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
 UNIT_crd       := $(CRD_O) $(PROTO_O) $(BASE_O)
@@ -185,6 +189,7 @@ UNIT_proxy     := $(PROXY_O) $(PROTO_O) $(BASE_O)
 UNIT_EXTRA_proxy = $(call libs_of,$(PROXY_PKG))
 UNIT_EXTRA_ssh = $(call libs_of,$(SSH_PKG))
 UNIT_EXTRA_vnc = $(call libs_of,$(VNC_PKG))
+UNIT_EXTRA_rdp = $(call libs_of,$(RDP_PKG))
 
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $$(UNIT_$$(firstword $$(subst /, ,$$*)))
 	@mkdir -p $(@D)

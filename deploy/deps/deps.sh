@@ -42,6 +42,7 @@ build | libpng-dev              | -       | PNG
 build | libdeflate-dev          | -       | PNG, fast
 build | zlib1g-dev              | -       | compression
 build | libzstd-dev             | -       | recording chunks
+build | freerdp3-dev libwinpr3-dev | -    | RDP (Debian 12: from bookworm-backports)
 build | check                   | -       | unit tests
 build | ca-certificates         | -       | TLS to package registries (npm ci)
 build | nodejs npm              | node18  | bundles the web page (node 18 or newer)
@@ -77,6 +78,8 @@ test  | containerd runc         | -       | a Kubernetes node
 test  | busybox-static          | -       | what is in its containers
 test  | libxcb1-dev libxcb-shm0-dev | - | what moves on the desktops of make bench
 test  | python3-pil             | -       | pictures in the integration tests
+test  | freerdp3-shadow-x11 winpr3-utils | - | an RDP target with NLA and the graphics pipeline
+test  | xrdp xorgxrdp xserver-xorg-core fuse3 | - | an RDP target with logins, resize and channels
 '
 
 # needed only while a library has to be built
@@ -85,6 +88,11 @@ libs  | cmake dpkg-dev patch xz-utils | - | building newer libraries
 libs  | debian-archive-keyring  | -       | verifies their sources
 libs  | libgnutls28-dev libgcrypt20-dev libsasl2-dev liblzo2-dev | - | libvncclient: TLS, SASL, LZO
 '
+
+# What Debian 12 has in its backports only. They are asked for by these names alone; nothing else
+# moves there, since apt takes from backports what the release lacks and no more.
+backports=' freerdp3-dev libwinpr3-dev freerdp3-shadow-x11 winpr3-utils '
+backports_file=/etc/apt/sources.list.d/guac-backports.sources
 
 # source package | oldest version that will do | development package | pkg-config name | for
 libs='libssh2 1.11.0 libssh2-1-dev libssh2 SSH: RSA keys of today, certificates, strict key exchange
@@ -198,6 +206,18 @@ L
     [ -z "$builds" ] || plan_rows "$builder" libs
 }
 
+# True when something missing is in a suite that this machine's apt does not ask yet.
+wants_backports() {
+    [ "$distro_id" = debian ] && [ "$(os VERSION_CODENAME)" = bookworm ] || return 1
+    for p in $packages; do
+        case $backports in *" $p "*)
+            apt-cache show --no-all-versions "$p" >/dev/null 2>&1 || return 0
+            ;;
+        esac
+    done
+    return 1
+}
+
 # ---- getting it --------------------------------------------------------------------------------
 
 # Runs stdin as root with the given arguments; what it prints goes to $log.
@@ -212,6 +232,26 @@ apt_update() {
 set -eu
 mkdir -p /run/lock && exec 9>/run/lock/guac-deps.lock && flock 9
 apt-get -q -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 update
+ROOT
+}
+
+# The backports of the mirror that this machine's apt uses already.
+add_backports() {
+    # shellcheck disable=SC2016 # the dollars are apt's
+    mirror=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' \
+        'Identifier: Packages' | awk '$1 == "bookworm" && $2 == "main" && !n++ { print $3 }')
+    [ -n "$mirror" ] || die "no apt source for bookworm main to take the mirror from"
+    as_root "$backports_file" "$mirror" <<'ROOT' || die "cannot write $backports_file (see $log)"
+set -eu
+cat >"$1" <<S
+# by guac deps.sh: FreeRDP 3
+Types: deb
+URIs: $2
+Suites: bookworm-backports
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+S
+chmod 644 "$1"
 ROOT
 }
 
@@ -273,7 +313,7 @@ os() { sed -n "s/^$1=\"\{0,1\}\([^\"]*\).*/\1/p" /etc/os-release; }
 distro_id=$(os ID)
 distro="$(os NAME) $(os VERSION_ID)"
 
-groups='' only_tell='' yes='' verb=install
+groups='' only_tell='' yes='' need_backports='' verb=install
 for a; do
     case $a in
     build | run | test) groups="$groups $a" ;;
@@ -302,6 +342,10 @@ fi
 groups=${groups# }
 say "Missing on this machine ($distro) for: $groups"
 printf '%s' "$report" >&2
+if wants_backports; then
+    need_backports=1
+    say "For FreeRDP 3, apt gets one more source: bookworm-backports, in $backports_file"
+fi
 if [ -n "$only_tell" ]; then
     say "Get all of it: $0 $groups"
     exit 1
@@ -321,6 +365,7 @@ fi
 log=$(mktemp "${TMPDIR:-/tmp}/guac-deps.XXXXXX")
 absent=
 if [ -n "$packages" ]; then
+    [ -z "$need_backports" ] || add_backports
     apt_update
     plan # the lists may have been empty or old
     sift

@@ -224,6 +224,26 @@ static int allow_sockets(scmp_filter_ctx f, int r) {
                               r);
 }
 
+/* To the ports that Landlock leaves, where the kernel knows ports. */
+static int allow_tcp(scmp_filter_ctx f, int r) {
+    static const char *const names[] = { "connect", NULL };
+    static const uint64_t families[] = { AF_INET, AF_INET6 };
+    static const uint64_t protocols[] = { 0, IPPROTO_TCP };
+    const uint64_t type = ~(uint64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC);
+    r = sandbox_filter_names(f, ALLOW, names, r);
+    for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+        for (size_t n = 0; n < ARRAY_LEN(protocols); n++) {
+            const struct scmp_arg_cmp rule[] = {
+                SCMP_A0_64(SCMP_CMP_EQ, families[i]),
+                SCMP_A1_64(SCMP_CMP_MASKED_EQ, type, SOCK_STREAM),
+                SCMP_A2_64(SCMP_CMP_EQ, protocols[n]),
+            };
+            r = sandbox_filter_args(f, ALLOW, "socket", ARRAY_LEN(rule), rule, r);
+        }
+    }
+    return r;
+}
+
 int sandbox_allow(unsigned needs, bool trap, struct err *e) {
     if (trap && sandbox_trap(e) < 0)
         return -1;
@@ -244,5 +264,7 @@ int sandbox_allow(unsigned needs, bool trap, struct err *e) {
     }
     if (needs & SANDBOX_NEED_SOCKETS)
         r = allow_sockets(f, r);
+    else if (needs & SANDBOX_NEED_TCP)
+        r = allow_tcp(f, r);
     return sandbox_filter_finish(f, true, r, e);
 }

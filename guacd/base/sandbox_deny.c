@@ -239,7 +239,7 @@ int sandbox_deny_late(unsigned needs, struct err *e) {
     scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
     int r = f ? 0 : -ENOMEM;
     r = sandbox_filter_names(f, DENY, servers, r);
-    if (needs & SANDBOX_NEED_SOCKETS)
+    if (needs & (SANDBOX_NEED_SOCKETS | SANDBOX_NEED_TCP))
         r = sandbox_filter_arg(f, DENY, "socket", SCMP_A0_64(SCMP_CMP_EQ, AF_UNIX), r);
     else
         r = sandbox_filter_names(f, DENY, clients, r);

@@ -3,6 +3,13 @@
 
 #include "guacd/base/util.h"
 
+/* As guacd/backends/rdp/layouts.c has them. */
+#define LAYOUTS \
+    "failsafe|en-us-qwerty|en-gb-qwerty|cs-cz-qwertz|da-dk-qwerty|de-ch-qwertz|" \
+    "de-de-qwertz|es-es-qwerty|es-latam-qwerty|fr-be-azerty|fr-ca-qwerty|" \
+    "fr-ch-qwertz|fr-fr-azerty|hu-hu-qwertz|it-it-qwerty|ja-jp-qwerty|no-no-qwerty|" \
+    "pl-pl-qwerty|pt-br-qwerty|pt-pt-qwerty|ro-ro-qwerty|sv-se-qwerty|tr-tr-qwerty"
+
 static const struct arg_spec rows[] = {
     { "hostname", ARG_STRING, ARG_HOST, "", ARG_ANY, NULL, "Name or address of the RDP server." },
     { "port", ARG_INT, ARG_HOST, "3389", ARG_PORT, NULL,
@@ -19,16 +26,17 @@ static const struct arg_spec rows[] = {
     { "color-depth", ARG_ENUM, 0, "", ARG_ANY, "8|16|24|32",
       "Bits a pixel asked of the server; its best when empty." },
     { "security", ARG_ENUM, 0, "any", ARG_ANY, "any|nla|nla-ext|tls|rdp|vmconnect",
-      "How the connection is secured." },
+      "How the connection is secured; any takes rdp only together with ignore-cert." },
     { "ignore-cert", ARG_BOOL, 0, "false", ARG_ANY, NULL,
       "Accept any certificate of the server: anybody between may listen." },
     { "cert-tofu", ARG_BOOL, 0, "false", ARG_ANY, NULL,
-      "Accept the first certificate seen, and later no other." },
+      "Ask about a certificate that is not known, as by default: nothing is kept between "
+      "sessions." },
     { "cert-fingerprints", ARG_STRING, 0, "", ARG_ANY, NULL,
       "Fingerprints of certificates that are accepted, separated by commas." },
     { "disable-auth", ARG_BOOL, 0, "false", ARG_ANY, NULL,
       "Connect without NLA's user, whatever security says." },
-    { "server-layout", ARG_STRING, 0, "en-us-qwerty", ARG_ANY, NULL,
+    { "server-layout", ARG_ENUM, 0, "en-us-qwerty", ARG_ANY, LAYOUTS,
       "Keyboard layout of the server; failsafe sends Unicode." },
     { "timezone", ARG_STRING, 0, "", ARG_ANY, NULL, "IANA name; the browser's when empty." },
     { "initial-program", ARG_STRING, 0, "", ARG_ANY, NULL, "Program started at login." },
@@ -65,6 +73,9 @@ static const struct arg_spec rows[] = {
     { "disable-bitmap-caching", ARG_BOOL, 0, "false", ARG_ANY, NULL, "No bitmap cache." },
     { "disable-offscreen-caching", ARG_BOOL, 0, "false", ARG_ANY, NULL, "No off-screen cache." },
     { "disable-glyph-caching", ARG_BOOL, 0, "true", ARG_ANY, NULL, "No glyph cache." },
+    /* Ours: stock guacd has no such switch. */
+    { "enable-h264", ARG_BOOL, 0, "true", ARG_ANY, NULL,
+      "The server may send H.264 by the graphics pipeline." },
     { "disable-gfx", ARG_BOOL, 0, "false", ARG_ANY, NULL, "No graphics pipeline." },
     { "preconnection-id", ARG_INT, 0, "", 0, 4294967295, NULL, "Preconnection PDU's number." },
     { "preconnection-blob", ARG_STRING, 0, "", ARG_ANY, NULL,

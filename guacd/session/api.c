@@ -51,7 +51,10 @@ static void post(struct session *s, void (*fn)(struct post *p), void *pointer, u
 int session_lock(struct session *s, struct err *e) {
     if (atomic_load(&s->locked))
         return 0;
-    if (sandbox_lock(s->backend->sandbox_needs, &s->sandbox, e) < 0)
+    unsigned needs = s->backend->sandbox_needs;
+    if (s->backend->needs)
+        needs |= s->backend->needs(s->args);
+    if (sandbox_lock(needs, &s->sandbox, e) < 0)
         return -1;
     atomic_store(&s->locked, true);
     return 0;
@@ -91,6 +94,13 @@ const char *session_timezone(struct session *s) {
 
 int session_event_fd(struct session *s) {
     return s->mailbox.fd;
+}
+
+bool session_ending(struct session *s) {
+    pthread_mutex_lock(&s->mailbox.lock);
+    bool ended = s->mailbox.ended;
+    pthread_mutex_unlock(&s->mailbox.lock);
+    return ended;
 }
 
 bool session_next_event(struct session *s, struct event *ev) {

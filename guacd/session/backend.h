@@ -67,6 +67,8 @@ struct backend {
     const char *name;       /* of the protocol */
     size_t state_size;      /* zeroed memory given to every call below */
     unsigned sandbox_needs; /* SANDBOX_NEED_* for stage B */
+    /* Those that only some connections have, beside the ones above. May be NULL. */
+    unsigned (*needs)(const struct args *args);
     /* Between stage A and A2, still single-threaded: dlopen, open fonts, warm what is lazy. Called
      * before the parameters are known. May be NULL. */
     int (*warm)(void *state, struct err *e);
@@ -94,6 +96,9 @@ int session_lock(struct session *s, struct err *e);
 
 /* Readable while events wait; poll it beside the target. */
 int session_event_fd(struct session *s);
+/* Any thread: whether EVENT_END was put, taken or not. For libraries that block while connecting.
+ */
+bool session_ending(struct session *s);
 /* Next event, false when there is none. The caller calls event_fini(). */
 bool session_next_event(struct session *s, struct event *ev);
 

@@ -1,0 +1,170 @@
+/* Is this the server it should be? Pinned fingerprints decide alone; else whoever said not to look;
+ * else the system's CAs and the server's name; else the person, where policy allows. */
+#include <ctype.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "guacd/backends/rdp/rdp.h"
+#include "guacd/base/enc.h"
+#include "guacd/base/log.h"
+#include "guacd/base/util.h"
+#include "guacd/proto/status.h"
+
+#define CA_FILE "/etc/ssl/certs/ca-certificates.crt"
+#define ACCEPT 2 /* for this session */
+
+int rdp_cert_warm(void) {
+    return open(CA_FILE, O_RDONLY | O_CLOEXEC);
+}
+
+static int refuse(struct rdp *r, const char *why, const char *print) {
+    err_set(&r->fail, STATUS_UPSTREAM_ERROR, "the RDP server's certificate %s (SHA-256 %s)", why,
+            print);
+    return -1;
+}
+
+/* ---- pins ---------------------------------------------------------------------------------------
+ */
+
+/* One word, without colons, in lower case, and without the prefix "sha256:". Returns where the
+ * next begins; out is empty when it is no fingerprint. */
+static const char *next_print(const char *p, char out[65]) {
+    size_t n = 0;
+    if (strncasecmp(p, "sha256:", 7) == 0)
+        p += 7;
+    for (; *p && !isspace((unsigned char)*p) && *p != ','; p++)
+        if (isxdigit((unsigned char)*p) && n++ < 64)
+            out[n - 1] = (char)tolower((unsigned char)*p);
+    out[n == 64 ? n : 0] = '\0';
+    while (isspace((unsigned char)*p) || *p == ',')
+        p++;
+    return p;
+}
+
+static bool is_pinned(const char *pins, const char *print) {
+    char one[65];
+    bool found = false;
+    while (*pins) {
+        pins = next_print(pins, one);
+        found |= strcmp(one, print) == 0;
+    }
+    return found;
+}
+
+/* ---- the system's CAs ---------------------------------------------------------------------------
+ */
+
+static X509_STORE *load_store(int fd) {
+    FILE *f = fd >= 0 ? fdopen(dup(fd), "r") : NULL;
+    X509_STORE *store = f ? X509_STORE_new() : NULL;
+    if (store) {
+        rewind(f);
+        for (X509 *x; (x = PEM_read_X509(f, NULL, NULL, NULL));) {
+            X509_STORE_add_cert(store, x);
+            X509_free(x);
+        }
+    }
+    if (f)
+        fclose(f);
+    ERR_clear_error();
+    return store;
+}
+
+static bool verify(X509_STORE *store, STACK_OF(X509) * chain, const char *host) {
+    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    bool ok = ctx && X509_STORE_CTX_init(ctx, store, sk_X509_value(chain, 0), chain) == 1;
+    if (ok) {
+        X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
+        X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_SERVER);
+        ok = X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1 ||
+             X509_VERIFY_PARAM_set1_host(param, host, 0) == 1;
+        ok = ok && X509_verify_cert(ctx) == 1;
+    }
+    X509_STORE_CTX_free(ctx);
+    ERR_clear_error();
+    return ok;
+}
+
+static bool is_known(const struct rdp *r, STACK_OF(X509) * chain, const char *host) {
+    X509_STORE *store = load_store(r->ca_fd);
+    bool ok = store && verify(store, chain, host);
+    X509_STORE_free(store);
+    return ok;
+}
+
+/* ---- the person ---------------------------------------------------------------------------------
+ */
+
+static int by_owner(struct rdp *r, const char *host, const char *print) {
+    if (strcmp(args_str(r->args, "host-key-policy"), "ask") != 0)
+        return refuse(r, "is not known", print);
+    char text[512], *answer = NULL;
+    snprintf(text, sizeof(text),
+             "The certificate of %s is not known. Its SHA-256 fingerprint is %s. Type yes to go "
+             "on.",
+             host, print);
+    watch_allow(r, 0);
+    struct err why = { 0 };
+    int got = session_ask_text(r->session, "cert-fingerprints", text, true, &answer, &why);
+    watch_allow(r, RDP_HANDSHAKE_MS);
+    if (got < 0 && why.status == STATUS_SESSION_CLOSED) {
+        r->fail = why;
+        return -1;
+    }
+    if (got < 0)
+        return refuse(r, "is not known, and nobody accepted it", print);
+    bool yes = strcasecmp(answer, "yes") == 0 || is_pinned(answer, print);
+    free(answer);
+    return yes ? ACCEPT : refuse(r, "was not accepted", print);
+}
+
+/* ---- */
+
+static STACK_OF(X509) * read_chain(const BYTE *pem, size_t len) {
+    STACK_OF(X509) *chain = sk_X509_new_null();
+    BIO *bio = chain && len <= INT32_MAX ? BIO_new_mem_buf(pem, (int)len) : NULL;
+    for (X509 *x; bio && sk_X509_num(chain) < 16 && (x = PEM_read_bio_X509(bio, NULL, NULL, NULL));)
+        sk_X509_push(chain, x);
+    BIO_free(bio);
+    ERR_clear_error();
+    return chain;
+}
+
+static bool print_of(const X509 *x, char out[65]) {
+    unsigned char *der = NULL;
+    int len = i2d_X509(x, &der);
+    if (len > 0)
+        sha256_hex(der, (size_t)len, out);
+    OPENSSL_free(der);
+    return len > 0;
+}
+
+static int decide(struct rdp *r, STACK_OF(X509) * chain, const char *host) {
+    char print[65] = "";
+    if (sk_X509_num(chain) < 1 || !print_of(sk_X509_value(chain, 0), print))
+        return refuse(r, "is missing", "none");
+    log_info("certificate of %s: SHA-256 %s", host, print);
+    const char *pins = args_str(r->args, "cert-fingerprints");
+    if (*pins)
+        return is_pinned(pins, print) ? ACCEPT : refuse(r, "is not the pinned one", print);
+    if (args_bool(r->args, "ignore-cert") || is_known(r, chain, host))
+        return ACCEPT;
+    return by_owner(r, host, print);
+}
+
+int rdp_cert_check(freerdp *instance, const BYTE *pem, size_t len, const char *host, UINT16 port,
+                   DWORD flags) {
+    (void)port, (void)flags;
+    STACK_OF(X509) *chain = read_chain(pem, len);
+    int answer = chain ? decide(rdp_of(instance->context), chain, host) : -1;
+    sk_X509_pop_free(chain, X509_free);
+    return answer;
+}

@@ -1,0 +1,299 @@
+"""RDP against FreeRDP's shadow server: security types, certificates, credentials, codecs, pointer
+and keys."""
+import socket
+import threading
+import unittest
+
+import guac
+import house
+from house import PATIENCE
+from rdppart import Rdp, Servers
+
+
+def setUpModule():
+    Rdp.servers = Servers("rdp-shadow")
+
+
+def tearDownModule():
+    if Rdp.servers:
+        Rdp.servers.stop()
+        Rdp.servers = None
+
+
+class Security(Rdp):
+    def test_every_type(self):
+        for kind in ("rdp", "tls", "nla"):
+            for security in ("any", kind):
+                with self.subTest(kind, security=security):
+                    client = self.desk(kind, security=security, username=self.servers["RDP_USER"],
+                                       password=self.servers["RDP_PASSWORD"])
+                    self.assertEqual(client.canvas.picture()[:2], (800, 600))
+                    client.send("disconnect")
+                    client.pump(lambda c=client: c.closed)
+
+    def test_not_the_one_it_takes(self):
+        for kind, security in (("rdp", "tls"), ("rdp", "nla"), ("tls", "rdp"), ("nla", "tls"),
+                               ("nla", "rdp")):
+            with self.subTest(kind, security=security):
+                status, text = self.refusal(kind, security=security)
+                self.assertEqual(status, 0x0203)
+                self.assertIn("set security to", text)
+
+    def test_no_downgrade_by_itself(self):
+        """What has no certificate proves nothing: not where proof is asked for."""
+        status, text = self.refusal("rdp", security="any", ignore_cert="false")
+        self.assertEqual(status, 0x0203)
+        self.assertIn("set security to", text)
+
+    def test_asked_for_credentials(self):
+        client = self.connect("nla", ignore_cert="true")
+        asked = self.answer(client, lambda: client.syncs, username=self.servers["RDP_USER"],
+                            password=self.servers["RDP_PASSWORD"], domain="")
+        self.assertEqual(asked, ["username", "domain", "password"])
+        self.assertIsNone(client.error)
+        client.close()
+        client = self.connect("nla", ignore_cert="true", username=self.servers["RDP_USER"])
+        asked = self.answer(client, lambda: client.syncs, password=self.servers["RDP_PASSWORD"])
+        self.assertEqual(asked, ["password"])
+        self.assertIsNone(client.error)
+
+    def test_wrong_credentials(self):
+        for user, password in ((self.servers["RDP_USER"], "wrong"), ("nobody", "alice-pw")):
+            with self.subTest(user):
+                self.assertEqual(self.refusal("nla", username=user, password=password),
+                                 (0x0301, "user name or password is wrong"))
+
+    def test_domain_with_the_name(self):
+        """DOMAIN\\user is taken apart; this server knows no domains."""
+        client = self.connect("nla", ignore_cert="true")
+        asked = self.answer(client, lambda: client.syncs,
+                            username="SOMEWHERE\\" + self.servers["RDP_USER"],
+                            password=self.servers["RDP_PASSWORD"], domain="")
+        self.assertEqual(asked, ["username", "domain", "password"])
+        self.assertIsNone(client.error)
+
+    def test_client_that_cannot_be_asked(self):
+        client = guac.Client.tcp(self.guacd.port)
+        client.handshake("rdp", version="VERSION_1_1_0", hostname="127.0.0.1",
+                         port=self.servers.port("nla"), ignore_cert="true")
+        client.pump(lambda: client.error, 20 * PATIENCE)
+        self.assertEqual(client.error[1], 0x0301)
+
+
+class Certificates(Rdp):
+    def test_unknown_is_asked_about(self):
+        client = self.connect("tls")
+        client.pump(lambda: client.required, 15 * PATIENCE)
+        self.assertEqual(client.required, ["cert-fingerprints"])
+        client.required = []
+        client.answer_required(cert_fingerprints="no")
+        client.pump(lambda: client.error, 15 * PATIENCE)
+        self.assertEqual(client.error[1], 0x0203)
+        self.assertIn(self.servers["RDP_FP"], client.error[0])
+
+    def test_answers(self):
+        print_ = self.servers["RDP_FP"]
+        for answer in ("yes", print_, "sha256:" + print_.upper()):
+            with self.subTest(answer):
+                client = self.connect("tls")
+                asked = self.answer(client, lambda c=client: c.syncs, cert_fingerprints=answer)
+                self.assertEqual(asked, ["cert-fingerprints"])
+                self.assertIsNone(client.error)
+                client.close()
+
+    def test_pins(self):
+        print_ = self.servers["RDP_FP"]
+        colons = ":".join(print_[i:i + 2] for i in range(0, 64, 2))
+        for pins in (print_, colons, "00" * 32 + ", " + colons):
+            with self.subTest(pins):
+                client = self.connect("tls", cert_fingerprints=pins)
+                client.pump(lambda c=client: c.syncs or c.error or c.required, 15 * PATIENCE)
+                self.assertEqual((client.required, client.error), ([], None))
+                client.close()
+        status, text = self.refusal("tls", cert_fingerprints="00" * 32)
+        self.assertEqual(status, 0x0203)
+        self.assertIn("is not the pinned one", text)
+
+
+class Reaching(Rdp):
+    def test_nobody_there(self):
+        client = guac.Client.tcp(self.guacd.port)
+        client.handshake("rdp", hostname="127.0.0.1", port=str(house.free_port()))
+        client.pump(lambda: client.error, 15 * PATIENCE)
+        self.assertEqual(client.error[1], 0x0208)
+
+    def test_no_such_name(self):
+        client = guac.Client.tcp(self.guacd.port)
+        client.handshake("rdp", hostname="no-such-host.invalid", timeout=15)
+        client.pump(lambda: client.error, 30 * PATIENCE)
+        self.assertEqual(client.error[1], 0x0207)
+
+    def test_ends_while_the_server_says_nothing(self):
+        """The library blocks: the session ends all the same."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            taken = threading.Event()
+
+            def accept():
+                conn = silent.accept()[0]
+                taken.set()
+                while conn.recv(4096):
+                    pass
+            threading.Thread(target=accept, daemon=True).start()
+            client = guac.Client.tcp(self.guacd.port)
+            client.handshake("rdp", hostname="127.0.0.1", port=str(silent.getsockname()[1]))
+            self.assertTrue(taken.wait(15 * PATIENCE))
+            client.send("disconnect")
+            client.pump(lambda: client.closed, 15 * PATIENCE)
+            house.wait(lambda: not self.guacd.sessions(), 10 * PATIENCE, "the session to end")
+        self.assertNotIn("killed", self.guacd.text())
+
+
+class Pictures(Rdp):
+    def stir(self):
+        term = self.servers.spawn("xterm", "-geometry", "70x20+100+120", "-T", "stir", "-e", "sh",
+                                  "-c", "seq 1 400; echo done; read x")
+        self.addCleanup(term.wait)
+        self.addCleanup(term.kill)
+
+    def check(self, kind, least, **values):
+        client = self.desk(kind, **values)
+        self.stir()
+        guac.pump([client], timeout=1.0)
+        client.settle(timeout=20 * PATIENCE)
+        self.assert_shows(client, least)
+        client.close()
+
+    def test_exact(self):
+        """What is lossless on the wire is the same to the bit."""
+        for kind, values in (("bitmaps", {}), ("bitmaps", {"disable_gfx": "true"}),
+                             ("tls", {"force_lossless": "true"})):
+            with self.subTest(kind, **values):
+                self.check(kind, 99, **values)
+
+    def test_graphics_pipeline(self):
+        """H.264, and without it RemoteFX Progressive: no more is lost than the server's encoder
+        takes."""
+        for values, codec, least in (({}, 11, 36), ({"enable_h264": "false"}, 9, 45)):
+            with self.subTest(codec=codec):
+                self.check("tls", least, **values)
+                self.assertIn(f"graphics pipeline: codec {codec}\"", self.guacd.text())
+
+    def test_late_joiner(self):
+        owner = self.desk("bitmaps")
+        self.stir()
+        owner.settle(timeout=20 * PATIENCE)
+        late = self.connect(joins=owner.id)
+        guac.settle([owner, late], timeout=20 * PATIENCE)
+        self.assert_shows(owner)
+        self.assert_shows(late)
+
+    def test_depths(self):
+        screen = self.servers.shot()
+        for depth, least in (("16", 45), ("24", 45), ("32", 99)):
+            with self.subTest(depth):
+                client = self.desk("bitmaps", color_depth=depth, disable_gfx="true")
+                self.assertEqual(client.canvas.picture()[:2], screen[:2])
+                self.assert_shows(client, least)
+                client.close()
+
+    def test_shape_of_the_pointer(self):
+        client = self.desk("bitmaps")
+        client.send("mouse", 300, 200, 0)
+        client.pump(lambda: client.canvas.cursor and client.canvas.cursor[2] > 1, 10 * PATIENCE)
+        before = client.canvas.cursor
+        self.servers.run("xsetroot", "-cursor_name", "watch")
+        self.addCleanup(self.servers.run, "xsetroot", "-cursor_name", "left_ptr")
+        client.send("mouse", 700, 500, 0)
+        client.pump(lambda: client.canvas.cursor != before, 10 * PATIENCE, "another pointer")
+
+
+class Keys(Rdp):
+    """Into an xterm behind a US keyboard: what arrives is what was typed."""
+
+    def typist(self, **values):
+        client = self.desk("tls", **values)
+        client.send("mouse", 200, 120, 0)
+        client.send("mouse", 200, 120, 1)
+        client.send("mouse", 200, 120, 0)
+        client.pump(timeout=0.3)
+        self.seen = len(self.servers.typed())
+        return client
+
+    def arrives(self, client, text):
+        client.key(0xFF0D)
+        client.pump(lambda: self.servers.typed()[self.seen:].endswith("\n"), 10 * PATIENCE,
+                    f"{text!r} in the terminal")
+        self.assertEqual(self.servers.typed()[self.seen:], text + "\n")
+        self.seen = len(self.servers.typed())
+
+    def test_all_of_a_keyboard(self):
+        client = self.typist()
+        text = "".join(chr(c) for c in range(0x20, 0x7F))
+        client.type(text)
+        self.arrives(client, text)
+
+    def test_shift_in_the_browser(self):
+        client = self.typist()
+        client.key(0xFFE1, True)
+        client.type("Shift HELD!")   # the blank with it
+        client.key(0xFFE1, False)
+        client.type("and not")
+        self.arrives(client, "Shift HELD!and not")
+
+    def test_caps_lock_in_the_browser(self):
+        """Its letters come as capitals, without Shift; with it as small ones."""
+        client = self.typist()
+        client.key(0xFFE5)
+        client.type("CAPS ")
+        client.key(0xFFE1, True)
+        client.type("low")
+        client.key(0xFFE1, False)
+        client.key(0xFFE5)
+        client.type("end")
+        self.arrives(client, "CAPS lowend")
+
+    def test_keypad(self):
+        """The digits take Num Lock, which this server does not synchronize: xrdp's test has them."""
+        client = self.typist()
+        for keysym in (0xFFAA, 0xFFAB, 0xFFAD, 0xFFAF):
+            client.key(keysym)
+        self.arrives(client, "*+-/")
+
+    def test_backspace(self):
+        client = self.typist()
+        client.type("xxz\b\by")
+        self.arrives(client, "xy")
+
+    def test_released_with_the_person(self):
+        """A browser that goes with Shift held leaves nothing held."""
+        client = self.typist()
+        client.key(0xFFE1, True)
+        client.pump(timeout=0.3)
+        client.close()
+        client = self.typist()
+        client.type("plain")
+        self.arrives(client, "plain")
+
+    def test_wheel(self):
+        term = self.servers.spawn("xterm", "-geometry", "40x10+400+300", "-T", "wheel", "-e", "sh",
+                                  "-c", "printf '\\033[?1000h'; stty -icanon -echo; "
+                                  "head -c 12 | od -An -c | tr -d '\\n ' >" +
+                                  self.servers.dir + "/wheel")
+        self.addCleanup(term.wait)
+        self.addCleanup(term.kill)
+        client = self.desk("tls")
+        client.pump(timeout=1.0)
+        for mask in (8, 16):
+            client.send("mouse", 480, 360, 0)
+            client.send("mouse", 480, 360, mask)
+        client.send("mouse", 480, 360, 0)
+
+        def told():
+            with open(self.servers.dir + "/wheel") as f:
+                return f.read()
+        client.pump(lambda: "033[M`" in told() and "033[Ma" in told(), 10 * PATIENCE,
+                    "wheel up and down")
+
+
+if __name__ == "__main__":
+    unittest.main()
