@@ -18,6 +18,9 @@ static const struct arg_spec rows[] = {
       "Fail to open with this status, instead of opening." },
     { "duration", ARG_INT, 0, "0", 0, 86400000, NULL,
       "Milliseconds after which the target ends by itself; 0 for never." },
+    { "enable-files", ARG_BOOL, 0, "false", ARG_ANY, NULL, "Show a few files, kept in memory." },
+    { "disable-download", ARG_BOOL, 0, "false", ARG_ANY, NULL, "No file leaves the demo." },
+    { "disable-upload", ARG_BOOL, 0, "false", ARG_ANY, NULL, "No file reaches the demo." },
 };
 
 const struct arg_table args_demo = { rows, ARRAY_LEN(rows) };

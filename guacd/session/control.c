@@ -92,11 +92,12 @@ static int op_info(struct session *s, const json_t *msg, int *fd, json_t **answe
                                                    "sub", u->sub, "name", u->name, "role",
                                                    u == s->owner ? "owner" : role_name(u->role),
                                                    "lagMs", (json_int_t)u->lag_ms));
-    *answer = json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:I,s:b,s:o}", "id", s->id, "protocol",
+    *answer = json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:I,s:b,s:o,s:I}", "id", s->id, "protocol",
                         s->protocol->name, "connection", s->connection, "owner", s->owner_sub,
                         "ownerName", s->owner_name, "started", (json_int_t)s->started_wall_ms,
                         "recording", s->record ? "recorded" : "stock", "grace",
-                        (json_int_t)life_grace_left(s), "paused", s->paused != 0, "users", users);
+                        (json_int_t)life_grace_left(s), "paused", s->paused != 0, "users", users,
+                        "transfers", (json_int_t)s->transfers_last);
     return 0;
 }
 
@@ -157,12 +158,23 @@ static int op_role(struct session *s, const json_t *msg, int *fd, json_t **answe
     return err_set(e, STATUS_RESOURCE_NOT_FOUND, "there is no user %lld", (long long)number);
 }
 
+/* As many as one message holds; the rest is asked for by `after` again. */
+static int op_transfers(struct session *s, const json_t *msg, int *fd, json_t **answer,
+                        struct err *e) {
+    (void)fd;
+    (void)e;
+    *answer = json_pack("{s:o,s:I}", "transfers", files_transfers(s, json_num(msg, "after", 0), 8),
+                        "last", (json_int_t)s->transfers_last);
+    return 0;
+}
+
 static const struct {
     const char *op;
     op_fn *fn;
 } ops[] = {
-    { "join", op_join },   { "tap", op_tap },       { "info", op_info }, { "end", op_end },
-    { "pause", op_pause }, { "resume", op_resume }, { "msg", op_msg },   { "role", op_role },
+    { "join", op_join }, { "tap", op_tap },     { "info", op_info },
+    { "end", op_end },   { "pause", op_pause }, { "resume", op_resume },
+    { "msg", op_msg },   { "role", op_role },   { "transfers", op_transfers },
 };
 
 json_t *control_answer(struct session *s, const json_t *msg, int *fd) {

@@ -160,7 +160,9 @@ static enum input_result on_ack(struct user *u, const struct instr *in, struct e
     if (in->argc < 3 || !instr_to_int(in->argv[0], INT32_MIN, INT32_MAX, &stream) ||
         !instr_to_int(in->argv[2], 0, INT32_MAX, &status))
         return bad(e, "ack");
-    if (status && stream) /* what we send is paced by the socket and by sync, not by this */
+    if (stream > 0 && stream % 2 == 0 && files_ack(u, (int)stream, (int)status))
+        return INPUT_OK;
+    if (status && stream) /* what else we send is paced by the socket and by sync, not by this */
         clip_refused(u, (int)stream);
     return INPUT_OK;
 }
@@ -184,6 +186,7 @@ static const struct {
     { "file", ROLE_VIEWER, streams_open },
     { "audio", ROLE_VIEWER, streams_open },
     { "put", ROLE_VIEWER, streams_open },
+    { "get", ROLE_HELPER, files_get },
     { "disconnect", ROLE_VIEWER, on_disconnect },
 };
 
@@ -191,5 +194,5 @@ enum input_result input_instr(struct user *u, const struct instr *in, struct err
     for (size_t i = 0; i < ARRAY_LEN(opcodes); i++)
         if (slice_is(in->opcode, opcodes[i].opcode))
             return u->role < opcodes[i].least ? INPUT_OK : opcodes[i].fn(u, in, e);
-    return INPUT_OK; /* nop, get, what is to come, and guacamole-lite's empty opcode */
+    return INPUT_OK; /* nop, what is to come, and guacamole-lite's empty opcode */
 }

@@ -182,6 +182,7 @@ void life_pause(struct session *s, unsigned why, const char *text) {
     record_event(s, json_pack("{s:s,s:s}", "event", "paused", "why", text));
     if (!first)
         return;
+    files_pause(s, true);
     struct event release = { .type = EVENT_RELEASE }, pause = { .type = EVENT_PAUSE };
     mailbox_put(&s->mailbox, &release);
     mailbox_put(&s->mailbox, &pause);
@@ -198,6 +199,7 @@ void life_resume(struct session *s, unsigned why) {
     log_info("resumed");
     struct event ev = { .type = EVENT_RESUME };
     mailbox_put(&s->mailbox, &ev);
+    files_pause(s, false);
     for (struct user *u = s->users; u; u = u->next)
         if (user_live(u) && u->stalled)
             user_read(u);

@@ -15,7 +15,7 @@
 #define TITLE_MAX 256
 
 /* A plain element for stock clients: ASCII, since they disagree on how to count the rest. */
-static void put_plain(struct buf *b, const char *text) {
+void notify_plain(struct buf *b, const char *text) {
     char plain[TITLE_MAX];
     size_t n = 0;
     for (const char *p = text; *p && n < sizeof(plain) - 1; p++)
@@ -38,7 +38,7 @@ static void send_msg(struct session *s, const struct user *about, int code) {
     instr_begin(&b, "msg");
     instr_int(&b, code);
     instr_str(&b, id);
-    put_plain(&b, about->name);
+    notify_plain(&b, about->name);
     instr_end(&b);
     user_send_buf(owner, &b);
 }
@@ -161,7 +161,7 @@ void notify_welcome(struct user *u) {
         _buf_cleanup_ struct buf b;
         buf_init(&b, 2048);
         instr_begin(&b, "name");
-        put_plain(&b, s->title);
+        notify_plain(&b, s->title);
         instr_end(&b);
         user_send_buf(u, &b);
     }
@@ -187,13 +187,24 @@ void notify_role(struct user *u) {
                            "readOnly", u->role == ROLE_VIEWER));
 }
 
+void notify_log(struct user *u, const char *text) {
+    if (!user_live(u))
+        return;
+    _buf_cleanup_ struct buf b;
+    buf_init(&b, 2048);
+    instr_begin(&b, "log");
+    notify_plain(&b, text);
+    instr_end(&b);
+    user_send_buf(u, &b);
+}
+
 void notify_message(struct session *s, const char *text) {
     notify_state(s, NULL, json_pack("{s:s}", "message", text));
     record_event(s, json_pack("{s:s,s:s}", "event", "message", "text", text));
     _buf_cleanup_ struct buf b;
     buf_init(&b, 2048);
     instr_begin(&b, "log");
-    put_plain(&b, text);
+    notify_plain(&b, text);
     instr_end(&b);
     session_send_all(s, &b);
 }
@@ -207,7 +218,7 @@ void notify_title(struct session *s, const char *text) {
     _buf_cleanup_ struct buf b;
     buf_init(&b, 2048);
     instr_begin(&b, "name");
-    put_plain(&b, s->title);
+    notify_plain(&b, s->title);
     instr_end(&b);
     session_send_all(s, &b);
 }

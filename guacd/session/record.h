@@ -32,6 +32,9 @@ void record_mask(struct session *s, bool on);
 void record_shown(struct session *s); /* what session_shown() gathered */
 /* kind: "title", "file"; by: NULL for the target. */
 void record_text(struct session *s, const char *kind, const char *by, const char *text, size_t len);
+/* A file's way: members as files_tell.c writes them (stolen). Where only events are recorded it is
+ * one of them. */
+void record_file(struct session *s, const char *by, json_t *members);
 /* from: who pasted; NULL: the target copied. */
 void record_clipboard(struct session *s, const struct user *from, const char *mimetype,
                       const char *data, size_t len);

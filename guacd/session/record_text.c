@@ -67,6 +67,19 @@ void record_event(struct session *s, json_t *event) {
         json_decref(event);
 }
 
+void record_file(struct session *s, const char *by, json_t *members) {
+    _json_ json_t *owned = members;
+    if (!record_full(s)) {
+        json_object_set_new(owned, "event", json_string("file"));
+        json_object_set_new(owned, "by", record_clean(by, strlen(by)));
+        record_event(s, json_incref(owned));
+        return;
+    }
+    json_t *o = line(s, "file", by);
+    json_object_update(o, owned);
+    record_add_json(s, TAP_TEXT, o);
+}
+
 void record_clipboard(struct session *s, const struct user *from, const char *mimetype,
                       const char *data, size_t len) {
     if (!record_full(s))

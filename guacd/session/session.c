@@ -104,6 +104,7 @@ void session_free(struct session *s) {
     pthread_mutex_destroy(&s->shown_lock);
     pthread_mutex_destroy(&s->gate);
     pthread_cond_destroy(&s->gate_changed);
+    files_free(s);
     args_free(s->args);
     if (s->state && s->backend)
         secret_wipe(s->state, s->backend->state_size);

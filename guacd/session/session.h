@@ -18,6 +18,7 @@
 #include "guacd/proto/handshake.h"
 #include "guacd/proto/instr.h"
 #include "guacd/session/backend.h"
+#include "guacd/session/files.h"
 #include "guacd/session/link.h"
 #include "guacd/session/mailbox.h"
 #include "guacd/session/outq.h"
@@ -106,6 +107,9 @@ struct user {
     struct outstream *out_streams; /* bulk waiting to be told, oldest first */
     int next_out;
     int last_x, last_y, last_mask; /* mouse */
+    unsigned files_seen;           /* bit i: file system i was shown to him */
+    int next_file;                 /* stream of the last file sent to him */
+    uint64_t last_file;            /* op that had its turn last */
 };
 
 struct user *user_new(struct session *s, int fd, struct ssl_ctx_st *ctx, enum role role,
@@ -149,6 +153,38 @@ void clip_pump(struct user *u);
 void clip_refused(struct user *u, int stream); /* he wants no more of it */
 void clip_free(struct user *u);
 
+void streams_ack(struct user *u, int stream, const char *text, int status);
+/* The op of his stream is over: status and words are for the blobs still to come. */
+void streams_file_over(struct user *u, const struct files_op *op, int status, const char *why);
+
+/* files_user.c, files.c: file systems of the target (files.h) */
+#define FILES_INDEX_TYPE "application/vnd.glyptodon.guacamole.stream-index+json"
+#define FILES_LISTING_TYPE \
+    "application/vnd.guac.listing+json" /* our own page's: ARCHITECTURE.md \
+                                         */
+#define FILES_BYTES_TYPE "application/octet-stream"
+struct files_put {
+    bool drop; /* a `file` instruction: no object, the name is a bare one */
+    int64_t object;
+    int stream;
+    struct slice mimetype, name;
+};
+/* He became live, or his role changed. */
+void files_user(struct user *u);
+void files_left(struct user *u);
+enum input_result files_get(struct user *u, const struct instr *in, struct err *e);
+struct files_op *files_put(struct user *u, const struct files_put *p, struct err *e);
+enum input_result files_blob(struct files_op *op, const char *data, size_t len);
+void files_end(struct files_op *op);
+void files_break(struct files_op *op);
+bool files_ack(struct user *u, int stream, int status); /* false: no stream of ours */
+void files_acked(struct files_op *op);
+void files_pump(struct user *u);
+void files_pause(struct session *s, bool on);
+void files_free(struct session *s);
+/* Ended transfers with a number beyond `after`, oldest first, at most max. A new reference. */
+json_t *files_transfers(const struct session *s, int64_t after, size_t max);
+
 /* ---- the session
  * ------------------------------------------------------------------------------------- */
 
@@ -176,8 +212,9 @@ struct session {
     uint32_t last_number;
     struct user *owner;
     bool owner_seen;
-    bool read_only;   /* nobody but us decides */
-    bool copy, paste; /* clipboard: target to person, person to target */
+    bool read_only;    /* nobody but us decides */
+    bool copy, paste;  /* clipboard: target to person, person to target */
+    bool helper_files; /* helpers see file systems, too */
     size_t clipboard_max;
 
     /* backend */
@@ -204,6 +241,15 @@ struct session {
     uint64_t cost_us;         /* of sealing a frame, lately */
     struct picture_caps caps; /* of the class that gets frame() */
     struct loop_timer *frame_timer;
+
+    /* file systems: a slot is filled once, then counted */
+    struct files *files[FILES_MAX];
+    _Atomic unsigned files_count;
+    _Atomic bool files_paused;
+    bool files_again;    /* a further piece is posted */
+    uint64_t files_last; /* id of the newest op */
+    json_t *transfers;   /* ended ones, for authd; NULL: none yet */
+    uint64_t transfers_last;
 
     /* text shown since the last frame (backend thread, shown_lock) */
     pthread_mutex_t shown_lock;
@@ -267,6 +313,9 @@ void notify_drained(struct user *u);
 void notify_title(struct session *s, const char *text);
 void notify_message(struct session *s, const char *text);
 void notify_role(struct user *u);
+/* An element for clients of any kind: ASCII, cut. */
+void notify_plain(struct buf *b, const char *text);
+void notify_log(struct user *u, const char *text); /* one `log`, for this user */
 
 /* ask.c */
 bool ask_wants(struct session *s, const char *name);

@@ -70,6 +70,7 @@ static void read_policy(struct session *s) {
         return;
     s->copy = s->copy && args_bool(a, "allow-copy");
     s->paste = s->paste && args_bool(a, "allow-paste");
+    s->helper_files = args_bool(a, "helper-files");
     snprintf(s->connection, sizeof(s->connection), "%s", args_str(a, "connection"));
     snprintf(s->owner_sub, sizeof(s->owner_sub), "%s", args_str(a, "owner"));
     snprintf(s->owner_name, sizeof(s->owner_name), "%s", args_str(a, "owner-name"));
@@ -200,6 +201,7 @@ void start_connected(struct user *u) {
     become_live(u);
     notify_welcome(u); /* opens the pipes that what follows is written to */
     notify_joined(u);
+    files_user(u);
     if (first && thread_start(s, &e) < 0) {
         life_end(s, e.status, "%s", e.text);
         return;
@@ -229,6 +231,7 @@ void start_role(struct user *u, enum role role) {
         if (old) {
             old->role = s->read_only ? ROLE_VIEWER : ROLE_HELPER;
             notify_role(old);
+            files_user(old);
         }
         life_owner_back(s);
     } else if (role != ROLE_OWNER && old == u) {
@@ -236,6 +239,7 @@ void start_role(struct user *u, enum role role) {
     }
     u->role = s->read_only ? ROLE_VIEWER : role;
     notify_role(u);
+    files_user(u);
     record_event(s, json_pack("{s:s,s:i,s:s}", "event", "role", "user", (int)u->number, "role",
                               role_name(role)));
     if (role == ROLE_OWNER)

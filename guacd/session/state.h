@@ -12,6 +12,10 @@
  *   {"message":"text"}                                         from the control socket's `msg`
  *   {"ask":{"name":…,"text":…,"echo":bool}}                    together with `required`
  *   {"asked":null}                                             the prompt is over
+ *   {"files":[{"object":1,"name":…,"download":bool,"upload":bool,"limit":bytes}]}
+ *                                                             file systems he sees, on change
+ *   {"file":{"id":…,"state":"begun|done|failed|cancelled|refused",…}}
+ *                                                             his own transfers: ARCHITECTURE.md
  *   {"state":{"<key>":"<value>"}}                              from the backend: "connecting", …
  */
 #ifndef GUAC_SESSION_STATE_H

@@ -1,5 +1,5 @@
-/* Streams a user opens: clipboard, answers and live parameters (argv), STDIN. Each blob is answered
- * by `ack`, a refusal too, so no client waits for ever. */
+/* Streams a user opens: clipboard, answers and live parameters (argv), STDIN, files. Each blob is
+ * answered by `ack`, a refusal too, so no client waits for ever. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@
 
 #define ARGV_MAX 65536
 
-enum stream_kind { STREAM_CLIPBOARD, STREAM_ARGV, STREAM_STDIN };
+enum stream_kind { STREAM_CLIPBOARD, STREAM_ARGV, STREAM_STDIN, STREAM_FILE };
 
 struct instream {
     struct instream *next;
@@ -21,9 +21,12 @@ struct instream {
     enum stream_kind kind;
     char name[64]; /* argv: parameter; clipboard: mimetype */
     struct buf data;
-    bool over;        /* too much came: refused, the rest is swallowed */
-    bool ended;       /* STDIN: no more blobs, but some are not taken yet */
-    unsigned waiting; /* STDIN: blobs the backend has not taken */
+    bool over;           /* too much came: refused, the rest is swallowed */
+    bool ended;          /* STDIN: no more blobs, but some are not taken yet */
+    unsigned waiting;    /* STDIN: blobs the backend has not taken */
+    struct files_op *op; /* FILE; NULL once it is over: then the rest is refused like this */
+    int status;
+    char why[128];
 };
 
 static enum input_result bad(struct err *e, const char *what) {
@@ -31,12 +34,12 @@ static enum input_result bad(struct err *e, const char *what) {
     return INPUT_BAD;
 }
 
-static void ack(struct user *u, int stream, const char *text, int status) {
+void streams_ack(struct user *u, int stream, const char *text, int status) {
     _buf_cleanup_ struct buf b;
-    buf_init(&b, 512);
+    buf_init(&b, 2048);
     instr_begin(&b, "ack");
     instr_int(&b, stream);
-    instr_str(&b, text);
+    notify_plain(&b, text);
     instr_int(&b, status);
     instr_end(&b);
     user_send_buf(u, &b);
@@ -55,8 +58,20 @@ static void forget(struct user *u, struct instream *st) {
         p = &(*p)->next;
     *p = st->next;
     u->in_count--;
+    if (st->op)
+        files_break(steal_ptr(st->op));
     buf_wipe(&st->data);
     free(st);
+}
+
+void streams_file_over(struct user *u, const struct files_op *op, int status, const char *why) {
+    for (struct instream *st = u->in_streams; st; st = st->next)
+        if (st->op == op) {
+            st->op = NULL;
+            st->status = status;
+            snprintf(st->why, sizeof(st->why), "%s", status ? why : "OK");
+            streams_ack(u, st->index, st->why, status);
+        }
 }
 
 void streams_free(struct user *u) {
@@ -100,17 +115,53 @@ static int refuse(struct user *u, const struct instr *in, enum stream_kind *kind
     return u->in_count >= STREAMS_MAX ? STATUS_CLIENT_TOO_MANY : 0;
 }
 
+/* `put` and `file`: acknowledged when the target has opened it, or refused at once. */
+static enum input_result open_file(struct user *u, const struct instr *in, int index,
+                                   struct err *e) {
+    bool drop = slice_is(in->opcode, "file");
+    struct files_put p = { .drop = drop, .stream = index };
+    if (in->argc < (drop ? 3u : 4u) ||
+        (!drop && !instr_to_int(in->argv[0], 0, INT32_MAX, &p.object)))
+        return bad(e, "a file's stream");
+    if (!atomic_load(&u->s->files_count)) {
+        streams_ack(u, index, "This target has no files.", STATUS_UNSUPPORTED);
+        return INPUT_OK;
+    }
+    p.mimetype = in->argv[drop ? 1 : 2];
+    p.name = in->argv[drop ? 2 : 3];
+    struct err why = { .status = STATUS_CLIENT_TOO_MANY, .text = "Too many streams." };
+    struct instream *st = u->in_count < STREAMS_MAX ? calloc(1, sizeof(*st)) : NULL;
+    struct instream *old = find(u, index);
+    if (old)
+        forget(u, old);
+    if (st)
+        st->op = files_put(u, &p, &why);
+    if (!st || !st->op) {
+        free(st);
+        streams_ack(u, index, why.text, why.status);
+        return INPUT_OK;
+    }
+    st->index = index;
+    st->kind = STREAM_FILE;
+    st->next = u->in_streams;
+    u->in_streams = st;
+    u->in_count++;
+    return INPUT_OK;
+}
+
 enum input_result streams_open(struct user *u, const struct instr *in, struct err *e) {
     int64_t index;
     size_t at = slice_is(in->opcode, "put") ? 1 : 0; /* put: object first */
     if (in->argc < at + 2 || !instr_to_int(in->argv[at], 0, INT32_MAX, &index))
         return bad(e, "a stream");
+    if (slice_is(in->opcode, "put") || slice_is(in->opcode, "file"))
+        return open_file(u, in, (int)index, e);
     enum stream_kind kind = STREAM_CLIPBOARD;
     size_t name_at = 1;
     const char *why = "";
     int status = refuse(u, in, &kind, &name_at, &why);
     if (status) {
-        ack(u, (int)index, why, status);
+        streams_ack(u, (int)index, why, status);
         return INPUT_OK;
     }
     struct instream *st = calloc(1, sizeof(*st));
@@ -129,7 +180,7 @@ enum input_result streams_open(struct user *u, const struct instr *in, struct er
     st->next = u->in_streams;
     u->in_streams = st;
     u->in_count++;
-    ack(u, (int)index, "OK", STATUS_SUCCESS);
+    streams_ack(u, (int)index, "OK", STATUS_SUCCESS);
     return INPUT_OK;
 }
 
@@ -150,7 +201,7 @@ void streams_input_taken(struct session *s, uint32_t user, int stream) {
         for (struct instream *st = u->in_streams; st && u->number == user; st = st->next)
             if (st->index == stream && st->kind == STREAM_STDIN && st->waiting) {
                 bool done = --st->waiting == 0 && st->ended;
-                ack(u, stream, "OK", STATUS_SUCCESS);
+                streams_ack(u, stream, "OK", STATUS_SUCCESS);
                 if (done)
                     forget(u, st);
                 return;
@@ -174,6 +225,13 @@ enum input_result streams_blob(struct user *u, const struct instr *in, struct er
         return INPUT_BAD;
     }
     data[len] = '\0';
+    if (st->kind == STREAM_FILE) {
+        enum input_result r = st->op ? files_blob(st->op, data, (size_t)len) : INPUT_OK;
+        if (!st->op)
+            streams_ack(u, (int)index, st->why, st->status ? st->status : STATUS_RESOURCE_CLOSED);
+        free(data);
+        return r;
+    }
     if (st->kind == STREAM_STDIN) {
         enum input_result r = feed_stdin(u, st, data, (size_t)len);
         if (r == INPUT_RETRY) {
@@ -191,9 +249,9 @@ enum input_result streams_blob(struct user *u, const struct instr *in, struct er
     secret_wipe(data, (size_t)len);
     free(data);
     if (st->over)
-        ack(u, (int)index, "This is more than is taken at once.", STATUS_CLIENT_OVERRUN);
+        streams_ack(u, (int)index, "This is more than is taken at once.", STATUS_CLIENT_OVERRUN);
     else
-        ack(u, (int)index, "OK", STATUS_SUCCESS);
+        streams_ack(u, (int)index, "OK", STATUS_SUCCESS);
     return INPUT_OK;
 }
 
@@ -236,7 +294,7 @@ static enum input_result end_argv(struct user *u, struct instream *st) {
     struct err e = { 0 };
     if (!live_value(s, st->name, text, st->data.len, &e)) {
         log_warning("user %u: argv %s: %s", u->number, st->name, e.text);
-        ack(u, st->index, "This parameter does not take that.", STATUS_CLIENT_FORBIDDEN);
+        streams_ack(u, st->index, "This parameter does not take that.", STATUS_CLIENT_FORBIDDEN);
         return INPUT_OK;
     }
     if (!mailbox_has_room(&s->mailbox))
@@ -258,6 +316,8 @@ enum input_result streams_end(struct user *u, const struct instr *in, struct err
     if (!st)
         return INPUT_OK;
     enum input_result r = INPUT_OK;
+    if (st->op)
+        files_end(steal_ptr(st->op));
     if (st->kind == STREAM_CLIPBOARD && !st->over)
         r = end_clipboard(u, st);
     else if (st->kind == STREAM_ARGV && !st->over)

@@ -79,6 +79,8 @@ static void leave(struct user *u) {
     struct session *s = u->s;
     enum user_phase was = u->phase;
     u->phase = USER_CLOSING;
+    if (was == USER_LIVE)
+        files_left(u);
     streams_free(u);
     clip_free(u);
     if (was != USER_LIVE)
@@ -269,10 +271,13 @@ void user_read(struct user *u) {
 
 /* He took everything: bulk and frames take turns. */
 static void drained(struct user *u) {
-    if (u->clip_turn)
+    if (u->clip_turn) {
         clip_pump(u);
+        files_pump(u);
+    }
     frames_pump(u->s);
     clip_pump(u);
+    files_pump(u);
     notify_drained(u);
 }
 

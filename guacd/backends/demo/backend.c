@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guacd/backends/demo/demo_files.h"
 #include "guacd/base/clock.h"
 #include "guacd/base/secret.h"
 #include "guacd/base/util.h"
@@ -28,6 +29,7 @@ struct demo {
     bool silent, paused;
     uint64_t end_ms, next_us, moves;
     int fd;
+    struct demo_files *files; /* NULL: not enabled */
     char line[128];
     size_t line_len;
 };
@@ -166,6 +168,11 @@ static int demo_open(struct session *s, void *state, const struct args *args, st
     paint_all(d);
     if (args_int(args, "duration"))
         d->end_ms = clock_ms() + (uint64_t)args_int(args, "duration");
+    if (args_bool(args, "enable-files")) {
+        d->files = demo_files_new(s, e);
+        if (!d->files)
+            return -1;
+    }
     session_title(s, "demo");
     session_set_picture(s, surface_picture(d->surface));
     return 0;
@@ -185,8 +192,11 @@ static int demo_run(struct session *s, void *state, struct err *e) {
     (void)e;
     struct demo *d = state;
     for (;;) {
-        struct pollfd p = { session_event_fd(s), POLLIN, 0 };
-        poll(&p, 1, next_wait(d, clock_us()));
+        struct pollfd p[] = { { session_event_fd(s), POLLIN, 0 },
+                              { demo_files_fd(d->files), POLLIN, 0 } };
+        poll(p, 2, next_wait(d, clock_us()));
+        if (p[1].revents)
+            demo_files_serve(d->files);
         struct event ev;
         while (session_next_event(s, &ev)) {
             bool go_on = on_event(s, d, &ev);
@@ -208,6 +218,7 @@ static int demo_run(struct session *s, void *state, struct err *e) {
 static void demo_close(struct session *s, void *state) {
     (void)s;
     struct demo *d = state;
+    demo_files_free(d->files);
     surface_free(d->surface);
     if (d->fd > 0)
         close(d->fd);
