@@ -78,11 +78,15 @@ struct session_resource {
     char *gateway;          /* the replica that holds it */
     char *address;          /* the browser's */
     char *request;          /* GuacamoleAccessRequest it came by, NULL: none */
+    char *sid;              /* the owner's sign-in; NULL: not to be refreshed */
     int64_t started, until; /* until: its longest end, 0: none */
     /* status */
     enum session_phase phase;
     enum session_recorder recorder;
-    json_t *users; /* [{sub, name, role, since}] */
+    json_t *users;     /* [{sub, name, role, since}] */
+    json_t *invites;   /* [{token, role, by, until, sub, name, used}] */
+    int64_t refreshed; /* when its owner's sign-in was confirmed last */
+    int64_t ticket;    /* its turn where sessions are limited; 0: none yet */
     int64_t updated, ended;
     int64_t bytes;
     char *recording; /* its address in the store */
@@ -93,7 +97,8 @@ struct session_resource {
 struct lock {
     char *sid, *sub, *connection, *session; /* connection: namespace/name */
     char *reason;
-    int64_t until; /* 0: until it is deleted */
+    int64_t until;  /* 0: until it is deleted */
+    int64_t before; /* only what began until then (a sign-out); 0: all */
     struct person by;
 };
 

@@ -23,6 +23,16 @@ static const struct schema_row user_entry[] = {
     ROW("since", TIME, "When the person came.", NOWHERE),
 };
 
+static const struct schema_row invite_entry[] = {
+    ROW("token", TEXT, "SHA-256 of the link's secret, hexadecimal.", NOWHERE, NEEDED, .max = 64),
+    ROW("role", CHOICE, "What the guest may do.", NOWHERE, NEEDED, .choices = "viewer|helper"),
+    ROW("by", TEXT, "Who invited.", NOWHERE, .max = 255),
+    ROW("until", TIME, "Until when the link may be taken.", NOWHERE, NEEDED),
+    ROW("sub", TEXT, "Who took it.", NOWHERE, .max = 255),
+    ROW("name", TEXT, "A name to show.", NOWHERE, .max = 255),
+    ROW("used", TIME, "When it was taken.", NOWHERE),
+};
+
 static const struct schema_row approval_entry[] = {
     ROW("as", TEXT, "The listed role or group.", NOWHERE, NEEDED, .max = 255),
     ROW("sub", TEXT, "Who spoke for it.", NOWHERE, .max = 255),
@@ -86,6 +96,7 @@ static const struct schema_row session_spec[] = {
     ROW("gateway", TEXT, "The replica that holds it.", AT(gateway), .max = 253),
     ROW("address", TEXT, "The browser's address.", AT(address), .max = 64),
     ROW("request", TEXT, "GuacamoleAccessRequest it came by.", AT(request), .max = 253),
+    ROW("sid", TEXT, "The owner's sign-in.", AT(sid), .max = 255),
     ROW("started", TIME, "When it began.", AT(started), NEEDED),
     ROW("until", TIME, "When it ends at the latest.", AT(until)),
 };
@@ -95,6 +106,10 @@ static const struct schema_row session_status[] = {
         .choices = "recorded|behind|events"),
     ROW("users", LIST, "Who is in it.", AT(users), .max = 64,
         .entry = { user_entry, ARRAY_LEN(user_entry) }),
+    ROW("invites", LIST, "Links that were given out.", AT(invites), .max = 32,
+        .entry = { invite_entry, ARRAY_LEN(invite_entry) }),
+    ROW("refreshed", TIME, "When its owner's sign-in was confirmed last.", AT(refreshed)),
+    ROW("ticket", INT, "Its turn where sessions are limited.", SIZED(ticket), .max = __LONG_MAX__),
     ROW("updated", TIME, "When its gateway last said so.", AT(updated)),
     ROW("ended", TIME, "When it ended.", AT(ended)),
     ROW("bytes", INT, "Size of its recording.", SIZED(bytes), .max = __LONG_MAX__),
@@ -111,6 +126,7 @@ static const struct schema_row lock_spec[] = {
     ROW("session", TEXT, "One session.", AT(session), .max = 36, .format = &schema_uuid),
     ROW("reason", TEXT, "Why; the person reads it.", AT(reason), NEEDED, .max = 500),
     ROW("until", TIME, "When it lifts by itself; deleted by hand when absent.", AT(until)),
+    ROW("before", TIME, "Only what began until then is locked: a sign-out.", AT(before)),
     PERSON("by", by, "Who locked."),
 };
 #undef KIND

@@ -186,6 +186,7 @@ create-keys = yes
 cookie-keys = $keys/cookie
 gateway-key = $keys/gateway.pem
 audit-file = $STATE/audit/audit.jsonl
+resources = $STATE/resources
 dev-link = yes
 dev-user = demo
 dev-roles = operator auditor

@@ -57,7 +57,8 @@ bool authd_trusts(const struct authd *a, unsigned uid) {
 
 uint64_t authd_generation(struct authd *a) {
     struct snapshot *s = catalog_snapshot(a->catalog);
-    uint64_t g = s->generation + atomic_load(&a->session_changes);
+    uint64_t g =
+        s->generation + atomic_load(&a->session_changes) + resources_generation(a->resources);
     snapshot_unref(s);
     return g;
 }
@@ -90,6 +91,10 @@ void authd_view_init(struct authd_view *v, struct authd *a, const struct identit
                       .clock_offset_ms = authd_clock_offset(a),
                       .operates = who && authd_can_operate(a, who, snapshot) },
     };
+    locks_view_init(&v->locks, a->locks, who);
+    v->policies.locks = v->locks.list;
+    v->policies.lock_count = v->locks.count;
+    v->policies.locks_stale = locks_stale(a->locks);
     size_t room = a->policy.sessions_per_person && who ? sessions_count(a->sessions) + 16 : 0;
     struct collected own = { room ? calloc(room, sizeof *own.list) : NULL, 0, room,
                              who ? who->sub : "" };
@@ -101,11 +106,12 @@ void authd_view_init(struct authd_view *v, struct authd *a, const struct identit
 
 void authd_view_fini(struct authd_view *v) {
     free(v->own);
+    locks_view_fini(&v->locks);
 }
 
 void authd_decide(const struct authd_view *v, const struct connection *c, bool resuming,
                   struct decision *out) {
-    struct policy_sessions sessions = { v->own, v->own_count, resuming };
+    struct policy_sessions sessions = { v->own, v->own_count, resuming, NULL };
     decide(v->who, c, &v->policies, NULL, &sessions, (int64_t)clock_wall_ms(), out);
 }
 

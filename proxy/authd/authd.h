@@ -7,14 +7,15 @@
 #include <stdint.h>
 
 #include "crd/catalog.h"
+#include "crd/resources.h"
 #include "proxy/authd/audit.h"
 #include "proxy/authd/config.h"
 #include "proxy/authd/cookie.h"
 #include "proxy/authd/link.h"
+#include "proxy/authd/locks.h"
 #include "proxy/authd/oidc.h"
 #include "proxy/authd/policy.h"
 #include "proxy/authd/recorder.h"
-#include "proxy/authd/revoked.h"
 #include "proxy/authd/sessions.h"
 #include "recording/sign.h"
 
@@ -27,9 +28,10 @@ struct authd {
     struct config conf;
     struct sign_key *key; /* the gateway's own */
     struct catalog *catalog;
-    struct oidc *oidc;   /* NULL: none configured */
-    struct links *links; /* NULL: none configured */
-    struct revoked *revoked;
+    struct oidc *oidc;           /* NULL: none configured */
+    struct links *links;         /* NULL: none configured */
+    struct resources *resources; /* what the gateway itself writes */
+    struct locks *locks;
     struct recorder *recorder;
     struct sessions *sessions;
     struct evidence_log *evidence_log;
@@ -68,6 +70,7 @@ struct authd_view {
     struct policies policies;
     struct policy_session *own; /* sessions of this person */
     size_t own_count;
+    struct locks_view locks;
 };
 void authd_view_init(struct authd_view *v, struct authd *a, const struct identity *who,
                      const struct snapshot *snapshot);

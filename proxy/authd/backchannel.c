@@ -5,9 +5,7 @@
 
 #include "guacd/base/clock.h"
 #include "guacd/base/json.h"
-#include "guacd/base/log.h"
 #include "proxy/authd/route.h"
-#include "proxy/authd/token.h"
 
 static void answer(struct exchange *x, const char *error, const char *description) {
     exchange_header(x, "cache-control", "no-store");
@@ -18,26 +16,31 @@ static void answer(struct exchange *x, const char *error, const char *descriptio
         x->status = 200;
 }
 
-/* void: cookies of this sign-in, or of this person, made until now. */
-static int end_sign_in(struct exchange *x, const json_t *claims, struct err *e) {
-    char key[REVOKED_KEY];
-    const char *sid = json_str(claims, "sid", NULL);
-    int64_t now = (int64_t)clock_wall_ms(), exp = now / 1000 + EXCHANGE_COOKIE_S;
-    if (sid)
-        oidc_sid(sid, key);
-    else
-        revoked_person(json_str(claims, "sub", ""), key);
-    return revoked_add(x->a->revoked, key, now, exp, e);
-}
-
-/* The same token again would end what was begun since. */
-static bool first_use(struct exchange *x, const json_t *claims) {
-    char key[80] = "jti:";
-    const char *jti = json_str(claims, "jti", "");
+/* A lock for this sign-in's cookies, or this person's, made until now. Its name comes from the
+ * token's id, so that no replica takes the same token twice: that would end what began since. */
+static enum failure end_sign_in(struct exchange *x, const json_t *claims, struct err *e) {
+    char name[64] = "signout-", hash[65], sid[65];
+    const char *jti = json_str(claims, "jti", ""), *said = json_str(claims, "sid", NULL);
     int64_t now = (int64_t)clock_wall_ms();
-    sha256_hex(jti, strlen(jti), key + 4);
-    return revoked_once(x->a->revoked, key, now,
-                        now / 1000 + TOKEN_LOGOUT_S + 2 * x->a->conf.oidc_clock_skew);
+    sha256_hex(jti, strlen(jti), hash);
+    snprintf(name + 8, sizeof name - 8, "%.40s", hash);
+    if (said)
+        oidc_sid(said, sid);
+    const struct lock want = { .sid = said ? sid : NULL,
+                               .sub = said ? NULL : (char *)(uintptr_t)json_str(claims, "sub", ""),
+                               .reason = (char *)(uintptr_t) "The identity provider ended the "
+                                                             "sign-in.",
+                               .before = now,
+                               .until = now + EXCHANGE_COOKIE_S * 1000LL };
+    switch (locks_add(x->a->locks, name, &want, NULL, e)) {
+    case RESOURCES_OK:
+        return FAILURE_NONE;
+    case RESOURCES_EXISTS:
+        err_set(e, 0, "the token was used before");
+        return FAILURE_TOKEN;
+    default:
+        return FAILURE_UNREACHABLE;
+    }
 }
 
 void signin_backchannel(struct exchange *x) {
@@ -55,12 +58,8 @@ void signin_backchannel(struct exchange *x) {
     }
     enum failure f =
         oidc_logout_token(x->a->oidc, x->http, query_get(&form, "logout_token", ""), &claims, &e);
-    if (f == FAILURE_NONE && !first_use(x, claims)) {
-        err_set(&e, 0, "the token was used before");
-        f = FAILURE_TOKEN;
-    }
-    if (f == FAILURE_NONE && end_sign_in(x, claims, &e))
-        f = FAILURE_UNREACHABLE;
+    if (f == FAILURE_NONE)
+        f = end_sign_in(x, claims, &e);
     struct audit_event ev = {
         .kind = AUDIT_SIGN_OUT,
         .success = f == FAILURE_NONE,

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "crd/field.h"
 #include "guacd/base/dial.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
@@ -36,6 +37,10 @@ static const struct conf_row rows[] = {
          "User ids or names that may connect to authd.sock beside our own."),
     TEXT("folder", CONF_PATH, folder, "/etc/guac/connections",
          "Folder of GuacamoleConnection and EnvironmentPolicy YAML, and of secrets/."),
+    TEXT("resources", CONF_PATH, resources, "",
+         "Folder for access requests, approvals, sessions and locks, one that all replicas share; "
+         "empty: RUN/authd/resources."),
+    TEXT("namespace", CONF_STRING, namespace, "guacamole", "Namespace that locks are written to."),
     ROW("workers", CONF_INT, workers, "16", 1, 64, "Requests handled at one time."),
     TEXT("log-level", CONF_STRING, log_level, "info", "error, warning, info, debug or trace."),
 
@@ -271,6 +276,12 @@ int config_derive(struct config *c, struct err *e) {
         return err_set(e, 0, "log-origin: printable letters without blank and plus");
     if (c->tap_soft_bytes > c->tap_hard_bytes || c->tap_soft_ms > c->tap_hard_ms)
         return err_set(e, 0, "tap-soft-… must not be larger than tap-hard-…");
+    if (c->resources && *c->resources)
+        snprintf(c->resources_path, sizeof c->resources_path, "%s", c->resources);
+    else
+        snprintf(c->resources_path, sizeof c->resources_path, "%s/authd/resources", c->run);
+    if (!c->namespace || !field_is_label(c->namespace))
+        return err_set(e, 0, "namespace: must be small letters, digits and hyphens, 63 at most");
     c->operators = to_array(c->operator_roles);
     c->auditors = to_array(c->auditor_roles);
     c->moderators = to_array(c->moderator_roles);

@@ -13,6 +13,7 @@
 struct config {
     /* rows of the table */
     char *run, *public_url, *gateway_name, *trusted_uids, *folder, *log_level;
+    char *resources, *namespace;
     long workers;
     char *cookie_keys, *gateway_key, *log_origin;
     bool create_keys;
@@ -30,6 +31,7 @@ struct config {
     char *connect_ports;
     bool show_refused, allow_no_seccomp;
     /* derived by config_derive() */
+    char resources_path[400];
     char origin[300];               /* scheme://host[:port] of public-url, as browsers send it */
     bool secure;                    /* public-url is https */
     bool loopback;                  /* its host is this machine's loopback */

@@ -52,10 +52,7 @@ void exchange_identify(struct exchange *x) {
     struct identity *who = content ? identity_read(content, &ignored) : NULL;
     if (!who)
         return;
-    char person[REVOKED_KEY];
-    revoked_person(who->sub, person);
-    if (revoked_has(x->a->revoked, who->sid, who->issued_ms) ||
-        revoked_has(x->a->revoked, person, who->issued_ms)) {
+    if (locks_person(x->a->locks, who, (int64_t)clock_wall_ms())) {
         x->nobody = FAILURE_SIGNED_OUT;
         identity_free(who);
         return;

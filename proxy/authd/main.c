@@ -145,11 +145,20 @@ static void folder_of(const char *path, char *out, size_t size) {
     snprintf(out, size, "%s", dirname(copy));
 }
 
-static int lock_doors(const struct config *c, struct err *e) {
-    char audit[PATH_MAX] = "", own[PATH_MAX];
+/* Our own below RUN, and the resources'. */
+static int make_folders(const struct config *c, struct err *e) {
+    char own[PATH_MAX];
     snprintf(own, sizeof own, "%s/authd", c->run);
     if (mkdir(own, 0700) < 0 && errno != EEXIST)
         return err_errno(e, 0, "cannot make the folder %s", own);
+    if (mkdir(c->resources_path, 0700) < 0 && errno != EEXIST)
+        return err_errno(e, 0, "resources: %s", c->resources_path);
+    return 0;
+}
+
+static int lock_doors(const struct config *c, struct err *e) {
+    char audit[PATH_MAX] = "", own[PATH_MAX];
+    snprintf(own, sizeof own, "%s/authd", c->run);
     struct ports ports = { .count = 0 };
     struct config_url u;
     if (c->audit_file && *c->audit_file)
@@ -165,7 +174,8 @@ static int lock_doors(const struct config *c, struct err *e) {
                        ARRAY_LEN(ports.list) - 2);
     const struct sandbox_path paths[] = {
         { c->run, SANDBOX_READ },
-        { own, SANDBOX_WRITE }, /* link, ended sign-ins */
+        { own, SANDBOX_WRITE }, /* the link */
+        { c->resources_path, SANDBOX_WRITE },
         { c->folder, SANDBOX_READ },
         { c->cookie_keys, SANDBOX_READ },
         { *audit ? audit : c->run, SANDBOX_WRITE },
@@ -194,6 +204,13 @@ static void connections_changed(void *arg) {
     listener_wake(((struct program *)arg)->listener);
 }
 
+static void resources_changed(void *arg, enum resource_kind kind) {
+    struct program *p = arg;
+    if (kind == RESOURCE_LOCK)
+        locks_changed(p->a.locks);
+    listener_wake(p->listener);
+}
+
 static void sessions_changed(void *arg) {
     struct authd *a = arg;
     atomic_fetch_add(&a->session_changes, 1);
@@ -205,7 +222,7 @@ static void sessions_changed(void *arg) {
 static void on_housekeeping(void *arg) {
     struct program *p = arg;
     look_at_keys(p, false);
-    revoked_sweep(p->a.revoked, (int64_t)(clock_wall_ms() / 1000));
+    locks_sweep(p->a.locks, (int64_t)clock_wall_ms());
     loop_timer_set(p->housekeeping, HOUSEKEEPING_US);
 }
 
@@ -223,20 +240,22 @@ static void on_hup(void *arg, int signo) {
 }
 
 static int make_state(struct authd *a, struct err *e) {
-    char path[400];
-    snprintf(path, sizeof path, "%s/authd/ended", a->conf.run);
     a->policy = (struct policy_config){ .operator_roles = a->conf.operators,
                                         .auditor_roles = a->conf.auditors,
                                         .sessions_per_person = a->conf.sessions_per_person,
-                                        .max_minutes = a->conf.max_minutes };
+                                        .max_minutes = a->conf.max_minutes,
+                                        .address_allow = a->conf.address_allow,
+                                        .address_deny = a->conf.address_deny };
     a->evidence_log = evidence_log_new();
     a->opened = opened_new();
     a->used = used_new();
     a->replays = used_new();
-    a->revoked = revoked_new(path, e);
+    if (!(a->resources = resources_folder_new(a->conf.resources_path, e)) ||
+        !(a->locks = locks_new(a->resources, a->conf.namespace, e)))
+        return -1;
     if (a->conf.dev_link)
         a->links = links_new(a->conf.origin);
-    if (!a->evidence_log || !a->opened || !a->used || !a->replays || !a->revoked ||
+    if (!a->evidence_log || !a->opened || !a->used || !a->replays ||
         (a->conf.dev_link && !a->links))
         return err_set(e, 0, "no memory");
     return 0;
@@ -253,6 +272,7 @@ static int start_threads(struct program *p, struct err *e) {
         return -1;
     atomic_store(&a->listener, p->listener);
     catalog_watch(a->catalog, connections_changed, p);
+    resources_watch(a->resources, resources_changed, p);
     return a->links ? write_link(a, e) : 0;
 }
 
@@ -262,8 +282,8 @@ static int start(struct program *p, struct err *e) {
     pthread_rwlock_init(&a->keys_lock, NULL);
     if (config_derive(&a->conf, e) || read_secrets(p, e) ||
         !(a->audit = audit_new(a->conf.audit_file, a->conf.gateway_name, e)) ||
-        (p->listening = listener_open(&a->conf, e)) < 0 || lock_doors(&a->conf, e) ||
-        make_state(a, e) || !(p->loop = loop_new(e)))
+        (p->listening = listener_open(&a->conf, e)) < 0 || make_folders(&a->conf, e) ||
+        lock_doors(&a->conf, e) || !(p->loop = loop_new(e)))
         return -1;
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < ARRAY_LEN(stops); i++)
@@ -271,6 +291,8 @@ static int start(struct program *p, struct err *e) {
             return err_errno(e, 0, "signals");
     if (loop_signal(p->loop, SIGHUP, on_hup, p))
         return err_errno(e, 0, "signals");
+    if (make_state(a, e)) /* its thread must not take the signals */
+        return -1;
     p->housekeeping = loop_timer_new(p->loop, on_housekeeping, p);
     if (!p->housekeeping)
         return err_set(e, 0, "no memory");
@@ -285,6 +307,8 @@ static void finish(struct program *p) {
     listener_stop(p->listener);
     recorder_free(a->recorder);
     sessions_free(a->sessions);
+    if (a->resources)
+        resources_watch(a->resources, NULL, NULL);
     catalog_free(a->catalog);
     listener_free(p->listener);
     if (p->listening >= 0)
@@ -293,7 +317,8 @@ static void finish(struct program *p) {
     if (p->loop)
         loop_free(p->loop);
     links_free(a->links);
-    revoked_free(a->revoked);
+    locks_free(a->locks);
+    resources_free(a->resources);
     opened_free(a->opened);
     evidence_log_free(a->evidence_log);
     used_free(a->used);

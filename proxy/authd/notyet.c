@@ -23,18 +23,6 @@ static bool watermark(const struct connection *c) {
     return c->watermark.there;
 }
 
-static bool step_up(const struct connection *c) {
-    return c->step_up.acr || c->step_up.max_age_minutes;
-}
-
-static bool sessions(const struct connection *c) {
-    return c->limits.per_person || c->limits.per_connection;
-}
-
-static bool locks(const struct connection *c) {
-    return c->locks.fail_closed;
-}
-
 static const struct {
     const char *field;
     bool (*asked)(const struct connection *c);
@@ -44,9 +32,6 @@ static const struct {
     { "spec.kubernetes", in_cluster },
     { "spec.moderation", moderation },
     { "spec.watermark", watermark },
-    { "spec.stepUp", step_up },
-    { "spec.limits of sessions", sessions },
-    { "spec.locks", locks },
 };
 
 const char *notyet_first(const struct connection *c) {

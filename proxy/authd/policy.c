@@ -1,12 +1,15 @@
 /* One function a rule: true refuses, with the sentence. The table is the order. */
 #include "proxy/authd/policy.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "guacd/base/buf.h"
+#include "guacd/base/dial.h"
 #include "guacd/base/json.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
@@ -17,7 +20,7 @@ struct question {
     const struct identity *who;
     const struct connection *c;
     const struct policies *p;
-    const json_t *approvals;
+    const struct policy_grant *grant;
     const struct policy_sessions *sessions;
     int64_t now;
     struct decision *out;
@@ -33,14 +36,14 @@ __attribute__((format(printf, 2, 3))) static bool refuse(struct question *q, con
 }
 
 /* "a, b or c" */
-static void listed(const json_t *names, char *out, size_t size) {
+static void listed(const json_t *names, const char *last, char *out, size_t size) {
     size_t i, n = json_array_size(names), used = 0;
     json_t *name;
     *out = '\0';
     json_array_foreach(names, i, name) {
         int w = snprintf(out + used, size - used, "%s%s",
                          i == 0       ? ""
-                         : i == n - 1 ? " or "
+                         : i == n - 1 ? last
                                       : ", ",
                          json_string_value(name));
         if (w < 0 || (size_t)w >= size - used) {
@@ -79,7 +82,7 @@ static bool operator_role(struct question *q) {
     const json_t *roles = q->p->config->operator_roles;
     if (json_array_size(roles) == 0 || identity_has_any(q->who, roles))
         return false;
-    listed(roles, names, sizeof names);
+    listed(roles, " or ", names, sizeof names);
     return refuse(q, "To open connections you need the role %s.", names);
 }
 
@@ -94,7 +97,7 @@ static bool audience(struct question *q) {
     char names[300];
     if (identity_has_any(q->who, q->c->roles))
         return false;
-    listed(q->c->roles, names, sizeof names);
+    listed(q->c->roles, " or ", names, sizeof names);
     return refuse(q, "This connection is for people with the role %s.", names);
 }
 
@@ -136,26 +139,141 @@ static bool available(struct question *q) {
     return field && refuse(q, "This connection asks for %s, which this gateway cannot do.", field);
 }
 
-static bool jit_approval(struct question *q) {
-    size_t i;
-    json_t *name;
-    json_array_foreach(q->c->jit.approvers, i, name) if (
-        !json_has_string(
-            q->approvals,
-            json_string_value(name))) return refuse(q, "This connection needs an approval by %s.",
-                                                    json_string_value(name));
+/* ---- locks ----------------------------------------------------------------------------------- */
+
+static bool same(const char *a, const char *b) {
+    return a && b && strcmp(a, b) == 0;
+}
+
+const struct policy_lock *policy_locked(const struct policy_lock *locks, size_t count,
+                                        const struct policy_lock *of, int64_t made, int64_t now) {
+    for (size_t i = 0; i < count; i++) {
+        const struct policy_lock *l = &locks[i];
+        bool meant = same(l->sid, of->sid) || same(l->sub, of->sub) ||
+                     same(l->connection, of->connection) || same(l->session, of->session);
+        bool over = l->until && l->until <= now;
+        bool later = l->before && made > l->before;
+        if (meant && !over && !later)
+            return l;
+    }
+    return NULL;
+}
+
+static bool locked(struct question *q) {
+    char name[400];
+    snprintf(name, sizeof name, "%s/%s", q->c->namespace, q->c->name);
+    const struct policy_lock of = {
+        .sid = q->who->sid, .sub = q->who->sub, .connection = name, .session = q->sessions->session
+    };
+    const struct policy_lock *l =
+        policy_locked(q->p->locks, q->p->lock_count, &of, q->who->issued_ms, q->now);
+    if (!l)
+        return false;
+    q->out->until = l->until;
+    return refuse(q, "%s is locked: %s",
+                  l->connection ? "This connection"
+                  : l->session  ? "This session"
+                                : "Your access",
+                  l->reason && *l->reason ? l->reason : "no reason was given");
+}
+
+static bool lock_view(struct question *q) {
+    if (!q->c->locks.fail_closed || !q->p->locks_stale)
+        return false;
+    return refuse(q, "This gateway has not learned of new locks for some minutes.");
+}
+
+/* ---- addresses, sign-in, approval, limits ---------------------------------------------------- */
+
+/* Names are resolved, and checked, where they are dialled. */
+static bool address(struct question *q) {
+    const struct dial_policy dial = { .allow = q->p->config->address_allow,
+                                      .deny = q->p->config->address_deny };
+    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(q->c->port) };
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(q->c->port) };
+    struct err e = { 0 };
+    const void *sa = NULL;
+    if (q->c->hostname && inet_pton(AF_INET, q->c->hostname, &v4.sin_addr) == 1)
+        sa = &v4;
+    else if (q->c->hostname && inet_pton(AF_INET6, q->c->hostname, &v6.sin6_addr) == 1)
+        sa = &v6;
+    if (!sa || dial_check(&dial, sa, &e) == 0)
+        return false;
+    return refuse(q, "This gateway does not dial %s.", q->c->hostname);
+}
+
+/* Levels that are numbers count upwards. */
+static bool acr_suffices(const char *have, const char *need) {
+    char *have_end, *need_end;
+    if (!have)
+        return false;
+    long h = strtol(have, &have_end, 10), n = strtol(need, &need_end, 10);
+    bool numbers = *have && !*have_end && *need && !*need_end;
+    return numbers ? h >= n : strcmp(have, need) == 0;
+}
+
+static bool step_up(struct question *q) {
+    const char *acr = q->c->step_up.acr;
+    int64_t age = q->now - q->who->auth_time * 1000;
+    int minutes = q->c->step_up.max_age_minutes;
+    if (q->sessions->resuming) /* it was asked when the session began */
+        return false;
+    if (acr && !acr_suffices(q->who->acr, acr))
+        return refuse(q, "This connection asks for a stronger sign-in (%s).", acr);
+    if (minutes && age > (int64_t)minutes * 60000)
+        return refuse(q, "This connection asks for a sign-in within the last %d minute%s.", minutes,
+                      minutes == 1 ? "" : "s");
     return false;
 }
 
+static bool jit_approval(struct question *q) {
+    char names[300];
+    if (json_array_size(q->c->jit.approvers) == 0)
+        return false;
+    if (q->grant && q->grant->from <= q->now && q->now < q->grant->until)
+        return false;
+    listed(q->c->jit.approvers, " and ", names, sizeof names);
+    return refuse(q,
+                  q->grant ? "Your approval for this connection is over. It needs one by %s."
+                           : "This connection needs an approval by %s.",
+                  names);
+}
+
+/* Sessions that are the person's, or anybody's, on this connection or on all. */
+static long running(const struct question *q, bool own, bool here) {
+    char name[400];
+    long n = 0;
+    snprintf(name, sizeof name, "%s/%s", q->c->namespace, q->c->name);
+    for (size_t i = 0; i < q->sessions->count; i++) {
+        const struct policy_session *s = &q->sessions->list[i];
+        n += (!own || strcmp(s->sub, q->who->sub) == 0) &&
+             (!here || strcmp(s->connection, name) == 0);
+    }
+    return n;
+}
+
 static bool session_limit(struct question *q) {
-    long limit = q->p->config->sessions_per_person, own = 0;
-    if (limit == 0 || q->sessions->resuming)
+    long limit = q->p->config->sessions_per_person, own = running(q, true, false);
+    const char *where = "";
+    if (q->sessions->resuming)
         return false;
-    for (size_t i = 0; i < q->sessions->count; i++)
-        own += strcmp(q->sessions->list[i].sub, q->who->sub) == 0;
-    if (own < limit)
+    if (limit == 0 || own < limit) {
+        limit = q->c->limits.per_person;
+        own = running(q, true, true);
+        where = " on this connection";
+    }
+    if (limit == 0 || own < limit)
         return false;
-    return refuse(q, "You have %ld session%s, and may have %ld.", own, own == 1 ? "" : "s", limit);
+    return refuse(q, "You have %ld session%s%s, and may have %ld.", own, own == 1 ? "" : "s", where,
+                  limit);
+}
+
+static bool connection_limit(struct question *q) {
+    long limit = q->c->limits.per_connection, all = running(q, false, true);
+    if (limit == 0 || all < limit || q->sessions->resuming)
+        return false;
+    return refuse(q, "This connection has %ld session%s already, and may have %ld.", all,
+                  all == 1 ? "" : "s", limit);
 }
 
 static const struct rule {
@@ -175,16 +293,25 @@ static const struct rule {
                                    STATUS_CLIENT_FORBIDDEN,
                                    "Ask for a role of its audience if you should work there." },
     [RULE_AUDIENCE] = { "audience", audience, STATUS_CLIENT_FORBIDDEN, "Ask for that role." },
+    [RULE_LOCKED] = { "locked", locked, STATUS_CLIENT_FORBIDDEN,
+                      "Ask who runs the gateway; the reason is what they wrote." },
+    [RULE_LOCK_VIEW] = { "lock-view", lock_view, STATUS_SERVER_BUSY,
+                         "Try again in a minute; the gateway's operators see it, too." },
     [RULE_RECORDING_REQUIRED] = { "recording-required", recording_required, STATUS_CLIENT_FORBIDDEN,
                                   "Tell who wrote this connection to switch recording on." },
     [RULE_JIT_REQUIRED] = { "jit-required", jit_required, STATUS_CLIENT_FORBIDDEN,
                             "Tell who wrote this connection to name approvers." },
     [RULE_AVAILABLE] = { "not-available", available, STATUS_CLIENT_FORBIDDEN,
                          "Tell who wrote this connection, or use a newer gateway." },
+    [RULE_ADDRESS] = { "address", address, STATUS_CLIENT_FORBIDDEN,
+                       "Tell who wrote this connection, or the gateway's operators." },
+    [RULE_STEP_UP] = { "step-up", step_up, STATUS_CLIENT_UNAUTHORIZED, "Sign in again for it." },
     [RULE_JIT_APPROVAL] = { "jit-approval", jit_approval, STATUS_CLIENT_FORBIDDEN,
-                            "Approvals are not available in this version of the gateway." },
+                            "Ask for access, with the reason and for how long." },
     [RULE_SESSION_LIMIT] = { "session-limit", session_limit, STATUS_CLIENT_TOO_MANY,
                              "End one of your sessions first." },
+    [RULE_CONNECTION_LIMIT] = { "connection-limit", connection_limit, STATUS_CLIENT_TOO_MANY,
+                                "Try again when somebody has left." },
     [RULE_ALLOWED] = { "allowed", NULL, STATUS_SUCCESS, "" },
 };
 
@@ -198,9 +325,9 @@ static long least(long a, long b) {
 }
 
 void decide(const struct identity *who, const struct connection *c, const struct policies *p,
-            const json_t *approvals, const struct policy_sessions *sessions, int64_t now,
+            const struct policy_grant *grant, const struct policy_sessions *sessions, int64_t now,
             struct decision *out) {
-    struct question q = { who, c, p, approvals, sessions, now, out };
+    struct question q = { who, c, p, grant, sessions, now, out };
     *out = (struct decision){ 0 };
     for (int r = 0; r < RULE_ALLOWED; r++) {
         if (!rules[r].refuses(&q))
@@ -219,6 +346,8 @@ void decide(const struct identity *who, const struct connection *c, const struct
     snprintf(out->why, sizeof out->why, "allowed by role %s", identity_first_of(who, c->roles));
     text_clean(out->why);
     out->max_minutes = least(c->limits.max_minutes, p->config->max_minutes);
-    if (json_array_size(c->jit.approvers) > 0)
+    if (json_array_size(c->jit.approvers) > 0) {
         out->max_minutes = least(out->max_minutes, c->jit.max_minutes);
+        out->until = grant->until;
+    }
 }

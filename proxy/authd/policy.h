@@ -20,11 +20,16 @@ enum policy_rule {
     RULE_OPERATOR_ROLE,       /* operator-roles of the configuration */
     RULE_AUDITOR_REPLAY_ONLY, /* a mere auditor replays, and opens nothing */
     RULE_AUDIENCE,            /* audience.keycloakRoles */
+    RULE_LOCKED,              /* GuacamoleLock of the person, the connection or the session */
+    RULE_LOCK_VIEW,           /* locks.failClosed: what is locked has to be known */
     RULE_RECORDING_REQUIRED,  /* EnvironmentPolicy */
     RULE_JIT_REQUIRED,        /* EnvironmentPolicy: the connection must ask for approval */
     RULE_AVAILABLE,           /* the gateway can do all that the connection asks for (notyet.c) */
-    RULE_JIT_APPROVAL,        /* jit.requiredApprovers: an approval from each */
-    RULE_SESSION_LIMIT,       /* sessions of this person */
+    RULE_ADDRESS,             /* address-allow, address-deny, where the host is an address */
+    RULE_STEP_UP,             /* stepUp.acr, stepUp.maxAgeMinutes */
+    RULE_JIT_APPROVAL,        /* jit.requiredApprovers: an approved request whose window runs */
+    RULE_SESSION_LIMIT,       /* sessions of this person, here or on this connection */
+    RULE_CONNECTION_LIMIT,    /* sessions on this connection */
     RULE_ALLOWED,
 };
 
@@ -33,8 +38,16 @@ enum policy_rule {
 struct policy_config {
     const json_t *operator_roles; /* NULL or empty: any */
     const json_t *auditor_roles;
-    long sessions_per_person; /* 0: no limit */
+    long sessions_per_person; /* on all connections; 0: no limit */
     long max_minutes;         /* longest session whatever the connection says; 0: none */
+    const char *address_allow, *address_deny;
+};
+/* A GuacamoleLock: exactly one of the four is said. */
+struct policy_lock {
+    const char *sid, *sub, *connection, *session;
+    const char *reason;
+    int64_t until;  /* Unix ms; 0: for good */
+    int64_t before; /* Unix ms: voids only what was made until then; 0: all */
 };
 struct policies {
     const struct policy_config *config;
@@ -42,15 +55,23 @@ struct policies {
     size_t environment_count;
     int64_t clock_offset_ms;
     bool operates; /* the person may open some connection: no mere auditor */
+    const struct policy_lock *locks;
+    size_t lock_count;
+    bool locks_stale; /* the view of the locks is older than it may be */
 };
 struct policy_session {
     const char *sub;
     const char *connection; /* namespace/name */
 };
 struct policy_sessions {
-    const struct policy_session *list;
+    const struct policy_session *list; /* of all replicas */
     size_t count;
-    bool resuming; /* back into a session that runs: limits on new ones do not count */
+    bool resuming;       /* back into one that runs: limits on new ones do not count */
+    const char *session; /* its id then; NULL: a new one */
+};
+/* The person's approved request for this connection. */
+struct policy_grant {
+    int64_t from, until; /* Unix ms: the window */
 };
 struct decision {
     bool allow;
@@ -60,13 +81,17 @@ struct decision {
     const char *advice; /* the next one */
     int status;         /* Guacamole status of a refusal */
     long max_minutes;   /* of an allowed session; 0: no limit */
+    int64_t until;      /* Unix ms, its approval's window; 0: none. Of a lock's refusal: its end */
 };
 
-/* approvals: names (of jit.requiredApprovers) whose approval of this person's request stands at
- * `now` (Unix ms); NULL: none. */
+/* grant NULL: none. now in Unix ms. */
 void decide(const struct identity *who, const struct connection *c, const struct policies *p,
-            const json_t *approvals, const struct policy_sessions *sessions, int64_t now,
+            const struct policy_grant *grant, const struct policy_sessions *sessions, int64_t now,
             struct decision *out);
+/* The lock that holds this back at `now`, or NULL. Any of the four may be NULL; made: when the
+ * sign-in's cookie was made, or the session began, Unix ms. */
+const struct policy_lock *policy_locked(const struct policy_lock *locks, size_t count,
+                                        const struct policy_lock *of, int64_t made, int64_t now);
 const char *policy_rule_name(enum policy_rule r);
 
 #endif

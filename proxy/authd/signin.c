@@ -280,8 +280,11 @@ void signin_logout(struct exchange *x) {
     struct err e = { 0 };
     struct buf url;
     int64_t now = (int64_t)clock_wall_ms();
-    int64_t exp = MAX_OF(x->who->exp, now / 1000 + EXCHANGE_COOKIE_S);
-    if (revoked_add(x->a->revoked, x->who->sid, now, exp, &e)) {
+    const struct lock want = { .sid = x->who->sid,
+                               .reason = (char *)(uintptr_t) "The person signed out.",
+                               .before = now,
+                               .until = now + EXCHANGE_COOKIE_S * 1000LL };
+    if (locks_add(x->a->locks, NULL, &want, NULL, &e) != RESOURCES_OK) {
         exchange_error(x, 503, "You could not be signed out.", "Try again in a moment.", NULL);
         log_error("sign-out %s: %s", x->id, e.text);
         return;

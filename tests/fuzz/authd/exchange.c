@@ -40,15 +40,16 @@ static void begin(void) {
     a.conf.operators = a.conf.moderators = json_array();
     pthread_rwlock_init(&a.keys_lock, NULL);
     a.keys = cookie_keys_parse(key, strlen(key), &e);
-    snprintf(path, sizeof path, "%s/ended", dir);
-    a.revoked = revoked_new(path, &e);
+    snprintf(path, sizeof path, "%s/resources", dir);
+    a.resources = resources_folder_new(path, &e);
+    a.locks = a.resources ? locks_new(a.resources, "guacamole", &e) : NULL;
     a.audit = audit_new(NULL, "g", &e);
     a.catalog = catalog_folder_new(dir, &e);
     a.sessions = sessions_new(dir, on_change, trust, NULL, &e);
     a.links = links_new(a.conf.origin);
     a.used = used_new();
     a.replays = used_new();
-    if (!a.keys || !a.revoked || !a.audit || !a.catalog || !a.sessions)
+    if (!a.keys || !a.locks || !a.audit || !a.catalog || !a.sessions)
         abort();
     rmdir(dir);
 }

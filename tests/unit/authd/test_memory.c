@@ -6,42 +6,72 @@
 
 #include "guacd/base/log.h"
 #include "proxy/authd/link.h"
-#include "proxy/authd/revoked.h"
+#include "proxy/authd/locks.h"
 #include "proxy/authd/used.h"
 #include "tests/unit/unit.h"
 
-static char path[] = "/tmp/authd-ended-XXXXXX";
+static char path[] = "/tmp/authd-locks-XXXXXX";
 
 static void setup(void) {
     log_init("test", LOG_LEVEL_ERROR);
-    close(mkstemp(path));
+    ck_assert_ptr_nonnull(mkdtemp(path));
 }
 
 static void teardown(void) {
-    unlink(path);
+    char command[100];
+    snprintf(command, sizeof command, "rm -rf %s", path);
+    ck_assert_int_eq(system(command), 0);
 }
 
+static struct identity *person(int64_t issued_ms) {
+    json_t *roles = json_array();
+    struct identity *i = identity_new("olga", "sid", "Olga", roles);
+    json_decref(roles);
+    i->issued_ms = issued_ms;
+    return i;
+}
+
+/* Two replicas on one store. */
 START_TEST(ended_sign_ins) {
     struct err e = { 0 };
-    struct revoked *r = revoked_new(path, &e);
-    ck_assert(!revoked_has(r, "sid", 1000));
-    ck_assert_int_eq(revoked_add(r, "sid", 1000, 50, &e), 0);
-    ck_assert(revoked_has(r, "sid", 999));
-    ck_assert(revoked_has(r, "sid", 1000));
-    ck_assert(!revoked_has(r, "sid", 1001)); /* signed in again, with the same id at the provider */
-    ck_assert(!revoked_has(r, "other", 999));
-    ck_assert_int_eq(revoked_add(r, "with blank", 1000, 50, &e), -1);
-    revoked_free(r);
-    r = revoked_new(path, &e); /* a restart forgets none */
-    ck_assert(revoked_has(r, "sid", 1000));
-    revoked_sweep(r, 50);
-    ck_assert(revoked_has(r, "sid", 1000));
-    revoked_sweep(r, 51);
-    ck_assert(!revoked_has(r, "sid", 1000));
-    revoked_free(r);
-    r = revoked_new(path, &e);
-    ck_assert(!revoked_has(r, "sid", 1000));
-    revoked_free(r);
+    struct resources *one = resources_folder_new(path, &e), *two = resources_folder_new(path, &e);
+    struct locks *a = locks_new(one, "guacamole", &e), *b = locks_new(two, "guacamole", &e);
+    struct identity *old = person(1000), *fresh = person(1001);
+    struct lock out = { .sid = (char *)(uintptr_t) "sid",
+                        .reason = (char *)(uintptr_t) "out",
+                        .before = 1000,
+                        .until = 5000 };
+    ck_assert_msg(a && b, "%s", e.text);
+    ck_assert(!locks_person(a, old, 2000));
+    ck_assert_int_eq(locks_add(a, "signout-1", &out, NULL, &e), RESOURCES_OK);
+    ck_assert_int_eq(locks_add(b, "signout-1", &out, NULL, &e), RESOURCES_EXISTS);
+    ck_assert(locks_person(a, old, 2000));
+    ck_assert(!locks_person(a, fresh, 2000)); /* signed in again, same id at the provider */
+    ck_assert(!locks_person(a, old, 5000));   /* its time is over */
+    for (int i = 0; i < 500 && !locks_person(b, old, 2000); i++) {
+        resources_wait(two, resources_generation(two), 20);
+        locks_changed(b);
+    }
+    ck_assert(locks_person(b, old, 2000));
+    locks_free(b);
+    resources_free(two);
+    two = resources_folder_new(path, &e); /* a restart forgets none */
+    b = locks_new(two, "guacamole", &e);
+    ck_assert(locks_person(b, old, 2000));
+    locks_sweep(b, 4999);
+    ck_assert(locks_person(b, old, 2000));
+    locks_sweep(b, 5000);
+    for (int i = 0; i < 500 && locks_person(b, old, 2000); i++) {
+        resources_wait(two, resources_generation(two), 20);
+        locks_changed(b);
+    }
+    ck_assert(!locks_person(b, old, 2000));
+    locks_free(a);
+    locks_free(b);
+    resources_free(one);
+    resources_free(two);
+    identity_free(old);
+    identity_free(fresh);
 }
 END_TEST
 

@@ -37,7 +37,7 @@ static const struct test_case {
     enum which connection;
     const char *policies;  /* r: recording-required for prod, j: jit-required, o: both for dev */
     const char *operators; /* operator-roles */
-    const char *approvals; /* by blanks */
+    const char *approval;  /* "now", "over", "soon": its window; "": none */
     int64_t exp, offset;   /* exp relative to NOW, s; clock offset ms */
     int own, limit;        /* sessions */
     bool resuming;
@@ -101,17 +101,19 @@ static const struct test_case {
       RULE_RECORDING_REQUIRED, "rec/recording-required", STATUS_CLIENT_FORBIDDEN, 0 },
     { "jit required, asked, not approved", "ops", PROD_JIT, "j", "", "", 1, 0, 0, 0, false,
       RULE_JIT_APPROVAL, NULL, STATUS_CLIENT_FORBIDDEN, 0 },
-    { "jit required, approved", "ops", PROD_JIT, "rj", "", "boss", 1, 0, 0, 0, false, RULE_ALLOWED,
+    { "jit required, approved", "ops", PROD_JIT, "rj", "", "now", 1, 0, 0, 0, false, RULE_ALLOWED,
       NULL, 0, 0 },
     { "approval by none", "ops", JIT, "", "", "", 1, 0, 0, 0, false, RULE_JIT_APPROVAL, NULL,
       STATUS_CLIENT_FORBIDDEN, 0 },
-    { "approval by one of two", "ops", JIT, "", "", "boss", 1, 0, 0, 0, false, RULE_JIT_APPROVAL,
+    { "approval over", "ops", JIT, "", "", "over", 1, 0, 0, 0, false, RULE_JIT_APPROVAL, NULL,
+      STATUS_CLIENT_FORBIDDEN, 0 },
+    { "approval from a later hour", "ops", JIT, "", "", "soon", 1, 0, 0, 0, false,
+      RULE_JIT_APPROVAL, NULL, STATUS_CLIENT_FORBIDDEN, 0 },
+    { "approval over, coming back", "ops", JIT, "", "", "over", 1, 0, 1, 0, true, RULE_JIT_APPROVAL,
       NULL, STATUS_CLIENT_FORBIDDEN, 0 },
-    { "approval by strangers", "ops", JIT, "", "", "a b", 1, 0, 0, 0, false, RULE_JIT_APPROVAL,
-      NULL, STATUS_CLIENT_FORBIDDEN, 0 },
-    { "approval by both: their minutes", "ops", JIT, "", "", "sec boss", 1, 0, 0, 0, false,
-      RULE_ALLOWED, NULL, 0, 30 },
-    { "approved, minutes of the connection", "ops", LIMITED, "", "", "boss", 1, 0, 0, 0, false,
+    { "approved: its minutes", "ops", JIT, "", "", "now", 1, 0, 0, 0, false, RULE_ALLOWED, NULL, 0,
+      30 },
+    { "approved, minutes of the connection", "ops", LIMITED, "", "", "now", 1, 0, 0, 0, false,
       RULE_ALLOWED, NULL, 0, 90 },
     { "under the session limit", "ops", PLAIN, "", "", "", 1, 0, 1, 2, false, RULE_ALLOWED, NULL, 0,
       0 },
@@ -210,7 +212,11 @@ START_TEST(cases_of_the_table) {
     size_t n = 0;
     _json_ json_t *operators = words(t->operators);
     _json_ json_t *auditors = words("auditor");
-    _json_ json_t *approvals = words(t->approvals);
+    struct policy_grant grant = { NOW, NOW + 1 };
+    if (strcmp(t->approval, "over") == 0)
+        grant = (struct policy_grant){ NOW - 9, NOW };
+    if (strcmp(t->approval, "soon") == 0)
+        grant = (struct policy_grant){ NOW + 1, NOW + 9 };
     _json_ json_t *roles = words(t->roles ? t->roles : "");
     struct identity *who = t->roles ? identity_new("me", "sid", "Me", roles) : NULL;
     struct policy_session own[4] = {
@@ -223,15 +229,20 @@ START_TEST(cases_of_the_table) {
     if (who)
         who->exp = NOW / 1000 + t->exp;
     memcpy(all + 3, own, (size_t)t->own * sizeof *own);
-    struct policy_config config = { operators, auditors, t->limit, 0 };
-    struct policies p = { &config, list, n, t->offset, *t->operators != '\0' };
-    struct policy_sessions sessions = { all, 3 + (size_t)t->own, t->resuming };
-    decide(who, c, &p, approvals, &sessions, NOW, &d);
+    struct policy_config config = { operators, auditors, t->limit, 0, NULL, NULL };
+    struct policies p = { .config = &config,
+                          .environments = list,
+                          .environment_count = n,
+                          .clock_offset_ms = t->offset,
+                          .operates = *t->operators != '\0' };
+    struct policy_sessions sessions = { all, 3 + (size_t)t->own, t->resuming, NULL };
+    decide(who, c, &p, *t->approval ? &grant : NULL, &sessions, NOW, &d);
     ck_assert_msg(d.rule == t->want, "%s: rule %s, %s", t->what, d.name, d.why);
     ck_assert_int_eq(d.allow, t->want == RULE_ALLOWED);
     ck_assert_str_eq(d.name, t->name ? t->name : policy_rule_name(t->want));
     ck_assert_int_eq(d.status, t->status);
     ck_assert_int_eq(d.max_minutes, t->max_minutes);
+    ck_assert_int_eq(d.until, d.allow && json_array_size(c->jit.approvers) ? grant.until : 0);
     ck_assert_msg(*d.why && d.advice, "%s: no words", t->what);
     ck_assert_msg(d.allow || *d.advice, "%s: no advice", t->what);
     identity_free(who);
@@ -246,8 +257,8 @@ START_TEST(words_for_the_person) {
     struct connection *c = connection(PLAIN), *wrong = connection(WRONG);
     _json_ json_t *none = json_array();
     struct identity *who = identity_new("me", "sid", "Me", none);
-    struct policy_config config = { none, none, 0, 45 };
-    struct policies p = { &config, NULL, 0, 0, false };
+    struct policy_config config = { none, none, 0, 45, NULL, NULL };
+    struct policies p = { .config = &config };
     struct policy_sessions sessions = { 0 };
     struct decision d;
     who->exp = NOW / 1000 + 9;
@@ -269,51 +280,320 @@ START_TEST(words_for_the_person) {
 }
 END_TEST
 
-/* Whatever is asked: nobody gets in without a role of the audience, and a refusal is never silent.
- */
+/* ---- locks, step-up, limits, addresses ------------------------------------------------------- */
+
+#define S "{protocol: ssh, audience: {keycloakRoles: [ops]}, "
+#define PLAIN_S S "hostname: h}"
+static const struct more_case {
+    const char *what, *spec;
+    struct policy_lock lock;                   /* reason NULL: none */
+    const char *acr, *allow, *deny, *sessions; /* of sessions: "me@relay/box other@relay/x" */
+    int64_t made, proved;                      /* cookie's and proof's age, ms */
+    bool stale, resuming;
+    enum policy_rule want;
+} more[] = {
+    { .what = "lock of the person",
+      .spec = PLAIN_S,
+      .want = RULE_LOCKED,
+      .lock = { .sub = "me", .reason = "gone" } },
+    { .what = "lock of the person, signed in since",
+      .spec = PLAIN_S,
+      .want = RULE_LOCKED,
+      .lock = { .sub = "me", .reason = "gone" },
+      .made = 0 },
+    { .what = "lock of somebody else",
+      .spec = PLAIN_S,
+      .want = RULE_ALLOWED,
+      .lock = { .sub = "m", .reason = "gone" } },
+    { .what = "sign-out of this sign-in",
+      .spec = PLAIN_S,
+      .want = RULE_LOCKED,
+      .made = 5000,
+      .lock = { .sid = "sid", .reason = "out", .before = NOW - 5000 } },
+    { .what = "sign-out before this sign-in",
+      .spec = PLAIN_S,
+      .want = RULE_ALLOWED,
+      .made = 4999,
+      .lock = { .sid = "sid", .reason = "out", .before = NOW - 5000 } },
+    { .what = "sign-out of another sign-in",
+      .spec = PLAIN_S,
+      .want = RULE_ALLOWED,
+      .made = 9000,
+      .lock = { .sid = "sid2", .reason = "out", .before = NOW } },
+    { .what = "sign-out of all, before",
+      .spec = PLAIN_S,
+      .want = RULE_ALLOWED,
+      .made = 4000,
+      .lock = { .sub = "me", .reason = "out", .before = NOW - 5000 } },
+    { .what = "sign-out of all, after",
+      .spec = PLAIN_S,
+      .want = RULE_LOCKED,
+      .made = 6000,
+      .lock = { .sub = "me", .reason = "out", .before = NOW - 5000 } },
+    { .what = "lock at its end",
+      .spec = PLAIN_S,
+      .want = RULE_ALLOWED,
+      .lock = { .sub = "me", .reason = "gone", .until = NOW } },
+    { .what = "lock before its end",
+      .spec = PLAIN_S,
+      .want = RULE_LOCKED,
+      .lock = { .sub = "me", .reason = "gone", .until = NOW + 1 } },
+    { .what = "lock of the connection",
+      .spec = PLAIN_S,
+      .want = RULE_LOCKED,
+      .lock = { .connection = "relay/box", .reason = "" } },
+    { .what = "lock of another connection",
+      .spec = PLAIN_S,
+      .want = RULE_ALLOWED,
+      .lock = { .connection = "relay/bo", .reason = "x" } },
+    { .what = "lock of the session",
+      .spec = PLAIN_S,
+      .want = RULE_LOCKED,
+      .resuming = true,
+      .lock = { .session = "s-1", .reason = "x" } },
+    { .what = "lock of a session, another",
+      .spec = PLAIN_S,
+      .want = RULE_ALLOWED,
+      .lock = { .session = "s-1", .reason = "x" } },
+    { .what = "old view of the locks", .spec = PLAIN_S, .want = RULE_ALLOWED, .stale = true },
+    { .what = "old view, closed",
+      .spec = S "hostname: h, locks: {failClosed: true}}",
+      .want = RULE_LOCK_VIEW,
+      .stale = true },
+    { .what = "fresh view, closed",
+      .spec = S "hostname: h, locks: {failClosed: true}}",
+      .want = RULE_ALLOWED },
+    { .what = "acr there",
+      .spec = S "hostname: h, stepUp: {acr: gold}}",
+      .acr = "gold",
+      .want = RULE_ALLOWED },
+    { .what = "acr another",
+      .spec = S "hostname: h, stepUp: {acr: gold}}",
+      .acr = "silver",
+      .want = RULE_STEP_UP },
+    { .what = "acr none", .spec = S "hostname: h, stepUp: {acr: gold}}", .want = RULE_STEP_UP },
+    { .what = "acr none, coming back",
+      .spec = S "hostname: h, stepUp: {acr: gold}}",
+      .resuming = true,
+      .want = RULE_ALLOWED },
+    { .what = "level higher",
+      .spec = S "hostname: h, stepUp: {acr: '2'}}",
+      .acr = "3",
+      .want = RULE_ALLOWED },
+    { .what = "level lower",
+      .spec = S "hostname: h, stepUp: {acr: '2'}}",
+      .acr = "1",
+      .want = RULE_STEP_UP },
+    { .what = "level that is none",
+      .spec = S "hostname: h, stepUp: {acr: '2'}}",
+      .acr = "3x",
+      .want = RULE_STEP_UP },
+    { .what = "proved in time",
+      .spec = S "hostname: h, stepUp: {maxAgeMinutes: 5}}",
+      .proved = 300000,
+      .want = RULE_ALLOWED },
+    { .what = "proved too long ago",
+      .spec = S "hostname: h, stepUp: {maxAgeMinutes: 5}}",
+      .proved = 301000,
+      .want = RULE_STEP_UP },
+    { .what = "own here, at the limit",
+      .spec = S "hostname: h, limits: {sessionsPerPerson: 1}}",
+      .sessions = "me@relay/box",
+      .want = RULE_SESSION_LIMIT },
+    { .what = "own elsewhere",
+      .spec = S "hostname: h, limits: {sessionsPerPerson: 1}}",
+      .sessions = "me@relay/x other@relay/box",
+      .want = RULE_ALLOWED },
+    { .what = "own here, coming back",
+      .spec = S "hostname: h, limits: {sessionsPerPerson: 1}}",
+      .sessions = "me@relay/box",
+      .resuming = true,
+      .want = RULE_ALLOWED },
+    { .what = "connection full",
+      .spec = S "hostname: h, limits: {sessionsPerConnection: 2}}",
+      .sessions = "a@relay/box b@relay/box",
+      .want = RULE_CONNECTION_LIMIT },
+    { .what = "connection not full",
+      .spec = S "hostname: h, limits: {sessionsPerConnection: 2}}",
+      .sessions = "a@relay/box b@relay/boxes",
+      .want = RULE_ALLOWED },
+    { .what = "connection full, coming back",
+      .spec = S "hostname: h, limits: {sessionsPerConnection: 1}}",
+      .sessions = "me@relay/box",
+      .resuming = true,
+      .want = RULE_ALLOWED },
+    { .what = "loopback", .spec = S "hostname: 127.0.0.1}", .want = RULE_ADDRESS },
+    { .what = "loopback, allowed",
+      .spec = S "hostname: 127.0.0.1}",
+      .allow = "127.0.0.1:22",
+      .want = RULE_ALLOWED },
+    { .what = "loopback, another port allowed",
+      .spec = S "hostname: 127.0.0.1}",
+      .allow = "127.0.0.1:23",
+      .want = RULE_ADDRESS },
+    { .what = "link-local v6", .spec = S "hostname: 'fe80::1'}", .want = RULE_ADDRESS },
+    { .what = "metadata service", .spec = S "hostname: 169.254.169.254}", .want = RULE_ADDRESS },
+    { .what = "mapped loopback", .spec = S "hostname: '::ffff:127.0.0.1'}", .want = RULE_ADDRESS },
+    { .what = "denied",
+      .spec = S "hostname: 10.1.2.3}",
+      .deny = "10.0.0.0/8",
+      .want = RULE_ADDRESS },
+    { .what = "plain address", .spec = S "hostname: 10.1.2.3}", .want = RULE_ALLOWED },
+};
+
+static struct connection *of_spec(const char *spec) {
+    char yaml[1024];
+    snprintf(yaml, sizeof yaml, HEAD "spec: %s", spec);
+    _json_ json_t *doc = parse(yaml);
+    struct connection *c = connection_read(doc, "t:1");
+    ck_assert_msg(connection_usable(c), "%s: %s", spec,
+                  json_string_value(json_array_get(c->errors, 0)));
+    return c;
+}
+
+/* "sub@namespace/name sub@…"; text is cut. */
+static size_t sessions_of(char *text, struct policy_session *out) {
+    size_t n = 0;
+    char *save = NULL;
+    for (char *w = strtok_r(text, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
+        char *at = strchr(w, '@');
+        *at = '\0';
+        out[n++] = (struct policy_session){ w, at + 1 };
+    }
+    return n;
+}
+
+START_TEST(more_cases) {
+    const struct more_case *t = &more[_i];
+    struct connection *c = of_spec(t->spec);
+    char text[200];
+    struct policy_session list[8];
+    _json_ json_t *none = json_array();
+    _json_ json_t *ops = words("ops");
+    struct identity *who = identity_new("me", "sid", "Me", ops);
+    struct policy_config config = { none, none, 0, 0, t->allow, t->deny };
+    struct policies p = { .config = &config,
+                          .locks = &t->lock,
+                          .lock_count = t->lock.reason != NULL,
+                          .locks_stale = t->stale };
+    struct decision d;
+    snprintf(text, sizeof text, "%s", t->sessions ? t->sessions : "");
+    struct policy_sessions sessions = { list, sessions_of(text, list), t->resuming,
+                                        t->resuming ? "s-1" : NULL };
+    who->exp = NOW / 1000 + 9;
+    who->issued_ms = NOW - t->made;
+    who->auth_time = (NOW - t->proved) / 1000;
+    who->acr = t->acr ? strdup(t->acr) : NULL;
+    decide(who, c, &p, NULL, &sessions, NOW, &d);
+    ck_assert_msg(d.rule == t->want, "%s: rule %s, %s", t->what, d.name, d.why);
+    ck_assert(d.allow || (*d.why && *d.advice && d.status));
+    if (d.rule == RULE_LOCKED)
+        ck_assert_int_eq(d.until, t->lock.until);
+    identity_free(who);
+    connection_unref(c);
+}
+END_TEST
+
+/* ---- properties ------------------------------------------------------------------------------ */
+
+static unsigned seed = 1;
+static unsigned dice(unsigned sides) {
+    seed = seed * 1103515245u + 12345u;
+    return (seed >> 16) % sides;
+}
+
+static const char *const generated_specs[] = {
+    PLAIN_S,
+    S "hostname: h, environment: prod}",
+    S "hostname: h, environment: prod, recording: {enabled: false}}",
+    S "hostname: h, environment: prod, jit: {requiredApprovers: [boss]}}",
+    S "hostname: h, stepUp: {acr: '2', maxAgeMinutes: 5}, limits: {sessionsPerPerson: 1}}",
+    S "hostname: 10.0.0.1, limits: {sessionsPerConnection: 2}, locks: {failClosed: true}}",
+    "{protocol: telnet}",
+    "{protocol: ssh, hostname: h, audience: {keycloakRoles: [ops, boss]}, jit: "
+    "{requiredApprovers: [boss, sec], maxDurationMinutes: 30}, environment: dev}",
+};
+
+/* Whatever is asked: who gets in fulfils every rule, and a refusal is never silent. */
 START_TEST(properties) {
-    unsigned seed = 1;
     static const char *const pool[] = { "ops", "admins", "auditor", "operator", "boss", "x" };
-    for (int i = 0; i < 20000; i++) {
-        char roles[64] = "", approvals[64] = "";
-        for (size_t r = 0; r < ARRAY_LEN(pool); r++) {
-            seed = seed * 1103515245u + 12345u;
-            if (seed >> 16 & 1)
+    struct connection *made[ARRAY_LEN(generated_specs)];
+    struct environment_policy *rules[3] = { policy('r'), policy('j'), policy('o') };
+    int allowed = 0;
+    for (size_t i = 0; i < ARRAY_LEN(made); i++) {
+        char yaml[1024];
+        snprintf(yaml, sizeof yaml, HEAD "spec: %s", generated_specs[i]);
+        _json_ json_t *doc = parse(yaml);
+        made[i] = connection_read(doc, "t:1");
+    }
+    for (int i = 0; i < 30000; i++) {
+        char roles[64] = "";
+        for (size_t r = 0; r < ARRAY_LEN(pool); r++)
+            if (dice(2))
                 strcat(strcat(roles, pool[r]), " ");
-            if (seed >> 17 & 1)
-                strcat(strcat(approvals, pool[r]), " ");
-        }
-        seed = seed * 1103515245u + 12345u;
-        enum which w = (enum which)(seed >> 16 & 7);
-        static struct connection *made[8];
-        if (!made[w])
-            made[w] = connection(w);
+        struct connection *c = made[dice(ARRAY_LEN(made))];
         _json_ json_t *r = words(roles);
-        _json_ json_t *a = words(approvals);
         _json_ json_t *auditors = words("auditor");
-        _json_ json_t *operators = words(seed >> 20 & 1 ? "operator" : "");
-        struct environment_policy *list[2] = { policy('r'), policy('j') };
+        _json_ json_t *operators = words(dice(2) ? "operator" : "");
         struct identity *who = identity_new("me", "s", "Me", r);
-        who->exp = NOW / 1000 + (int)(seed >> 21 & 3) - 1;
-        struct policy_config config = { operators, auditors, 0, 0 };
-        struct policies p = { &config, list, seed >> 24 & 1 ? 2 : 0, 0, false };
-        struct policy_sessions none = { 0 };
+        who->exp = NOW / 1000 + (int)dice(4) - 1;
+        who->issued_ms = NOW - 1000;
+        who->auth_time = NOW / 1000 - (int)dice(2) * 400;
+        who->acr = dice(2) ? strdup("2") : NULL;
+        struct policy_config config = { operators, auditors, (long)dice(3),
+                                        0,         NULL,     dice(4) ? NULL : "10.0.0.1" };
+        const struct policy_lock lock = { .sub = dice(4) ? "other" : "me", .reason = "" };
+        struct policies p = { .config = &config,
+                              .environments = rules,
+                              .environment_count = dice(4),
+                              .clock_offset_ms = (int64_t)dice(4) * 20001,
+                              .operates = dice(2),
+                              .locks = &lock,
+                              .lock_count = dice(2),
+                              .locks_stale = dice(4) == 0 };
+        struct policy_session list[3] = { { "me", "relay/box" },
+                                          { "you", "relay/box" },
+                                          { "me", "relay/y" } };
+        struct policy_sessions sessions = { list, dice(4), dice(4) == 0, "s" };
+        struct policy_grant grant = { NOW - (int)dice(2), NOW + (int)dice(2) };
+        bool granted = dice(2);
         struct decision d;
-        decide(who, made[w], &p, a, &none, NOW, &d);
+        decide(who, c, &p, granted ? &grant : NULL, &sessions, NOW, &d);
+        ck_assert_int_eq(d.allow, d.rule == RULE_ALLOWED);
+        ck_assert(*d.why && *d.name);
+        if (!d.allow)
+            ck_assert(*d.advice && d.status);
+        allowed += d.allow;
         if (d.allow) {
-            ck_assert(identity_has_any(who, made[w]->roles));
-            ck_assert(connection_usable(made[w]));
-            ck_assert(who->exp * 1000 > NOW);
+            ck_assert(identity_has_any(who, c->roles) && connection_usable(c));
+            ck_assert(who->exp * 1000 > NOW && p.clock_offset_ms <= POLICY_CLOCK_MS);
             ck_assert(json_array_size(operators) == 0 || identity_has_any(who, operators));
-            if (p.environment_count && made[w]->environment)
-                ck_assert(made[w]->recording.enabled && json_array_size(made[w]->jit.approvers));
-        } else {
-            ck_assert(*d.why && *d.name && *d.advice && d.status);
+            ck_assert(!p.lock_count || strcmp(lock.sub, "me") != 0);
+            ck_assert(!p.locks_stale || !c->locks.fail_closed);
+            ck_assert(!config.address_deny || strcmp(c->hostname, "10.0.0.1") != 0);
+            if (json_array_size(c->jit.approvers))
+                ck_assert(granted && grant.until > NOW && d.until == grant.until);
+            if (!sessions.resuming) {
+                ck_assert(!c->step_up.acr || (who->acr && who->auth_time > NOW / 1000 - 300));
+                ck_assert(!config.sessions_per_person || config.sessions_per_person > 1 ||
+                          !sessions.count);
+                ck_assert(!c->limits.per_person || !sessions.count);
+                ck_assert(!c->limits.per_connection || sessions.count < 2);
+            }
+            for (size_t k = 0; k < p.environment_count && c->environment; k++) {
+                bool rules_it = json_has_string(rules[k]->environments, c->environment);
+                ck_assert(!rules_it || !rules[k]->recording_required || c->recording.enabled);
+                ck_assert(!rules_it || !rules[k]->jit_required ||
+                          json_array_size(c->jit.approvers));
+            }
         }
         identity_free(who);
-        environment_unref(list[0]);
-        environment_unref(list[1]);
     }
+    ck_assert_int_gt(allowed, 300);
+    for (size_t i = 0; i < ARRAY_LEN(made); i++)
+        connection_unref(made[i]);
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+        environment_unref(rules[i]);
 }
 END_TEST
 
@@ -323,6 +603,7 @@ static Suite *suite(void) {
     tcase_set_timeout(t, 120);
     tcase_add_test(t, not_available);
     tcase_add_loop_test(t, cases_of_the_table, 0, (int)ARRAY_LEN(cases));
+    tcase_add_loop_test(t, more_cases, 0, (int)ARRAY_LEN(more));
     tcase_add_test(t, words_for_the_person);
     tcase_add_test(t, properties);
     suite_add_tcase(s, t);

@@ -49,21 +49,23 @@ static void setup(void) {
     a.policy.operator_roles = a.conf.operators;
     pthread_rwlock_init(&a.keys_lock, NULL);
     a.keys = cookie_keys_parse(KEY, strlen(KEY), &e);
-    snprintf(path, sizeof path, "%s/ended", dir);
-    a.revoked = revoked_new(path, &e);
+    snprintf(path, sizeof path, "%s/resources", dir);
+    a.resources = resources_folder_new(path, &e);
+    a.locks = a.resources ? locks_new(a.resources, "guacamole", &e) : NULL;
     a.audit = audit_new(NULL, "g", &e);
     a.catalog = catalog_folder_new(dir, &e);
     a.sessions = sessions_new(dir, on_change, trust, NULL, &e);
     a.used = used_new();
     a.replays = used_new();
-    ck_assert_msg(a.keys && a.revoked && a.audit && a.catalog && a.sessions, "%s", e.text);
+    ck_assert_msg(a.keys && a.locks && a.audit && a.catalog && a.sessions, "%s", e.text);
 }
 
 static void teardown(void) {
     sessions_free(a.sessions);
     catalog_free(a.catalog);
     audit_free(a.audit);
-    revoked_free(a.revoked);
+    locks_free(a.locks);
+    resources_free(a.resources);
     used_free(a.used);
     used_free(a.replays);
     cookie_keys_free(a.keys);
@@ -95,7 +97,12 @@ static void cookie_of(enum caller who, char *out, size_t size, char *csrf) {
     snprintf(out, size, "x=1; guac=%s", buf_str(&b));
     cookie_csrf(k, "sid-1", csrf);
     if (who == SIGNED_OUT)
-        revoked_add(a.revoked, "sid-1", now - 500, now, &e);
+        ck_assert_int_eq(locks_add(a.locks, NULL,
+                                   &(struct lock){ .sid = (char *)(uintptr_t) "sid-1",
+                                                   .reason = (char *)(uintptr_t) "out",
+                                                   .before = now - 500 },
+                                   NULL, &e),
+                         RESOURCES_OK);
     buf_fini(&b);
     cookie_keys_free(k);
     identity_free(i);
