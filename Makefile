@@ -58,6 +58,7 @@ DISPLAY_PKG   := libpng libjpeg libwebp libdeflate pixman-1
 TERM_PKG      := vterm freetype2 fontconfig libdeflate
 SESSION_PKG   := libssl
 SSH_PKG       := libssh2
+KUBERNETES_PKG := openssl jansson
 VNC_PKG       := libvncclient gnutls libgcrypt
 RDP_PKG       := freerdp3 freerdp-client3 winpr3 libcrypto
 RECORDING_PKG := libzstd libcrypto jansson
@@ -122,6 +123,8 @@ $(B)/guacd-session: $(B)/obj/guacd/session/main.o $(SESSION_O) $(DISPLAY_O) $(PR
 $(B)/backends/demo.so: EXTRA :=
 $(B)/backends/ssh.so: EXTRA = $(call libs_of,$(SSH_PKG) $(TERM_PKG)) -lm
 $(B)/backends/ssh.so: $(CONSOLE_O)
+$(B)/backends/kubernetes.so: EXTRA = $(call libs_of,$(KUBERNETES_PKG) $(TERM_PKG)) -lm
+$(B)/backends/kubernetes.so: $(CONSOLE_O)
 # GnuTLS and its libraries keep what they allocate once: unloaded, that would be a leak.
 $(B)/backends/vnc.so: EXTRA = $(call libs_of,$(VNC_PKG)) -Wl,-z,nodelete
 # So do FreeRDP's.
@@ -179,6 +182,7 @@ UNIT_display   := $(DISPLAY_O) $(UNIT_proto)
 UNIT_term      := $(TERM_O) $(UNIT_display)
 UNIT_session   := $(SESSION_O) $(UNIT_display)
 UNIT_ssh       := $(call objs,guacd/backends/ssh) $(CONSOLE_O) $(UNIT_session)
+UNIT_kubernetes := $(call objs,guacd/backends/kubernetes) $(CONSOLE_O) $(UNIT_session)
 UNIT_vnc       := $(call objs,guacd/backends/vnc) $(UNIT_session)
 UNIT_rdp       := $(call objs,guacd/backends/rdp) $(UNIT_session)
 UNIT_recording := $(RECORDING_O) $(RECORDER_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
@@ -188,6 +192,7 @@ UNIT_authd     := $(AUTHD_O) $(CRD_O) $(RECORDING_O) $(PROTO_O) $(BASE_O) $(HTTP
 UNIT_proxy     := $(PROXY_O) $(PROTO_O) $(BASE_O)
 UNIT_EXTRA_proxy = $(call libs_of,$(PROXY_PKG))
 UNIT_EXTRA_ssh = $(call libs_of,$(SSH_PKG))
+UNIT_EXTRA_kubernetes = $(call libs_of,$(KUBERNETES_PKG))
 UNIT_EXTRA_vnc = $(call libs_of,$(VNC_PKG))
 UNIT_EXTRA_rdp = $(call libs_of,$(RDP_PKG))
 

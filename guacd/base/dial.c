@@ -205,18 +205,14 @@ static int describe(const struct race *r, const char *host, struct err *e) {
     return err_errno(e, status, "cannot connect to '%s' (%s)", host, text);
 }
 
-int dial_tcp(const char *host, uint16_t port, const struct dial_policy *p, int timeout_ms,
-             char *peer, size_t peer_size, struct err *e) {
-    uint64_t deadline = clock_ms() + (uint64_t)MAX_OF(timeout_ms, 1);
-    struct sockaddr_storage addresses[DIAL_ADDRESSES_MAX];
-    int count = dial_resolve(host, port, p, timeout_ms, addresses, ARRAY_LEN(addresses), e);
-    if (count < 0)
-        return -1;
-    struct race r = { .addresses = addresses, .count = (size_t)count };
+/* The winner's descriptor; its index goes to *winner. */
+static int connect_any(const struct sockaddr_storage *addresses, size_t count, const char *host,
+                       uint64_t deadline, int *winner, struct err *e) {
+    struct race r = { .addresses = addresses, .count = count };
     for (size_t i = 0; i < ARRAY_LEN(r.polls); i++)
         r.polls[i].fd = -1;
-    int winner = run_race(&r, deadline);
-    int fd = winner < 0 ? -1 : steal_fd(&r.polls[winner].fd);
+    *winner = run_race(&r, deadline);
+    int fd = *winner < 0 ? -1 : steal_fd(&r.polls[*winner].fd);
     for (size_t i = 0; i < r.started; i++)
         if (r.polls[i].fd >= 0)
             close(r.polls[i].fd);
@@ -226,7 +222,25 @@ int dial_tcp(const char *host, uint16_t port, const struct dial_policy *p, int t
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-    if (peer)
+    return fd;
+}
+
+int dial_tcp(const char *host, uint16_t port, const struct dial_policy *p, int timeout_ms,
+             char *peer, size_t peer_size, struct err *e) {
+    uint64_t deadline = clock_ms() + (uint64_t)MAX_OF(timeout_ms, 1);
+    struct sockaddr_storage addresses[DIAL_ADDRESSES_MAX];
+    int count = dial_resolve(host, port, p, timeout_ms, addresses, ARRAY_LEN(addresses), e);
+    if (count < 0)
+        return -1;
+    int winner, fd = connect_any(addresses, (size_t)count, host, deadline, &winner, e);
+    if (fd >= 0 && peer)
         print_address(&addresses[winner], peer, peer_size);
     return fd;
+}
+
+int dial_again(const struct sockaddr_storage *peer, int timeout_ms, struct err *e) {
+    char text[64];
+    int winner;
+    print_address(peer, text, sizeof text);
+    return connect_any(peer, 1, text, clock_ms() + (uint64_t)MAX_OF(timeout_ms, 1), &winner, e);
 }

@@ -44,5 +44,8 @@ int dial_resolve(const char *host, uint16_t port, const struct dial_policy *p, i
  * "address:port". */
 int dial_tcp(const char *host, uint16_t port, const struct dial_policy *p, int timeout_ms,
              char *peer, size_t peer_size, struct err *e);
+/* Another connection to an address (with port) that dial_tcp() found good: by getpeername() on its
+ * socket. No resolver, no policy, so it works where a sandbox leaves TCP alone. */
+int dial_again(const struct sockaddr_storage *peer, int timeout_ms, struct err *e);
 
 #endif

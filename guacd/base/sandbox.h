@@ -63,9 +63,9 @@ int sandbox_enter(const struct sandbox_profile *p, const struct sandbox_options 
 /* A further Landlock layer only (stage A2). */
 int sandbox_narrow(const struct sandbox_profile *p, struct err *e);
 /* Stage B: seccomp allow-list on all threads (TSYNC). needs: SANDBOX_NEED_*. */
-#define SANDBOX_NEED_SOCKETS 1u /* rdp, kube: more connections */
+#define SANDBOX_NEED_SOCKETS 1u /* more connections, names resolved for them */
 #define SANDBOX_NEED_FILES 2u   /* rdp drive */
-#define SANDBOX_NEED_TCP 4u     /* rdp: more connections, but no names and no UDP */
+#define SANDBOX_NEED_TCP 4u     /* rdp, kubernetes: more connections, but no names and no UDP */
 int sandbox_lock(unsigned needs, const struct sandbox_options *o, struct err *e);
 /* No socket of any kind can be made from here on: for a jail, where Landlock knows neither Unix
  * sockets with a name, nor UDP, multipath TCP and fast open, and before ABI 4 no port at all. */

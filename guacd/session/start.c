@@ -110,6 +110,7 @@ static int narrow(struct session *s, struct err *e) {
         .bind_port_count = listens,
         .libraries = true,
         .fonts = true,
+        .tls = true,
     };
     return sandbox_narrow(&profile, e);
 }

@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.join(house.ROOT, "tests/probe"))
 import probe  # noqa: E402
 from probe import NO, OK  # noqa: E402
 
-NEED_SOCKETS, NEED_FILES = 1, 2
+NEED_SOCKETS, NEED_FILES, NEED_TCP = 1, 2, 4
 UID = 61000
 ID = "0192f0c1-2345-7abc-8def-0000000000aa"
 
@@ -200,10 +200,11 @@ class Cells:
     def stage_b(self, needs=0):
         at = ("127.0.0.1", self.victim)
         reach = OK if needs & NEED_SOCKETS else NO
+        again = OK if needs & (NEED_SOCKETS | NEED_TCP) else NO
         return (self.files() + self.processes() + self.never() +
                 [(NO, "bind-unix", self.path("run/s/later.sock")), (NO, "map-exec"), (NO, "listen"),
                  (NO, "bind-tcp", "127.0.0.1", 0),
-                 (reach, "tcp", "127.0.0.1", self.target), (NO, "tcp", *at),
+                 (again, "tcp", "127.0.0.1", self.target), (NO, "tcp", *at),
                  (NO, "fastopen-connect", *at), (reach, "udp", *at),
                  (NO, "unix", "seqpacket", self.path("run/authd.sock")),
                  (NO, "chmod", self.secrets[0]),
@@ -258,8 +259,12 @@ class Cells:
         self.assertFalse(wrong, "\n" + "\n".join(wrong))
 
     def test_stages_with_sockets(self):
-        """rdp and kubernetes make further connections: to their port only."""
+        """rdp makes further connections: to its ports only."""
         self.stages(NEED_SOCKETS)
+
+    def test_stages_with_tcp(self):
+        """kubernetes does too, and needs no resolver for them."""
+        self.stages(NEED_TCP)
 
     def test_stages_with_files(self):
         """rdp's drive: the system calls are there, the folders are Landlock's."""

@@ -1,0 +1,203 @@
+/* Requests to the API server: who asks, what, and the answer; then the upgrade to a WebSocket. */
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "guacd/backends/kubernetes/kube.h"
+#include "guacd/base/clock.h"
+#include "guacd/base/util.h"
+#include "guacd/proto/status.h"
+
+/* ---- who asks ---------------------------------------------------------------------------------
+ */
+
+static int header(struct buf *out, const char *name, const char *value, size_t len, struct err *e) {
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)value[i] < ' ' || value[i] == 0x7f)
+            return err_set(e, STATUS_CLIENT_BAD_REQUEST,
+                           "what goes into %s holds a control character", name);
+    return buf_printf(out, "%s: %.*s\r\n", name, (int)len, value);
+}
+
+/* Lines of "key=value": what the audit log of the cluster shall hold beside the user. */
+static int extras(struct buf *out, const char *lines, struct err *e) {
+    while (*lines) {
+        size_t n = strcspn(lines, "\n"), key = strcspn(lines, "=\n");
+        if (key && key < n) {
+            _buf_cleanup_ struct buf name = { 0 };
+            buf_init(&name, 512);
+            buf_puts(&name, "Impersonate-Extra-");
+            char one[256];
+            snprintf(one, sizeof one, "%.*s", (int)key, lines);
+            http1_escape(&name, one);
+            if (header(out, buf_str(&name), lines + key + 1, n - key - 1, e))
+                return -1;
+        }
+        lines += n + (lines[n] == '\n');
+    }
+    return 0;
+}
+
+int ask_identity(struct kube *k, const struct args *a, struct err *e) {
+    const char *token = args_str(a, "token"), *user = args_str(a, "impersonate-user");
+    const char *groups = args_str(a, "impersonate-groups"), *uid = args_str(a, "impersonate-uid");
+    size_t len = strlen(token);
+    while (len && strchr(" \r\n", token[len - 1]))
+        len--;
+    buf_init(&k->auth, 64u << 10);
+    k->auth.secret = true;
+    if (len && !k->use_tls)
+        return err_set(e, STATUS_CLIENT_BAD_REQUEST,
+                       "a token goes by TLS only: set use-ssl, or leave the token out");
+    if (len) {
+        for (size_t i = 0; i < len; i++)
+            if (token[i] <= ' ' || token[i] > '~')
+                return err_set(e, STATUS_CLIENT_BAD_REQUEST,
+                               "parameter token holds what no token holds");
+        buf_printf(&k->auth, "Authorization: Bearer %.*s\r\n", (int)len, token);
+    }
+    if (!*user && (*groups || *uid || *args_str(a, "impersonate-extra")))
+        return err_set(e, STATUS_CLIENT_BAD_REQUEST,
+                       "impersonation needs a user: set impersonate-user");
+    if (*user && header(&k->auth, "Impersonate-User", user, strlen(user), e))
+        return -1;
+    while (*groups) {
+        size_t n = strcspn(groups, ",\n");
+        if (n && header(&k->auth, "Impersonate-Group", groups, n, e))
+            return -1;
+        groups += n + (groups[n] ? 1 : 0);
+    }
+    if (*uid && header(&k->auth, "Impersonate-Uid", uid, strlen(uid), e))
+        return -1;
+    if (extras(&k->auth, args_str(a, "impersonate-extra"), e))
+        return -1;
+    return k->auth.failed ? err_set(e, STATUS_CLIENT_BAD_REQUEST, "too many groups") : 0;
+}
+
+/* ---- asking -----------------------------------------------------------------------------------
+ */
+
+static int request(struct kube *k, struct conn *c, const char *path, const char *key,
+                   struct err *e) {
+    bool six = strchr(k->host, ':');
+    buf_printf(&c->out,
+               "GET %s HTTP/1.1\r\nHost: %s%s%s:%d\r\nUser-Agent: guacd/" GUAC_VERSION
+               "\r\nAccept: application/json\r\n",
+               path, six ? "[" : "", k->host, six ? "]" : "", k->port);
+    buf_add(&c->out, k->auth.data, k->auth.len);
+    if (key)
+        buf_printf(&c->out,
+                   "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                   "Sec-WebSocket-Key: %s\r\n"
+                   "Sec-WebSocket-Protocol: v5.channel.k8s.io, v4.channel.k8s.io\r\n",
+                   key);
+    buf_puts(&c->out, "\r\n");
+    return c->out.failed ? err_set(e, STATUS_CLIENT_BAD_REQUEST, "the request is too long") : 0;
+}
+
+static int not_http(const struct kube *k, const struct err *why, struct err *e) {
+    return err_set(e, STATUS_UPSTREAM_ERROR, "what listens at %s, port %d is no API server (%s)%s",
+                   k->host, k->port, why->text, k->use_tls ? "" : "; it may want use-ssl");
+}
+
+static int lost(const struct kube *k, struct err *e) {
+    return err_set(e, STATUS_UPSTREAM_UNAVAILABLE,
+                   "the API server at %s closed the connection without an answer%s", k->host,
+                   k->use_tls ? "" : "; it may want use-ssl");
+}
+
+/* Some bytes more, or the end of them (c->ended). */
+static int more(struct kube *k, struct conn *c, uint64_t deadline, struct err *e) {
+    if (c->ended)
+        return lost(k, e);
+    if (conn_flush(c))
+        return lost(k, e);
+    if (conn_wait(k, c, deadline, e))
+        return -1;
+    conn_fill(c, KUBE_READ_BUDGET);
+    return 0;
+}
+
+static int read_head(struct kube *k, struct conn *c, uint64_t deadline, struct http1_head *h,
+                     struct err *e) {
+    struct err why = { 0 };
+    size_t used;
+    for (;;) {
+        enum http1_result r = http1_head(c->in.data, c->in.len, h, &used, &why);
+        if (r == HTTP1_BAD)
+            return not_http(k, &why, e);
+        if (r == HTTP1_OK) {
+            buf_consume(&c->in, used);
+            return 0;
+        }
+        if (more(k, c, deadline, e))
+            return -1;
+    }
+}
+
+static int read_body(struct kube *k, struct conn *c, uint64_t deadline, const struct http1_head *h,
+                     struct buf *body, struct err *e) {
+    struct err why = { 0 };
+    struct http1_body b;
+    http1_body_init(&b, h);
+    for (;;) {
+        size_t used;
+        enum http1_result r = http1_body(&b, c->in.data, c->in.len, c->ended, &used, body, &why);
+        buf_consume(&c->in, used);
+        if (r == HTTP1_BAD)
+            return not_http(k, &why, e);
+        if (r == HTTP1_OK)
+            break;
+        if (more(k, c, deadline, e))
+            return -1;
+    }
+    if (h->close || b.until_close) /* the next question needs another connection */
+        c->ended = true;
+    return 0;
+}
+
+/* A connection that the server let go between two questions is made again. */
+static int fresh(struct kube *k, struct conn *c, uint64_t deadline, struct err *e) {
+    if (!c->ended && c->stream.fd >= 0) {
+        conn_fill(c, KUBE_READ_BUDGET); /* its end may wait there */
+        if (!c->ended)
+            return 0;
+    }
+    conn_close(c);
+    return conn_again(k, c, deadline, e);
+}
+
+int ask_get(struct kube *k, struct conn *c, const char *path, struct buf *body, struct err *e) {
+    uint64_t deadline = clock_ms() + (uint64_t)k->timeout_ms;
+    struct http1_head h;
+    buf_clear(body);
+    if (fresh(k, c, deadline, e) || request(k, c, path, NULL, e) ||
+        read_head(k, c, deadline, &h, e) || read_body(k, c, deadline, &h, body, e))
+        return -1;
+    return h.status;
+}
+
+int ask_upgrade(struct kube *k, struct conn *c, const char *path, struct buf *body, struct err *e) {
+    uint64_t deadline = clock_ms() + (uint64_t)k->timeout_ms;
+    unsigned char nonce[16];
+    char key[32], want[29];
+    struct http1_head h;
+    buf_clear(body);
+    if (RAND_bytes(nonce, sizeof nonce) != 1)
+        return err_set(e, STATUS_SERVER_ERROR, "no random numbers");
+    EVP_EncodeBlock((unsigned char *)key, nonce, sizeof nonce);
+    if (fresh(k, c, deadline, e) || request(k, c, path, key, e) || read_head(k, c, deadline, &h, e))
+        return -1;
+    if (h.status != 101)
+        return read_body(k, c, deadline, &h, body, e) ? -1 : h.status;
+    ws_accept(key, want);
+    if (!h.upgrade || strcmp(h.accept, want) != 0)
+        return err_set(e, STATUS_UPSTREAM_ERROR, "%s does not upgrade to a WebSocket as it should",
+                       k->host);
+    c->v5 = strcmp(h.protocol, "v5.channel.k8s.io") == 0;
+    if (!c->v5 && strcmp(h.protocol, "v4.channel.k8s.io") != 0)
+        return err_set(e, STATUS_UPSTREAM_ERROR,
+                       "%s speaks neither v5.channel.k8s.io nor v4.channel.k8s.io", k->host);
+    return 101;
+}
