@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readdirSync, statSync, readFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { accessible, build, launch, open, pixel, shot } from "./lib/browser.mjs";
-import { ids, live, serve, world } from "./lib/dev-server.mjs";
+import { ids, live, request, serve, session, world } from "./lib/dev-server.mjs";
 
 const web = join(build, "web");
 const SIGNED_OUT = [/401 \(Unauthorized\)/];
@@ -654,6 +654,201 @@ describe("a session", () => {
     await it.page.getByText("time is nearly over").waitFor();
     await shot(it.page, "session-time");
   });
+});
+
+describe("approvals", () => {
+  const jit = (w) => {
+    w.connections[1].allowed = false;
+    Object.assign(w.connections[1], { rule: "jit-approval", why: "This connection needs an approval.", advice: "Ask for one." });
+    w.connections[1].jit = { requiredApprovers: ["team-platform", "security-officer"], maxDurationMinutes: 240, request: null };
+  };
+  page("asked for from the list: reason, minutes, refusal in words; then waiting; then open", async ({ page, go, w }) => {
+    await go("/connections");
+    await page.getByRole("button", { name: "Ask for approval" }).click();
+    await accessible(page, "request dialog");
+    await shot(page, "request-dialog");
+    assert.ok(await page.getByRole("button", { name: "Ask", exact: true }).isDisabled());
+    await page.getByLabel("Why").fill("refuse me");
+    await page.getByRole("button", { name: "Ask", exact: true }).click();
+    await page.getByText("You asked for this already.").waitFor();
+    await page.getByLabel("Why").fill("Ticket 4711");
+    await page.getByRole("button", { name: "120 minutes" }).click();
+    await page.getByRole("button", { name: "Ask", exact: true }).click();
+    await page.getByText("Asked for. Still missing:").waitFor();
+    assert.equal(w.requests[0].minutes, 120);
+    await accessible(page, "connections with a request");
+    await shot(page, "connections-pending");
+    Object.assign(w.connections[1], { allowed: true, why: null, rule: null });
+    w.connections[1].jit.request = { id: "r-1", state: "approved", missing: [], until: Date.now() + 7200000 };
+    w.bump();
+    await page.getByText("Open for").waitFor();
+    await page.getByText("Legacy payment gateway").waitFor();
+    assert.equal(await page.locator("a.row", { hasText: "Legacy" }).count(), 1);
+    await shot(page, "connections-window");
+  }, { world: jit, allow: [/403/] });
+
+  page("decided by another: the badge counts, a note goes along, a conflict is told, both pages move by themselves", async ({ page, go, w }) => {
+    await go("/connections");
+    await page.getByRole("link", { name: /Approvals/ }).getByText("2").waitFor();
+    await page.getByRole("link", { name: /Approvals/ }).click();
+    await page.getByText("Waiting for your word").waitFor();
+    await accessible(page, "approvals");
+    await shot(page, "approvals");
+    const row = page.locator(".card-row", { hasText: "batch of last night" });
+    await row.getByRole("button", { name: "Approve" }).click();
+    await accessible(page, "approve dialog");
+    await shot(page, "approvals-approve");
+    await page.getByLabel("Note").fill("refuse: too late");
+    await page.locator("dialog").getByRole("button", { name: "Approve" }).click();
+    await page.getByText("Somebody else decided first.").waitFor();
+    await page.getByLabel("Note").fill("go ahead");
+    await page.locator("dialog").getByRole("button", { name: "Approve" }).click();
+    await row.getByText("Approved", { exact: true }).waitFor();
+    assert.deepEqual(w.asked.at(-1), ["approve", "r-1", { note: "go ahead" }]);
+    await page.locator(".card-row", { hasText: "production is down" }).getByRole("button", { name: "Deny" }).click();
+    assert.ok(await page.locator("dialog").getByRole("button", { name: "Deny" }).isDisabled(), "a no has a reason");
+    await page.keyboard.press("Escape");
+    await row.getByRole("button", { name: "Revoke", exact: true }).click();
+    await page.getByText("A session that runs under it ends at once.").waitFor();
+    await page.getByLabel("Note").fill("done");
+    await page.locator("dialog").getByRole("button", { name: "Revoke" }).click();
+    await row.waitFor({ state: "detached" });
+    await page.getByLabel("Show past requests").check();
+    await row.getByText("Revoked").first().waitFor();
+    await shot(page, "approvals-past");
+    w.requests.push(request("r-9", { reason: "Newest of all" }));
+    w.bump();
+    await page.getByText("Newest of all").waitFor();
+  }, { allow: [/409/], world: (w) => {
+    w.requests = [request("r-1"), request("r-2", { reason: "production is down", breakGlass: true, minutes: 30, missing: ["team-platform", "security-officer"] }),
+      request("r-3", { reason: "Month-end closing", mine: true, requester: { sub: "u-1", name: "Anna Example" }, state: "approved", missing: [], from: Date.now() - 600000, until: Date.now() + 3000000, may: ["revoke", "connect"], decisions: [{ by: { sub: "u-3", name: "Chris Approver" }, decision: "approve", as: "team-platform", note: "fine", at: Date.now() - 600000 }] })];
+  } });
+
+  page("nothing asked", async ({ page, go }) => {
+    await go("/approvals");
+    await page.getByText("No request is open").waitFor();
+    await accessible(page, "approvals-none");
+    await shot(page, "approvals-none");
+  });
+
+  page("a connection that wants a fresh sign-in says so", async ({ page, go }) => {
+    await go("/connections");
+    const link = page.getByRole("link", { name: "Sign in again" });
+    assert.equal(await link.getAttribute("href"), "/auth/login?to=%2F&connection=relay%2Fcore-switch");
+    await shot(page, "connections-step-up");
+  }, { world: (w) => { Object.assign(w.connections[4], { why: "This connection wants a recent sign-in with a second factor.", rule: "step-up", stepUp: "/auth/login?to=%2F&connection=relay%2Fcore-switch" }); } });
+});
+
+describe("live sessions", () => {
+  const all = (w) => {
+    Object.assign(w.me, { canModerate: true, canLock: true });
+    w.sessions = [session(ids.session), session(ids.live, { title: "Kiosk display", protocol: "vnc", target: "kiosk.staging:5900", owner: { sub: "u-3", name: "Chris Approver" }, recorder: "behind", moderated: true, paused: ["recorder"], until: Date.now() + 1500000, people: [{ user: 1, sub: "u-3", name: "Chris Approver", role: "owner" }, { user: 2, sub: "u-1", name: "Anna Example", role: "viewer" }], users: 2 })];
+  };
+  page("who, where, since when; message, pause, resume, end with a reason", async ({ page, go, w }) => {
+    await go("/live");
+    const row = page.locator(".card-row", { hasText: "Build host" });
+    await row.waitFor();
+    await accessible(page, "live");
+    await shot(page, "live");
+    await row.getByRole("button", { name: "More for" }).click();
+    await shot(page, "live-more");
+    await row.getByRole("button", { name: "Message" }).click();
+    await page.getByLabel("Message", { exact: true }).fill("Maintenance in ten minutes.");
+    await accessible(page, "message dialog");
+    await page.locator("dialog").getByRole("button", { name: "Message" }).click();
+    await page.locator("dialog[open]").waitFor({ state: "detached" });
+    assert.deepEqual(w.asked.at(-1), ["message", ids.session, { text: "Maintenance in ten minutes." }]);
+    await row.getByRole("button", { name: "More for" }).click();
+    await row.getByRole("button", { name: "Pause" }).click();
+    await page.getByLabel("Why").fill("Wait.");
+    await page.locator("dialog").getByRole("button", { name: "Pause" }).click();
+    await row.getByText("Paused").waitFor();
+    await row.getByRole("button", { name: "More for" }).click();
+    await row.getByRole("button", { name: "Resume" }).click();
+    await row.getByText("Paused").waitFor({ state: "detached" });
+    await row.getByRole("button", { name: "End" }).click();
+    await shot(page, "live-end");
+    await page.getByLabel("Reason, shown to the person").fill("Leaves the company.");
+    await page.locator("dialog").getByRole("button", { name: "End" }).click();
+    await row.waitFor({ state: "detached" });
+    assert.deepEqual(w.asked.at(-1), ["end", ids.session, { text: "Leaves the company." }]);
+    w.sessions = [];
+    w.bump();
+    await page.getByText("Nobody is connected").waitFor();
+    await shot(page, "live-none");
+  }, { world: all });
+
+  page("watching sends nothing: no key, no mouse, no size, and says so", async (it) => {
+    let asked;
+    it.w.tunnel = (s, u) => { asked = u.searchParams; live(it.w, s, u, { ready: (x) => x.state({ role: "viewer", readOnly: true, users: [{ user: 1, name: "Ben Beispiel", role: "owner" }, { user: 2, name: "Anna Example", role: "viewer" }] }) }); };
+    await it.go("/live");
+    await it.page.locator(".card-row", { hasText: "Build host" }).getByRole("link", { name: "Watch" }).click();
+    await it.page.waitForSelector(".screen canvas");
+    assert.equal(asked.get("role"), "viewer");
+    await it.page.getByText("You watch").waitFor();
+    await it.page.keyboard.type("rm -rf");
+    await it.page.mouse.click(400, 400);
+    await it.page.setViewportSize({ width: 900, height: 600 });
+    await it.page.waitForTimeout(500);
+    assert.deepEqual(it.w.received.filter((e) => ["key", "mouse", "size", "clipboard"].includes(e[0])), []);
+    await accessible(it.page, "watching");
+    await shot(it.page, "session-watching");
+    await it.page.getByRole("button", { name: "Leave" }).click();
+    await it.page.waitForTimeout(200);
+    assert.deepEqual(it.w.ended, [], "a guest who leaves ends nothing");
+  }, { world: all });
+
+  page("an invitation: a link for one person, once; roles of those who are there", async (it) => {
+    let far;
+    it.w.tunnel = (s, u) => live(it.w, s, u, { ready: (x) => { far = x; } });
+    it.w.sessions = [session(ids.session, { mine: true, owner: { sub: "u-1", name: "Anna Example" }, may: ["resume", "end", "invite", "role"] })];
+    await openSession(it);
+    far.state({ users: [{ user: 1, name: "Anna Example", role: "owner" }, { user: 2, name: "Ben Beispiel", role: "viewer" }] });
+    await it.page.getByRole("button", { name: "Share this session" }).click();
+    await it.page.getByText("To help (keys and mouse)").click();
+    await it.page.getByRole("button", { name: "Make a link" }).click();
+    assert.match(await it.page.getByLabel("Link", { exact: true }).inputValue(), /\/join\/t{43}$/);
+    assert.deepEqual(it.w.asked.at(-1), ["invite", ids.session, { role: "helper", minutes: 15 }]);
+    await accessible(it.page, "share");
+    await shot(it.page, "session-share");
+    await it.page.getByLabel("What Ben Beispiel may do").selectOption("helper");
+    for (let i = 0; i < 40 && it.w.asked.at(-1)[0] !== "role"; i++) await it.page.waitForTimeout(25);
+    assert.deepEqual(it.w.asked.at(-1), ["role", ids.session, { user: 2, role: "helper" }]);
+  });
+
+  page("an invited person joins by a click; a used link says so", async ({ page, go }) => {
+    await go(`/join/used${"x".repeat(40)}`);
+    await accessible(page, "join");
+    await shot(page, "join");
+    await page.getByRole("button", { name: "Join" }).click();
+    await page.getByText("This link was used already.").waitFor();
+    await accessible(page, "join-used");
+    await go(`/join/${"x".repeat(43)}`);
+    await page.getByRole("button", { name: "Join" }).click();
+    await page.waitForURL(new RegExp(`/session/${ids.session}\\?role=viewer`));
+    await page.waitForSelector(".screen canvas");
+  }, { allow: [/410/], world: all });
+
+  page("locks: a person is shut out, and let in again", async ({ page, go, w }) => {
+    await go("/live");
+    await page.getByRole("link", { name: "Locks" }).click();
+    await page.getByText("Nothing is locked").waitFor();
+    await page.getByRole("button", { name: "Lock", exact: true }).click();
+    await page.getByLabel("Person (sub)").fill("u-2");
+    await page.getByLabel("Reason").fill("Lost laptop");
+    await page.getByLabel("Minutes").fill("60");
+    await accessible(page, "lock dialog");
+    await shot(page, "lock-dialog");
+    await page.locator("dialog").getByRole("button", { name: "Lock", exact: true }).click();
+    await page.getByText("Lost laptop").waitFor();
+    assert.equal(w.locks[0].minutes, 60);
+    await accessible(page, "locks");
+    await shot(page, "locks");
+    await page.getByRole("button", { name: "Lift" }).click();
+    await page.getByLabel("Reason").fill("Found it");
+    await page.locator("dialog").getByRole("button", { name: "Lift" }).click();
+    await page.getByText("Nothing is locked").waitFor();
+  }, { world: all });
 });
 
 describe("recordings", () => {

@@ -7,10 +7,12 @@ import { Shell } from "./app/shell.tsx";
 import { ErrorState, Loading } from "./app/states.tsx";
 import { keepSignedIn, me, setSignedOut, type Me } from "./lib/api.ts";
 import { chooseLanguage, t, useLanguage } from "./lib/i18n.ts";
+import { listenTo } from "./lib/live.ts";
 import { go, onNavigate, parseRoute, type Route } from "./lib/router.ts";
 import { settings } from "./lib/settings.ts";
 import { Connections } from "./pages/connections.tsx";
 import { Home } from "./pages/home.tsx";
+import { Join } from "./pages/join.tsx";
 import { Recordings } from "./pages/recordings.tsx";
 import { Settings } from "./pages/settings.tsx";
 
@@ -22,6 +24,9 @@ export interface PageProps {
 // The heavy pages come when they are opened.
 const lazy = {
   session: () => import("./pages/session.tsx").then((m) => m.SessionPage as ComponentType<PageProps>),
+  approvals: () => import("./pages/approvals.tsx").then((m) => m.Approvals as unknown as ComponentType<PageProps>),
+  live: () => import("./pages/live.tsx").then((m) => m.Live as unknown as ComponentType<PageProps>),
+  locks: () => import("./pages/locks.tsx").then((m) => m.Locks as unknown as ComponentType<PageProps>),
   replay: () => import("./pages/replay.tsx").then((m) => m.ReplayPage as ComponentType<PageProps>),
 };
 
@@ -33,8 +38,10 @@ function Lazy({ name, ...props }: PageProps & { name: keyof typeof lazy }) {
     lazy[name]().then((p) => current && setPage(() => p), (e: unknown) => current && setError(e));
     return () => { current = false; };
   }, [name]);
-  if (error) return <main class="page"><ErrorState error={error} retry={() => location.reload()} /></main>;
-  return Page ? <Page {...props} /> : <main class="page"><Loading /></main>;
+  const whole = name === "session" || name === "replay"; // not inside the frame: a main of its own
+  const state = error ? <ErrorState error={error} retry={() => location.reload()} /> : <Loading />;
+  if (!error && Page) return <Page {...props} />;
+  return whole ? <main class="page">{state}</main> : state;
 }
 
 function App() {
@@ -43,7 +50,10 @@ function App() {
   const [error, setError] = useState<unknown>(null);
   const load = () => {
     setError(null);
-    me().then(setWho, setError);
+    me().then((found) => {
+      if (found) listenTo(found);
+      setWho(found);
+    }, setError);
   };
   useEffect(() => {
     onNavigate(() => setRoute(parseRoute(location.pathname, location.search)));
@@ -78,7 +88,7 @@ function App() {
 function Current({ who, route }: PageProps) {
   switch (route.page) {
     case "session":
-      return <Lazy key={`s${route.connection}`} name="session" who={who} route={route} />;
+      return <Lazy key={`s${route.connection}${route.role}`} name="session" who={who} route={route} />;
     case "replay":
       return <Lazy key={route.id} name="replay" who={who} route={route} />;
     default:
@@ -86,6 +96,8 @@ function Current({ who, route }: PageProps) {
         <Shell who={who} page={route.page}>
           {route.page === "connections" && <Connections who={who} />}
           {route.page === "recordings" && <Recordings who={who} />}
+          {(route.page === "approvals" || route.page === "live" || route.page === "locks") && <Lazy key={route.page} name={route.page} who={who} route={route} />}
+          {route.page === "join" && <Join token={route.token} />}
           {route.page === "settings" && <Settings />}
           {route.page === "missing" && (
             <div class="state">

@@ -15,12 +15,14 @@ test("routes", () => {
   const id = "019a9f00-0000-7000-8000-000000000001";
   assert.deepEqual(parseRoute("/", ""), { page: "home" });
   assert.deepEqual(parseRoute("/connections/", ""), { page: "connections" });
-  assert.deepEqual(parseRoute("/session/new", "?connection=relay%2Fa"), { page: "session", id: "", connection: "relay/a", beside: [] });
-  assert.deepEqual(parseRoute(`/session/${id}`, ""), { page: "session", id, connection: "", beside: [] });
-  assert.deepEqual(parseRoute(`/session/${id}`, `?beside=${id},x,${id},${id},${id}`), { page: "session", id, connection: "", beside: [id, id, id] });
+  assert.deepEqual(parseRoute("/session/new", "?connection=relay%2Fa"), { page: "session", id: "", connection: "relay/a", beside: [], role: "" });
+  assert.deepEqual(parseRoute(`/session/${id}`, ""), { page: "session", id, connection: "", beside: [], role: "" });
+  assert.deepEqual(parseRoute(`/session/${id}`, `?beside=${id},x,${id},${id},${id}`), { page: "session", id, connection: "", beside: [id, id, id], role: "" });
+  assert.equal((parseRoute(`/session/${id}`, "?role=viewer") as { role: string }).role, "viewer");
+  assert.equal((parseRoute(`/session/${id}`, "?role=root") as { role: string }).role, "");
   assert.deepEqual(parseRoute(`/replay/${id}`, "?t=12.5"), { page: "replay", id, at: 12500 });
   assert.deepEqual(parseRoute(`/replay/${id}`, "?t=x"), { page: "replay", id, at: null });
-  for (const path of ["/session/new", "/session/a%2Fb", "/replay", "/replay/../x", "/live", "/a/b/c"]) assert.equal(parseRoute(path, "").page, "missing", path);
+  for (const path of ["/session/new", "/session/a%2Fb", "/replay", "/replay/../x", "/lives", "/join/short", "/a/b/c"]) assert.equal(parseRoute(path, "").page, "missing", path);
   assert.equal(sessionPath({ namespace: "a b", name: "c/d" }), "/session/new?connection=a%20b%2Fc%2Fd");
 });
 

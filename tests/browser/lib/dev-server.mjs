@@ -22,7 +22,7 @@ export const ids = {
 
 export function world() {
   return {
-    me: { sub: "u-1", name: "Anna Example", roles: ["operator", "auditor"], canOperate: true, canAudit: true, csrf: "csrf-1", expires: Date.now() + 3600000 },
+    me: { sub: "u-1", name: "Anna Example", roles: ["operator", "auditor"], canOperate: true, canAudit: true, canApprove: true, canModerate: false, canLock: false, csrf: "csrf-1", expires: Date.now() + 3600000 },
     methods: { oidc: true, link: false },
     generation: 1,
     connections: [
@@ -34,6 +34,9 @@ export function world() {
       { namespace: "relay", name: "broken", title: "", protocol: "ssh", target: "", recording: { enabled: true, retentionDays: 365 }, allowed: false, why: "", errors: ["spec.port: 70000 is not a port (1 to 65535)", "spec.parameters.colour-scheme: unknown; did you mean color-scheme?"], live: 0 },
     ],
     sessions: [],
+    requests: [],
+    locks: [],
+    asked: [],
     recordings: [
       typical(ids.recording), typical(ids.live, { minutes: 3, live: true, person: { sub: "u-2", name: "Ben Beispiel" } }),
       typical(ids.other, { minutes: 1, connection: { namespace: "staging", name: "db-admin" }, target: "db-1.staging:22", start: Date.now() - 86400000 }),
@@ -47,6 +50,21 @@ export function world() {
     bump() { this.generation++; for (const w of this.waiting.splice(0)) w(); },
   };
 }
+
+export const request = (id, more = {}) => ({
+  id, namespace: "relay", name: "legacy-payment-gateway", title: "Legacy payment gateway", protocol: "rdp", requester: { sub: "u-2", name: "Ben Beispiel" },
+  reason: "Ticket 4711: the batch of last night hangs", minutes: 60, breakGlass: false, created: Date.now() - 120000, state: "pending", expires: Date.now() + 780000,
+  from: null, until: null, required: ["team-platform"], missing: ["team-platform"], decisions: [], mine: false, may: ["approve", "deny"], why: null, ...more,
+});
+
+export const session = (id, more = {}) => ({
+  id, namespace: "relay", name: "build-host", title: "Build host", protocol: "ssh", target: "10.42.7.12:22", connection: { namespace: "relay", name: "build-host" },
+  owner: { sub: "u-2", name: "Ben Beispiel" }, peer: "10.1.2.3", gateway: "gw-1", started: Date.now() - 754000, until: null, users: 1,
+  people: [{ user: 1, sub: "u-2", name: "Ben Beispiel", role: "owner", lagMs: 12 }], mine: false, recording: true, recorder: "ok", paused: [], moderated: false, graceMs: null,
+  may: ["view", "help", "takeover", "message", "end", "pause"], ...more,
+});
+
+const text = (req) => new Promise((resolve) => { let all = ""; req.on("data", (d) => { all += d; }).on("end", () => resolve(all || "{}")); });
 
 function json(res, status, body) {
   res.writeHead(status, { "content-type": "application/json", "cache-control": "no-store" });
@@ -62,14 +80,48 @@ async function api(w, req, res, url) {
   if (w.fail) return json(res, w.fail.status, w.fail);
   if (req.method === "POST" && req.headers["x-csrf"] !== w.me.csrf) return json(res, 403, { error: "CSRF" });
   if (path === "/auth/logout") { w.me = null; return json(res, 200, { to: "/" }); }
-  if (path === "/api/connections") {
-    if (url.searchParams.get("after") === String(w.generation))
-      await new Promise((r) => { const timer = setTimeout(r, 25000); w.waiting.push(() => { clearTimeout(timer); r(); }); req.on("close", r); });
-    return json(res, 200, { connections: w.connections, generation: w.generation });
+  const body = req.method === "POST" ? JSON.parse(await text(req)) : {};
+  if (url.searchParams.get("after") === String(w.generation))
+    await new Promise((r) => { const timer = setTimeout(r, 25000); w.waiting.push(() => { clearTimeout(timer); r(); }); res.on("close", r); });
+  const { generation } = w;
+  if (path === "/api/connections") return json(res, 200, { connections: w.connections, generation });
+  if (path === "/api/sessions") return json(res, 200, { sessions: w.sessions, generation });
+  let m = /^\/api\/sessions\/([^/]+)(?:\/(\w+))?$/.exec(path);
+  if (m) {
+    const session = w.sessions.find((s) => s.id === m[1]);
+    if (!m[2]) return session ? json(res, 200, session) : json(res, 404, { error: "There is no such session." });
+    w.asked.push([m[2], m[1], body]);
+    if (m[2] === "invite") return json(res, 201, { url: `http://gateway.example/join/${"t".repeat(43)}`, role: body.role, until: Date.now() + body.minutes * 60000 });
+    if (m[2] === "end") { w.ended.push(m[1]); w.sessions = w.sessions.filter((s) => s.id !== m[1]); w.bump(); }
+    if (m[2] === "pause" || m[2] === "resume") { if (session) session.paused = m[2] === "pause" ? ["moderator"] : []; w.bump(); }
+    return json(res, 200, {});
   }
-  if (path === "/api/sessions") return json(res, 200, { sessions: w.sessions });
-  let m = /^\/api\/sessions\/([^/]+)\/end$/.exec(path);
-  if (m) { w.ended.push(m[1]); w.sessions = w.sessions.filter((s) => s.id !== m[1]); return json(res, 200, {}); }
+  if (path === "/api/requests" && req.method === "GET")
+    return json(res, 200, { requests: w.requests.filter((r) => url.searchParams.get("state") === "all" || r.state === "pending" || r.state === "approved"), generation });
+  if (path === "/api/requests") {
+    if (/^refuse/.test(body.reason)) return json(res, 403, { error: "You asked for this already.", advice: "Wait for the answer.", rule: "request-pending", id: "c-9" });
+    const c = w.connections.find((x) => x.name === body.name);
+    const r = request(`r-${w.requests.length + 1}`, { ...body, title: c.title, protocol: c.protocol, mine: true, may: ["revoke"], requester: { sub: w.me.sub, name: w.me.name }, required: c.jit.requiredApprovers });
+    w.requests.push(r);
+    c.jit.request = { id: r.id, state: "pending", missing: r.missing, until: null };
+    w.bump();
+    return json(res, 201, r);
+  }
+  m = /^\/api\/requests\/([^/]+)\/(approve|deny|revoke)$/.exec(path);
+  if (m) {
+    const r = w.requests.find((x) => x.id === m[1]);
+    w.asked.push([m[2], m[1], body]);
+    if (/^refuse/.test(body.note)) return json(res, 409, { error: "Somebody else decided first.", advice: "Look again.", rule: "conflict" });
+    r.decisions.push({ by: { sub: w.me.sub, name: w.me.name }, decision: m[2], as: m[2] === "approve" ? "team-platform" : "", note: body.note, at: Date.now() });
+    Object.assign(r, m[2] === "approve" ? { state: "approved", missing: [], from: Date.now(), until: Date.now() + r.minutes * 60000, may: ["revoke"] } : { state: m[2] === "deny" ? "denied" : "revoked", may: [] });
+    w.bump();
+    return json(res, 200, r);
+  }
+  if (path === "/api/locks" && req.method === "GET") return json(res, 200, { locks: w.locks, generation });
+  if (path === "/api/locks") { w.locks.push({ id: `l-${w.locks.length}`, ...body, by: { sub: w.me.sub, name: w.me.name }, created: Date.now(), until: body.minutes ? Date.now() + body.minutes * 60000 : null }); w.bump(); return json(res, 201, w.locks.at(-1)); }
+  m = /^\/api\/locks\/([^/]+)\/lift$/.exec(path);
+  if (m) { w.asked.push(["lift", m[1], body]); w.locks = w.locks.filter((l) => l.id !== m[1]); w.bump(); return json(res, 200, {}); }
+  if (path === "/api/invites") return body.token.startsWith("used") ? json(res, 410, { error: "This link was used already.", advice: "Ask for another one.", rule: "invite-used" }) : json(res, 200, { session: ids.session, role: "viewer" });
   if (path === "/api/recordings") {
     const q = url.searchParams;
     const rows = w.recordings.map((r) => r.row).filter((r) =>

@@ -1,9 +1,10 @@
 // The frame of the quiet pages: where one can go, who one is.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { post, type Me } from "../lib/api.ts";
-import { t, type Key } from "../lib/i18n.ts";
+import { post, type AccessRequest, type Me } from "../lib/api.ts";
+import { t, tn, type Key } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
+import { useList } from "../lib/live.ts";
 import { openKeys } from "./keys-dialog.tsx";
 import { Menu } from "./menu.tsx";
 
@@ -20,8 +21,14 @@ export function Shell({ who, page, children }: { who: Me; page: string; children
     if (first.current) first.current = false;
     else if (!main.current?.contains(document.activeElement)) main.current?.focus();
   }, [page]);
-  const link = (name: "connections" | "recordings") => (
-    <a href={`/${name}`} aria-current={page === name ? "page" : undefined}>{t(`nav.${name}`)}</a>
+  // What waits for this person's word.
+  const { data } = useList<{ requests: AccessRequest[] }>(who.canApprove === undefined ? null : "/api/requests?state=open");
+  const requests = data?.requests ?? [];
+  const todo = requests.filter((r) => r.state === "pending" && r.may.includes("approve")).length;
+  const link = (name: "connections" | "approvals" | "live" | "recordings", count = 0) => (
+    <a href={`/${name}`} aria-current={page === name ? "page" : undefined}>
+      {t(`nav.${name}`)}{count > 0 && <span class="count">{count}<span class="sr"> {tn("nav.waiting", count)}</span></span>}
+    </a>
   );
   return (
     <div class="shell">
@@ -30,6 +37,8 @@ export function Shell({ who, page, children }: { who: Me; page: string; children
         <a class="brand" href="/" aria-label={t("app.name")}><span>{t("app.name")}</span></a>
         <nav aria-label={t("nav.label")}>
           {who.canOperate && link("connections")}
+          {who.canApprove !== undefined && link("approvals", todo)}
+          {(who.canModerate || who.canAudit || who.canApprove) && link("live")}
           {who.canAudit && link("recordings")}
         </nav>
         <span class="grow" />
@@ -48,4 +57,4 @@ export function Shell({ who, page, children }: { who: Me; page: string; children
   );
 }
 
-const titles: Record<string, true> = { "nav.connections": true, "nav.recordings": true, "nav.settings": true };
+const titles: Record<string, true> = { "nav.connections": true, "nav.approvals": true, "nav.live": true, "nav.locks": true, "nav.recordings": true, "nav.settings": true };

@@ -20,6 +20,7 @@ export function ErrorState({ error, retry }: { error: unknown; retry?: (() => vo
       {e.advice && <p>{e.advice}</p>}
       {e.rule && <p class="muted">{t("error.rule")} <code>{e.rule}</code></p>}
       {e.id && <p class="muted">{t("error.id")} <code>{e.id}</code></p>}
+      {e.stepUp && <a class="button primary" href={e.stepUp}>{t("connections.stepUp")}</a>}
       {retry && <button class="button" type="button" onClick={retry}><Icon name="refresh" />{t("retry")}</button>}
     </div>
   );

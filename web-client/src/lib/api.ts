@@ -9,7 +9,10 @@ export interface Me {
   canOperate: boolean;
   canAudit: boolean;
   canModerate?: boolean;
+  canApprove?: boolean;
+  canLock?: boolean;
   refresh?: boolean;
+  refreshSeconds?: number;
   csrf: string;
   expires: number;
 }
@@ -21,7 +24,13 @@ export interface Connection {
   protocol: string;
   target: string;
   recording: { enabled: boolean; retentionDays: number; keys?: string };
-  jit?: { requiredApprovers?: string[]; maxDurationMinutes?: number } | null;
+  jit?: {
+    requiredApprovers?: string[];
+    maxDurationMinutes?: number;
+    request?: { id: string; state: RequestState; missing?: string[]; until?: number | null } | null;
+  } | null;
+  stepUp?: string | null; // where to sign in again before it opens
+  moderated?: boolean;
   allowed: boolean;
   why?: string | null;
   advice?: string | null;
@@ -31,16 +40,67 @@ export interface Connection {
   lastUsed?: number | string | null;
 }
 
+export type SessionAct = "resume" | "view" | "help" | "takeover" | "message" | "end" | "pause" | "role" | "invite";
+
 export interface Session {
   id: string;
-  connection: { namespace: string; name: string };
+  namespace?: string;
+  name?: string;
+  title?: string;
   protocol: string;
+  target?: string;
+  connection: { namespace: string; name: string };
   owner: { sub: string; name: string };
+  peer?: string;
+  gateway?: string;
   started: number;
+  until?: number | null;
   users: number | unknown[];
+  people?: { user: number; sub: string; name: string; role: string; lagMs?: number }[];
   mine: boolean;
   recording?: unknown;
+  recorder?: "ok" | "behind" | "away";
+  paused?: string[] | boolean | null;
+  moderated?: boolean;
   graceMs?: number | null;
+  may?: SessionAct[];
+}
+
+export type RequestState = "pending" | "approved" | "denied" | "revoked" | "expired" | "over";
+
+export interface AccessRequest {
+  id: string;
+  namespace: string;
+  name: string;
+  title?: string;
+  protocol: string;
+  requester: { sub: string; name: string };
+  reason: string;
+  minutes: number;
+  breakGlass?: boolean;
+  created: number | string;
+  state: RequestState;
+  expires?: number | string | null;
+  from?: number | string | null;
+  until?: number | string | null;
+  required: string[];
+  missing: string[];
+  decisions: { by: { sub: string; name: string }; decision: "approve" | "deny" | "revoke"; as?: string; note?: string; at: number | string }[];
+  mine: boolean;
+  may: ("approve" | "deny" | "revoke" | "connect")[];
+  why?: string | null;
+}
+
+export interface Lock {
+  id: string;
+  sub?: string | null;
+  sid?: string | null;
+  connection?: string | { namespace: string; name: string } | null;
+  session?: string | null;
+  reason: string;
+  by?: { sub: string; name: string } | string | null;
+  created: number | string;
+  until?: number | string | null;
 }
 
 export interface Recording {
@@ -84,6 +144,7 @@ export class ApiError extends Error {
     readonly advice = "",
     readonly rule = "",
     readonly id = "",
+    readonly stepUp = "", // where to sign in again
   ) {
     super(message);
   }
@@ -104,7 +165,7 @@ export async function failure(response: Response): Promise<ApiError> {
   }
   const say = (key: string) => (typeof body[key] === "string" ? (body[key] as string) : "");
   const fallback = response.status >= 500 ? t("error.server", { status: response.status }) : t("error.http", { status: response.status });
-  return new ApiError(response.status, say("error") || fallback, say("advice"), say("rule"), say("id"));
+  return new ApiError(response.status, say("error") || fallback, say("advice"), say("rule"), say("id"), say("stepUp"));
 }
 
 export async function api<T>(path: string, init: RequestInit = {}): Promise<T> {
@@ -140,23 +201,30 @@ export async function me(): Promise<Me | null> {
   }
 }
 
-// Keeps a person signed in while the page is open: shortly before the sign-in runs out the gateway
-// renews it, where Keycloak allows that. What fails here shows at the next question.
+// Keeps a person signed in while the page is open: the gateway renews the sign-in where Keycloak
+// allows that, in one tab at a time. What fails here shows at the next question.
 export function keepSignedIn(who: Me): () => void {
   if (!who.refresh || !who.expires) return () => {};
   let timer = 0;
-  const plan = (expires: number): void => {
+  const renew = async (): Promise<Me | null> => {
+    const fresh = await post<Partial<Me>>("/auth/refresh", {});
+    if (!fresh.csrf) return me();
+    csrf = fresh.csrf;
+    return fresh as Me;
+  };
+  const plan = (now: Me): void => {
+    const soon = now.refreshSeconds ? now.refreshSeconds * 1000 : now.expires - Date.now() - 60_000;
     timer = window.setTimeout(async () => {
       try {
-        await post("/auth/refresh", {});
-        const fresh = await me();
-        if (fresh?.refresh) plan(fresh.expires);
-      } catch {
-        /* the next question says it */
+        const fresh = navigator.locks ? ((await navigator.locks.request("refresh", renew)) as Me | null) : await renew();
+        if (fresh?.refresh) plan(fresh);
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 401) return;
+        timer = window.setTimeout(() => plan(now), 15_000); // the gateway is away
       }
-    }, Math.min(Math.max(expires - Date.now() - 60_000, 10_000), 2 ** 31 - 1));
+    }, Math.min(Math.max(soon, 10_000), 2 ** 31 - 1));
   };
-  plan(who.expires);
+  plan(who);
   return () => clearTimeout(timer);
 }
 

@@ -3,11 +3,17 @@
 export type Route =
   | { page: "home" }
   | { page: "connections" }
-  | { page: "session"; id: string; connection: string; beside: string[] }
+  | { page: "session"; id: string; connection: string; beside: string[]; role: JoinRole | "" }
+  | { page: "approvals" }
+  | { page: "live" }
+  | { page: "locks" }
+  | { page: "join"; token: string }
   | { page: "recordings" }
   | { page: "replay"; id: string; at: number | null }
   | { page: "settings" }
   | { page: "missing" };
+
+export type JoinRole = "viewer" | "helper" | "owner";
 
 // Sessions side by side on one page.
 export const TILES = 4;
@@ -23,6 +29,9 @@ export function parseRoute(path: string, search: string): Route {
       case "": return { page: "home" };
       case "connections": return { page: "connections" };
       case "recordings": return { page: "recordings" };
+      case "approvals": return { page: "approvals" };
+      case "live": return { page: "live" };
+      case "locks": return { page: "locks" };
       case "settings": return { page: "settings" };
       default: return { page: "missing" };
     }
@@ -30,9 +39,12 @@ export function parseRoute(path: string, search: string): Route {
   if (first === "session") {
     const connection = query.get("connection") ?? "";
     const beside = (query.get("beside") ?? "").split(",").filter((id) => ID.test(id)).slice(0, TILES - 1);
-    if (second === "new") return connection ? { page: "session", id: "", connection, beside } : { page: "missing" };
-    return ID.test(second) ? { page: "session", id: second, connection, beside } : { page: "missing" };
+    const asked = query.get("role") ?? "";
+    const role = (["viewer", "helper", "owner"] as const).find((r) => r === asked) ?? "";
+    if (second === "new") return connection ? { page: "session", id: "", connection, beside, role: "" } : { page: "missing" };
+    return ID.test(second) ? { page: "session", id: second, connection, beside, role } : { page: "missing" };
   }
+  if (first === "join" && /^[\w.~-]{16,1024}$/.test(second)) return { page: "join", token: second };
   if (first === "replay" && ID.test(second)) {
     const t = query.get("t");
     const seconds = t === null ? NaN : Number(t);

@@ -2,12 +2,15 @@
 // and Enter do the rest.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Empty, ErrorState, Loading } from "../app/states.tsx";
-import { api, ApiError, post, when, type Connection, type Me, type Session } from "../lib/api.ts";
+import { post, when, type Connection, type Me, type Session } from "../lib/api.ts";
+import { Countdown } from "../app/time.tsx";
 import { ago } from "../lib/format.ts";
 import { t, tn } from "../lib/i18n.ts";
 import { Icon, type IconName } from "../lib/icons.tsx";
+import { useList } from "../lib/live.ts";
 import { filterConnections, sortConnections, splitMatch } from "../lib/search.ts";
 import { sessionPath } from "../lib/router.ts";
+import { RequestDialog } from "./request-dialog.tsx";
 
 const icons: Record<string, IconName> = { ssh: "terminal", kubernetes: "pod" };
 export const protocolIcon = (protocol: string): IconName => icons[protocol] ?? "desktop";
@@ -18,59 +21,14 @@ interface Answer {
   problems?: { source: string; errors: string[] }[]; // files that are no connection, for moderators
 }
 
-function useConnections(): [Answer | null, unknown, () => void] {
-  const [list, setList] = useState<Answer | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  const [round, again] = useState(0);
-  useEffect(() => {
-    const abort = new AbortController();
-    let generation: number | string | null = null;
-    let failures = 0;
-    const wait = (ms: number) => new Promise((r) => setTimeout(r, ms));
-    void (async () => {
-      while (!abort.signal.aborted) {
-        try {
-          const query: string = generation === null ? "" : `?after=${encodeURIComponent(generation)}&wait=25`;
-          const answer: Answer = await api<Answer>(`/api/connections${query}`, { signal: abort.signal });
-          if (answer.generation !== generation || failures) setList(answer);
-          // An answer that came at once with nothing new must not become a storm.
-          if (answer.generation === generation) await wait(250);
-          generation = answer.generation;
-          failures = 0;
-          setError(null);
-        } catch (e) {
-          if (abort.signal.aborted) return;
-          if (e instanceof ApiError && e.status === 401) return;
-          failures++;
-          if (failures > 1 || generation === null) setError(e);
-          await wait(Math.min(1000 * 2 ** failures, 15_000) * (0.7 + 0.6 * Math.random()));
-        }
-      }
-    })();
-    return () => abort.abort();
-  }, [round]);
-  return [list, error, () => again(round + 1)];
-}
-
-function useOwnSessions(fresh: unknown): [Session[], () => void] {
-  const [sessions, setSessions] = useState<Session[]>([]);
-  const load = () => {
-    api<{ sessions: Session[] }>("/api/sessions").then((a) => setSessions(a.sessions.filter((s) => s.mine)), () => {});
-  };
-  useEffect(load, [fresh]);
-  useEffect(() => {
-    const timer = setInterval(() => document.visibilityState === "visible" && load(), 10_000);
-    return () => clearInterval(timer);
-  }, []);
-  return [sessions, load];
-}
-
 const PAGE = 120;
 
 export function Connections({ who }: { who: Me }) {
-  const [answer, error, retry] = useConnections();
+  const { data: answer, error, reload: retry } = useList<Answer>("/api/connections");
   const list = answer?.connections ?? null;
-  const [sessions, reload] = useOwnSessions(list);
+  const live = useList<{ sessions: Session[] }>("/api/sessions");
+  const sessions = (live.data?.sessions ?? []).filter((s) => s.mine || s.may?.includes("resume"));
+  const [asking, setAsking] = useState<Connection | null>(null);
   const [query, setQuery] = useState("");
   const [limit, setLimit] = useState(PAGE);
   const search = useRef<HTMLInputElement>(null);
@@ -115,7 +73,7 @@ export function Connections({ who }: { who: Me }) {
         </p>
       </header>
       <div ref={rows}>
-        {!query && sessions.length > 0 && <OwnSessions sessions={sessions} list={list} reload={reload} />}
+        {!query && sessions.length > 0 && <OwnSessions sessions={sessions} list={list} reload={live.reload} />}
         {answer?.problems?.length ? (
           <section class="group" aria-labelledby="problems">
             <h2 id="problems">{t("connections.problems")}</h2>
@@ -131,7 +89,7 @@ export function Connections({ who }: { who: Me }) {
         ) : (
           <section class="group" aria-label={t("nav.connections")}>
             <ul class="rows">
-              {shown.slice(0, limit).map((c) => <li key={`${c.namespace}/${c.name}`}><Row c={c} query={query} /></li>)}
+              {shown.slice(0, limit).map((c) => <li key={`${c.namespace}/${c.name}`}><Row c={c} query={query} ask={() => setAsking(c)} /></li>)}
             </ul>
             {shown.length > limit && (
               <div class="more"><button class="button" type="button" onClick={() => setLimit(limit + 4 * PAGE)}>{tn("connections.more", shown.length - limit)}</button></div>
@@ -139,6 +97,7 @@ export function Connections({ who }: { who: Me }) {
           </section>
         )}
       </div>
+      {asking && <RequestDialog c={asking} done={retry} close={() => setAsking(null)} />}
     </div>
   );
 }
@@ -177,11 +136,16 @@ function Marked({ text, query }: { text: string; query: string }) {
   return <>{before}{hit && <mark>{hit}</mark>}{after}</>;
 }
 
-function Row({ c, query }: { c: Connection; query: string }) {
+// Refused only for want of an approval or of a fresh sign-in: then there is something to do.
+const canAsk = (c: Connection): boolean =>
+  !!c.jit && !c.allowed && (c.rule === "jit-approval" || c.rule === "jit-required") && c.jit.request?.state !== "pending";
+
+function Row({ c, query, ask }: { c: Connection; query: string; ask: () => void }) {
   const errors = c.errors ?? [];
   const usable = c.allowed && !errors.length;
   const title = c.title || c.name;
   const id = `${c.namespace}/${c.name}`;
+  const request = c.jit?.request;
   const inside = (
     <>
       <Icon name={protocolIcon(c.protocol)} />
@@ -192,7 +156,10 @@ function Row({ c, query }: { c: Connection; query: string }) {
       <div class="mono"><span class="sr">{c.protocol} </span><Marked text={c.target} query={query} /></div>
       <div class="badges">
         {(c.live ?? 0) > 0 && <span class="badge strong">{tn("connections.live", c.live ?? 0)}</span>}
-        {c.jit?.requiredApprovers?.length ? <span class="badge"><Icon name="shield" />{t("connections.approval")}</span> : null}
+        {usable && request?.state === "approved" && request.until
+          ? <span class="badge strong"><Icon name="clock" />{t("connections.window")} <Countdown until={request.until} /></span>
+          : c.jit ? <span class="badge"><Icon name="shield" />{t("connections.approval")}</span> : null}
+        {c.moderated && <span class="badge" title={t("connections.moderated.note")}><Icon name="eye" />{t("live.moderated")}</span>}
         {c.recording?.enabled
           ? <span class="badge rec" title={tn("rec.kept", c.recording.retentionDays)}><Icon name="rec" />REC <span>{tn("rec.days", c.recording.retentionDays)}</span></span>
           : <span class="badge">{t("rec.off")}</span>}
@@ -206,12 +173,16 @@ function Row({ c, query }: { c: Connection; query: string }) {
     <div class="row off">
       {inside}
       <div class="why">
-        <Icon name={errors.length ? "alert" : "lock"} />
+        <Icon name={errors.length ? "alert" : request?.state === "pending" ? "clock" : c.jit && canAsk(c) ? "shield" : "lock"} />
         {errors.length ? (
           <div><span>{t("connections.invalid")}</span><ul>{errors.map((e) => <li key={e}><code>{e}</code></li>)}</ul></div>
+        ) : request?.state === "pending" ? (
+          <span class="grow">{t("connections.pending")} {request.missing?.map((n) => <span key={n} class="badge strong">{n}</span>)} <a href="/approvals">{t("connections.pending.see")}</a></span>
         ) : (
-          <span>{c.why || t("connections.refused")} {c.advice} {c.rule ? <code class="muted">{c.rule}</code> : null}</span>
+          <span class="grow">{c.why || t("connections.refused")} {c.advice} {c.rule ? <code class="muted">{c.rule}</code> : null}</span>
         )}
+        {c.stepUp && <a class="button" href={c.stepUp}>{t("connections.stepUp")}</a>}
+        {canAsk(c) && <button class="button" type="button" onClick={ask}>{t("connections.ask")}</button>}
       </div>
     </div>
   );

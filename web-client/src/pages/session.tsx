@@ -6,7 +6,7 @@ import { ErrorState, Loading } from "../app/states.tsx";
 import { api, type Connection, type Session as SessionInfo } from "../lib/api.ts";
 import { t } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
-import { go, TILES } from "../lib/router.ts";
+import { go, TILES, type JoinRole } from "../lib/router.ts";
 import { BesideMenu } from "../session/beside.tsx";
 import { FilesPanel } from "../session/files-panel.tsx";
 import { OnScreenKeyboard } from "../session/osk.tsx";
@@ -24,14 +24,14 @@ interface Lists {
 }
 
 // A connection by name, or (after a reload) one's own live session by id.
-function known(lists: Lists, id: string, connection: string): Known {
+function known(lists: Lists, id: string, connection: string, role: JoinRole | "" = ""): Known {
   const live = lists.sessions.find((s) => s.id === id);
   const name = live ? `${live.connection.namespace}/${live.connection.name}` : connection;
   const c = lists.connections.find((x) => `${x.namespace}/${x.name}` === name);
   return {
-    session: new Session({ id, connection: name, protocol: c?.protocol ?? live?.protocol ?? "" }),
-    title: c ? c.title || c.name : name,
-    target: c?.target ?? "",
+    session: new Session({ id, connection: role ? "" : name, protocol: c?.protocol ?? live?.protocol ?? "", role }),
+    title: c?.title || live?.title || c?.name || live?.connection.name || name || t("session.somebodys"),
+    target: c?.target ?? live?.target ?? "",
     recorded: c?.recording?.enabled ?? null,
     retention: c?.recording?.retentionDays ?? 0,
   };
@@ -44,7 +44,7 @@ async function find(route: PageProps["route"]): Promise<Known[]> {
     route.id || route.beside.length ? api<{ sessions: SessionInfo[] }>("/api/sessions") : { sessions: [] as SessionInfo[] },
   ]);
   const lists = { connections, sessions };
-  return [known(lists, route.id, route.connection), ...route.beside.map((id) => known(lists, id, ""))];
+  return [known(lists, route.id, route.connection, route.role), ...route.beside.map((id) => known(lists, id, ""))];
 }
 
 export function SessionPage({ route }: PageProps) {
@@ -78,7 +78,11 @@ function Workspace({ first }: { first: Known[] }) {
       const [one, ...others] = tiles;
       if (!location.pathname.startsWith("/session/") || !one?.session.target.id) return;
       const ids = others.map((o) => o.session.target.id).filter(Boolean);
-      history.replaceState(null, "", `/session/${one.session.target.id}${ids.length ? `?beside=${ids.join(",")}` : ""}`);
+      const query = new URLSearchParams();
+      if (one.session.target.role) query.set("role", one.session.target.role);
+      const beside = ids.length ? `beside=${ids.join(",")}` : "";
+      const search = [query.toString(), beside].filter(Boolean).join("&");
+      history.replaceState(null, "", `/session/${one.session.target.id}${search ? `?${search}` : ""}`);
     };
     for (const tile of tiles) tile.session.onid = write;
     write();

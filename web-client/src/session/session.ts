@@ -3,6 +3,7 @@
 import { Client, Mouse, Touch, type InputStream, type OutputStream } from "@glokon/guacamole-common-js";
 import { api, post, type Session as SessionInfo } from "../lib/api.ts";
 import { t } from "../lib/i18n.ts";
+import type { JoinRole } from "../lib/router.ts";
 import { isMac, settings } from "../lib/settings.ts";
 import { delay } from "./backoff.ts";
 import { ClipboardError, readLines, readStream, sendBytes } from "./clipboard.ts";
@@ -50,6 +51,7 @@ export interface Target {
   connection: string; // namespace/name, "" when only the id is known
   protocol: string;
   id: string; // of a session to come back to, ""
+  role: JoinRole | ""; // to join somebody else's session in; "": one's own
 }
 
 const CLIPBOARD_MAX = 16 << 20;
@@ -106,8 +108,9 @@ export class Session {
     return TERMINALS.has(this.target.protocol);
   }
 
-  get isDesktop(): boolean {
-    return !this.isTerminal && this.target.protocol !== "";
+  // One who watches sends nothing: the session would not take it.
+  get watching(): boolean {
+    return this.view.remote.readOnly || this.target.role === "viewer" && this.view.remote.role !== "helper";
   }
 
   subscribe(listener: () => void): () => void {
@@ -151,7 +154,9 @@ export class Session {
     this.releaseKeys();
     clearTimeout(this.#retryTimer);
     const client = this.#client;
-    const id = this.view.id;
+    // Who is a guest leaves; who owns it ends it.
+    const guest = (this.target.role === "viewer" || this.target.role === "helper");
+    const id = guest ? "" : this.view.id;
     this.#finish(verdict(Status.SUCCESS), false);
     // A closed tunnel alone would leave the session waiting for its owner: it is ended by name.
     const over = id ? post(`/api/sessions/${encodeURIComponent(id)}/end`, { text: "" }).catch(() => {}) : Promise.resolve();
@@ -185,6 +190,7 @@ export class Session {
     const query = new URLSearchParams();
     if (this.target.id) query.set("session", this.target.id);
     else query.set("connection", this.target.connection);
+    if (this.target.role) query.set("role", this.target.role);
     query.set("width", String(want.width));
     query.set("height", String(want.height));
     query.set("dpi", String(want.dpi));
@@ -377,6 +383,7 @@ export class Session {
       const host = this.#host;
       if (!host || !this.#tunnel?.isConnected() || !host.clientWidth) return;
       const { width, height, dpi } = remoteSize(host.clientWidth, host.clientHeight, this.#ratio);
+      if (this.watching || this.target.role === "helper") return; // the owner's window decides
       if (this.#sentSize === `${width}x${height}`) return;
       this.#sentSize = `${width}x${height}`;
       this.#tunnel.sendMessage("size", width, height, dpi);
@@ -387,7 +394,7 @@ export class Session {
     const mouse = new Mouse(element);
     const display = client.getDisplay();
     const send = (state: Mouse.State) => {
-      if (client === this.#client) client.sendMouseState(this.#mouse = state, true);
+      if (client === this.#client && !this.watching) client.sendMouseState(this.#mouse = state, true);
     };
     // Each way of touching sees fingers only while it is the chosen one.
     const screen = new Mouse.Touchscreen(when(element, () => this.view.touch === "touchscreen" && !this.#multitouch));
@@ -468,6 +475,7 @@ export class Session {
   }
 
   press(keys: KeyOut[]): void {
+    if (this.watching) return;
     for (const [pressed, keysym] of keys) this.#client?.sendKeyEvent(pressed, keysym);
   }
 
@@ -491,7 +499,7 @@ export class Session {
     const abort = (this.#sending = new AbortController());
     const bytes = new TextEncoder().encode(text);
     const { paste: allowed, clipboardMax } = this.view.remote;
-    if (!allowed) return this.say(t("clipboard.refused"));
+    if (!allowed || this.watching) return this.say(t("clipboard.refused"));
     if (clipboardMax && bytes.length > clipboardMax) return this.say(t("clipboard.tooLarge"));
     this.releaseKeys();
     this.#set({ sending: { sent: 0, total: bytes.length }, notice: "" });

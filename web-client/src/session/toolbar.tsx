@@ -11,6 +11,7 @@ import { forwardRef } from "./forward.ts";
 import { ALT, chord, CTRL, META, SHIFT, type KeyOut } from "./keys.ts";
 import { level } from "./quality.ts";
 import type { Session, View } from "./session.ts";
+import { ShareButton } from "./share.tsx";
 
 interface ToolbarProps {
   session: Session;
@@ -56,6 +57,8 @@ export const Toolbar = forwardRef<ToolbarProps, HTMLDivElement>((props, ref) => 
         <span class="name">{props.title}</span>
         <span class="mono muted">{view.title && view.title !== props.title ? view.title : props.target}</span>
       </div>
+      {session.watching && live && <span class="badge strong"><Icon name="eye" />{t("session.watching")}</span>}
+      {!session.watching && view.remote.role === "helper" && <span class="badge strong">{t("session.helping")}</span>}
       <span class="held" aria-live="off">{view.modifiers.map((m) => <kbd key={m}>{m}</kbd>)}</span>
       <span class="grow" />
       <Menu title={t("toolbar.keys")} label={<><Icon name="keyboard" /><span class="label">{t("toolbar.keys")}</span></>}>
@@ -92,13 +95,14 @@ export const Toolbar = forwardRef<ToolbarProps, HTMLDivElement>((props, ref) => 
       <FullScreen session={session} focusScreen={focusScreen} />
       <span class="sep" />
       <Quality view={view} />
+      <ShareButton session={session} view={view} />
       <People view={view} />
       <TimeLeft endsAt={view.remote.endsAt} />
       <RecFlag recorded={props.recorded} paused={view.remote.paused.length > 0} retention={props.retention} />
       <span class="sep" />
       <button class="tool" type="button" title={t("keys.open")} aria-label={t("keys.open")} onClick={openKeys}><Icon name="help" /></button>
       <button class="tool" type="button" title={t("toolbar.hide")} aria-label={t("toolbar.hide")} onClick={props.onHide}><Icon name="up" /></button>
-      <button class="tool" type="button" disabled={view.phase.at === "ended"} onClick={() => session.end()}><Icon name="power" /><span class="label">{t("toolbar.disconnect")}</span></button>
+      <button class="tool" type="button" disabled={view.phase.at === "ended"} onClick={() => session.end()}><Icon name="power" /><span class="label">{t(session.target.role === "viewer" || session.target.role === "helper" ? "toolbar.leave" : "toolbar.disconnect")}</span></button>
     </div>
   );
 });
