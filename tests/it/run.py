@@ -2,10 +2,12 @@
 
     run.py [PATTERN]     PATTERN: part of file.Class.test; the build folder is in $B
 
-A file that hangs is ended after its limit and counted as a failure; so is one that dies."""
+Without a pattern two files at a time ($JOBS), since most tests wait for something. A file that hangs is ended after its limit and counted as a failure; so is one that dies."""
 import os
+import re
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -76,34 +78,84 @@ def one(name, pattern):
     return 1 if failed else 0
 
 
-def main():
-    if len(sys.argv) > 1 and sys.argv[1] == "--one":
-        return one(sys.argv[2], sys.argv[3])
-    pattern = sys.argv[1] if len(sys.argv) > 1 else ""
-    total = [0, 0, 0]
-    for file in sorted(os.listdir(HERE)):
-        if not (file.startswith("test_") and file.endswith(".py")):
-            continue
-        counts = None
-        child = subprocess.Popen([sys.executable, "-u", __file__, "--one", file[:-3], pattern],
-                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                 errors="replace", start_new_session=True)
+class File:
+    """One file's tests in a process of their own; its output is shown whole when it ends."""
+
+    def __init__(self, name, pattern):
+        self.name = name
+        with open(os.path.join(HERE, name)) as f:
+            text = f.read()
+        # What one machine has once, and what measures: no two files with one of these at a time.
+        needs = re.search(r'^NEEDS = "(.*)"', text, re.M)
+        self.needs = set(needs.group(1).split()) if needs else set()
+        self.pattern, self.counts, self.lines = pattern, [0, 1, 0], []
+
+    def run(self, show):
+        child = subprocess.Popen([sys.executable, "-u", __file__, "--one", self.name[:-3],
+                                  self.pattern], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                 text=True, errors="replace", start_new_session=True)
         began = time.monotonic()
         watchdog = subprocess.Popen(["sh", "-c", f"sleep {LIMIT}; kill -TERM -{child.pid}"],
                                     start_new_session=True)
+        counts = None
         for line in child.stdout:
             if line.startswith("#counts "):
                 counts = [int(n) for n in line.split()[1:]]
             elif not line.startswith(("Ran ", "OK", "-----")) and line.strip():
-                sys.stdout.write(line)
+                self.lines.append(line)
+                if show:
+                    sys.stdout.write(line)
         child.wait()
         os.killpg(watchdog.pid, 15)
         watchdog.wait()
-        if counts is None:
-            took = time.monotonic() - began
-            print(f"FAIL  {file} ended with status {child.returncode} after {took:.0f} s")
-            counts = [0, 1, 0]
-        total = [a + b for a, b in zip(total, counts)]
+        took = time.monotonic() - began
+        if counts:
+            self.counts = counts
+            self.lines.append(f"      {self.name}: {took:.0f} s\n")
+        else:
+            self.lines.append(f"FAIL  {self.name} ended with status {child.returncode} "
+                              f"after {took:.0f} s\n")
+
+
+def run_all(files, jobs):
+    """As many at once as there are jobs; a file waits for what it needs."""
+    lock, waiting, taken = threading.Condition(), list(files), set()
+
+    def work():
+        while True:
+            with lock:
+                while waiting:
+                    it = next((f for f in waiting if not f.needs & taken), None)
+                    if it:
+                        break
+                    lock.wait()
+                else:
+                    return
+                waiting.remove(it)
+                taken.update(it.needs)
+            it.run(jobs == 1)
+            with lock:
+                taken.difference_update(it.needs)
+                if any(it.counts):
+                    sys.stdout.write("".join(it.lines[-1:] if jobs == 1 else it.lines))
+                    sys.stdout.flush()
+                lock.notify_all()
+    threads = [threading.Thread(target=work) for _ in range(jobs)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+
+
+def main():
+    if len(sys.argv) > 1 and sys.argv[1] == "--one":
+        return one(sys.argv[2], sys.argv[3])
+    pattern = sys.argv[1] if len(sys.argv) > 1 else ""
+    files = [File(file, pattern) for file in sorted(os.listdir(HERE))
+             if file.startswith("test_") and file.endswith(".py")]
+    jobs = int(os.environ.get("JOBS", 1 if pattern else 2))
+    run_all(files, jobs)
+    total = [sum(f.counts[i] for f in files) for i in range(3)]
     print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
     return 1 if total[1] else 0
 
