@@ -1,5 +1,5 @@
 # The only build file. `make help` explains the verbs.
-#   VARIANT=release|asan|tsan|fuzz   B=build folder   V=1 shows the commands   WERROR= for packagers
+#   VARIANT=release|asan|tsan|fuzz|cover   B=build folder   V=1 shows the commands   WERROR= for packagers
 
 VARIANT ?= release
 B       ?= build/$(VARIANT)
@@ -27,7 +27,7 @@ WARN    := -Wall -Wextra -Wshadow -Wvla -Wundef -Wformat=2 -Wcast-qual -Wwrite-s
 HARDEN  := -fstack-protector-strong -fstack-clash-protection -fcf-protection \
            -ftrivial-auto-var-init=zero
 CFLAGS  ?= -O2 -g
-STD     := -std=gnu17 -D_GNU_SOURCE -I. -DGUAC_VERSION='"$(VERSION)"' -pthread -fPIC
+STD     := -std=gnu17 -D_GNU_SOURCE -I. -pthread -fPIC
 LINK    := -pthread -Wl,-z,relro,-z,now -Wl,--as-needed
 
 ifeq ($(VARIANT),release)
@@ -45,8 +45,10 @@ CFLAGS  := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,unde
            -fno-sanitize-recover=undefined
 STD     += -DGUAC_SANITIZER=1
 HARDEN  :=
+else ifeq ($(VARIANT),cover)
+CFLAGS  := -O0 -g --coverage -fprofile-update=atomic
 else
-$(error VARIANT is release, asan, tsan or fuzz)
+$(error VARIANT is release, asan, tsan, fuzz or cover)
 endif
 
 # ---- the house: folder -> objects, packages ---------------------------------------------------
@@ -92,18 +94,27 @@ WEB      := $(if $(wildcard web-client/package.json),$(B)/web/.done)
         programs web corpus fuzzers format
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
+.SECONDARY:
 
 all: programs web  ## everything, into build/release
 programs: $(BINARIES) $(BACKEND_SO)
 web: $(WEB)
 
-PKG_CFLAGS := $(sort $(call pkg,cflags,$(sort $(BASE_PKG) $(HTTP_PKG) $(DISPLAY_PKG) $(TERM_PKG) \
-    $(SESSION_PKG) $(SSH_PKG) $(VNC_PKG) $(RDP_PKG) $(RECORDING_PKG) $(CRD_PKG) $(AUTHD_PKG) $(PROXY_PKG) check)))
+# Sorted by word, so that a flag and its folder have to be one.
+PKG_CFLAGS := $(sort $(subst -isystem ,-isystem,$(call pkg,cflags,$(sort $(BASE_PKG) $(HTTP_PKG) $(DISPLAY_PKG) $(TERM_PKG) \
+    $(SESSION_PKG) $(SSH_PKG) $(VNC_PKG) $(RDP_PKG) $(RECORDING_PKG) $(CRD_PKG) $(AUTHD_PKG) $(PROXY_PKG) check))))
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(STD) $(WARN) $(HARDEN) $(CFLAGS) $(VISIBILITY) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/obj/guacd/base/version.o: STD += -DGUAC_VERSION='"$(VERSION)"'
+# Made anew when the version is another one.
+ifneq ($(shell cat $(B)/version 2>/dev/null),$(VERSION))
+$(shell mkdir -p $(B) && echo '$(VERSION)' >$(B)/version)
+endif
+$(B)/obj/guacd/base/version.o: $(B)/version
 
 # What a backend carries is hidden but for its one const struct; guacd-session exports to backends.
 $(B)/obj/guacd/backends/%.o $(TERM_O): VISIBILITY := -fvisibility=hidden
@@ -260,6 +271,23 @@ run:  ## a whole gateway on loopback with a demo target; PORT= and STATE= are ho
 	@deploy/run/run.sh
 link:  ## another sign-in link while `make run` runs (STATE= as there)
 	@$(B)/guac-authd link --config $(or $(STATE),$(or $(XDG_STATE_HOME),$(HOME)/.local/state)/guac)/authd.conf
+cover:  ## lines and branches that the unit tests reach, in build/cover/index.html
+	@$(MAKE) --no-print-directory VARIANT=cover B=build/cover unit-bins
+	@tests/run.sh unit build/cover
+	@gcovr --root . --filter '(guacd|proxy|recording|crd)/' --object-directory build/cover \
+	    --print-summary --html-details build/cover/index.html | tail -n 3
+# One folder, since guacd looks for its session and backends beside itself; bin/ has links.
+install: all  ## into PREFIX=/usr/local (DESTDIR= for packagers)
+	install -d $(DESTDIR)$(PREFIX)/lib/guac/backends $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/guac
+	install -m 755 $(PROGRAMS:%=$(B)/%) $(DESTDIR)$(PREFIX)/lib/guac
+	install -m 644 $(BACKEND_SO) $(DESTDIR)$(PREFIX)/lib/guac/backends
+	rm -rf $(DESTDIR)$(PREFIX)/share/guac/web
+	cp -r $(B)/web $(DESTDIR)$(PREFIX)/share/guac/web && rm -f $(DESTDIR)$(PREFIX)/share/guac/web/.done
+	for p in $(filter-out guacd-session,$(PROGRAMS)); do \
+	    ln -sf ../lib/guac/$$p $(DESTDIR)$(PREFIX)/bin/$$p; done
+dist:  ## the sources of HEAD as build/guac-VERSION.tar.gz
+	@mkdir -p build
+	git archive --prefix=guac-$(VERSION)/ -o build/guac-$(VERSION).tar.gz HEAD
 lint:  ## layers, format, static analysis, shell, types
 	@tests/lint/lint.sh
 format:

@@ -7,6 +7,7 @@
 #include "guacd/base/enc.h"
 #include "guacd/base/json.h"
 #include "guacd/base/util.h"
+#include "guacd/base/version.h"
 #include "guacd/proto/status.h"
 #include "recording/name.h"
 
@@ -289,7 +290,7 @@ json_t *seal_statement(const json_t *predicate, const char *session, const char 
         return NULL;
     }
     json_t *p = json_deep_copy(predicate);
-    json_t *gateway = json_pack("{s:s, s:s, s:s}", "version", GUAC_VERSION, "publicKey",
+    json_t *gateway = json_pack("{s:s, s:s, s:s}", "version", guac_version, "publicKey",
                                 sign_key_public_base64(signer), "keyid", sign_key_id(signer));
     if (!p || json_object_set_new(p, "gateway", gateway) < 0) {
         json_decref(p);

@@ -71,49 +71,69 @@ steady() {
 
 # ---- unit ---------------------------------------------------------------------------------------
 
-unit_test() { # name: adds Check's own numbers
-    bin=$B/unit/$1
-    if [ ! -x "$bin" ]; then
+# one KIND NAME: runs it for judge_unit or judge_corpus; many at a time, by xargs.
+one() {
+    place=$WORK/$1.$(printf %s "$2" | tr / .)
+    if [ "$1" = unit ]; then
+        [ -x "$B/unit/$2" ] || return 0
+        steady timeout 300 "$B/unit/$2" >"$place" 2>&1
+    else
+        [ -x "$B/fuzz/$2" ] || return 0
+        steady timeout 300 "$B/fuzz/$2" "tests/fuzz/corpus/${2##*/}"/* >"$place" 2>&1
+    fi
+    echo $? >"$place.status"
+}
+
+judge_unit() { # name: adds Check's own numbers
+    place=$work/unit.$(printf %s "$1" | tr / .)
+    if [ ! -e "$place" ]; then
         fail "unit $1 is not built"
         return
     fi
-    steady timeout 300 "$bin" >"$work/out" 2>&1
-    status=$?
-    line=$(sed -n 's/^[0-9]*%: Checks: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\)$/\1 \2 \3/p' "$work/out" |
+    status=$(cat "$place.status")
+    line=$(sed -n 's/^[0-9]*%: Checks: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\)$/\1 \2 \3/p' "$place" |
         tail -n 1)
     # shellcheck disable=SC2086 # three numbers
     set -- "$1" ${line:-0 0 0}
     bad=$(($3 + $4))
     passed=$((passed + $2 - bad)) failed=$((failed + bad))
-    if [ $status != 0 ] || [ -z "$line" ]; then
-        cat "$work/out"
+    if [ "$status" != 0 ] || [ -z "$line" ]; then
+        cat "$place"
         [ "$bad" != 0 ] || fail "unit $1 ended with status $status"
         say "FAIL: unit $1"
     fi
 }
 
-corpus() { # module/name
-    bin=$B/fuzz/$1 dir=tests/fuzz/corpus/${1##*/}
-    if [ ! -x "$bin" ]; then
+judge_corpus() { # module/name
+    place=$work/corpus.$(printf %s "$1" | tr / .)
+    if [ ! -e "$place" ]; then
         fail "fuzzer $1 is not built"
-    elif [ -z "$(ls -A "$dir" 2>/dev/null)" ]; then
-        fail "fuzzer $1 has no corpus in $dir"
+    elif [ -z "$(ls -A "tests/fuzz/corpus/${1##*/}" 2>/dev/null)" ]; then
+        fail "fuzzer $1 has no corpus in tests/fuzz/corpus/${1##*/}"
+    elif [ "$(cat "$place.status")" != 0 ]; then
+        cat "$place"
+        fail "corpus of $1"
     else
-        quiet "corpus of $1" steady timeout 300 "$bin" "$dir"/*
+        pass
     fi
 }
 
+sources() { # tests/unit or tests/fuzz: module/name of each
+    for src in "$1"/*/*.c; do
+        [ -e "$src" ] || continue
+        name=${src#"$1"/}
+        printf '%s\n' "${name%.c}"
+    done
+}
+
 unit() {
-    for src in tests/unit/*/*.c; do
-        [ -e "$src" ] || continue
-        name=${src#tests/unit/}
-        unit_test "${name%.c}"
-    done
-    for src in tests/fuzz/*/*.c; do
-        [ -e "$src" ] || continue
-        name=${src#tests/fuzz/}
-        corpus "${name%.c}"
-    done
+    rm -f "$work"/unit.* "$work"/corpus.*
+    {
+        sources tests/unit | sed 's/^/unit /'
+        sources tests/fuzz | sed 's/^/corpus /'
+    } | WORK=$work xargs -P "$(nproc)" -L 1 tests/run.sh one "$B"
+    for name in $(sources tests/unit); do judge_unit "$name"; done
+    for name in $(sources tests/fuzz); do judge_corpus "$name"; done
 }
 
 # ---- the others ---------------------------------------------------------------------------------
@@ -181,6 +201,10 @@ all() {
 }
 
 what=${1:-} B=${2:-} pattern=${3:-}
+if [ "$what" = one ]; then
+    one "$3" "$4"
+    exit 0
+fi
 case $what in
 unit | it | e2e)
     [ -d "$B" ] || {

@@ -11,6 +11,7 @@
 #include "guacd/base/conf_parts.h"
 #include "guacd/base/enc.h"
 #include "guacd/base/util.h"
+#include "guacd/base/version.h"
 
 #define FILE_MAX ((size_t)1 << 20)
 #define PLACE_MAX 320
@@ -182,7 +183,7 @@ static int built_in(struct words *w, const char *name, const char *value, char *
         if (help)
             conf_help(w->t, stdout);
         else
-            printf("%s %s\n", w->t->program, GUAC_VERSION);
+            printf("%s %s\n", w->t->program, guac_version);
         w->ask = CONF_EXIT;
     }
     return 1;

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "guacd/base/util.h"
+#include "guacd/base/version.h"
 
 #define STATUS_TIMEOUT 0x0202
 #define STATUS_UNREACHABLE 0x0207
@@ -166,7 +167,9 @@ static void set_options(struct http *h, const struct http_request *rq, struct ex
     curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(c, CURLOPT_USERAGENT, "guac/" GUAC_VERSION);
+    char agent[80];
+    snprintf(agent, sizeof agent, "guac/%s", guac_version);
+    curl_easy_setopt(c, CURLOPT_USERAGENT, agent); /* copied */
     curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, timeout);
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, MIN_OF(timeout, (long)CONNECT_MS));
     curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);

@@ -10,6 +10,7 @@
 #include "guacd/base/fdpass.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
+#include "guacd/base/version.h"
 #include "guacd/daemon/background.h"
 #include "guacd/daemon/children.h"
 #include "guacd/daemon/listen.h"
@@ -273,7 +274,7 @@ int main(int argc, char **argv) {
         break;
     }
     if (d.options.version) {
-        printf("guacd %s\n", GUAC_VERSION);
+        printf("guacd %s\n", guac_version);
         conf_free(&options_table, &d.options);
         return EXIT_SUCCESS;
     }

@@ -3,6 +3,7 @@
 
 #include "guacd/base/enc.h"
 #include "guacd/base/util.h"
+#include "guacd/base/version.h"
 #include "guacd/term/term_priv.h"
 
 /* Movement, erasing, inserting: with at most two parameters, each of at most four digits. */
@@ -245,7 +246,7 @@ void term_csi(struct term *t, const struct scan_csi *q) {
         if (q->final == 'c' && param(q, 0, 0) == 0)
             term_sendf(t, "\033[>1;10;0c");
         else if (q->final == 'q' && param(q, 0, 0) == 0)
-            term_sendf(t, "\033P>|guacd(" GUAC_VERSION ")\033\\");
+            term_sendf(t, "\033P>|guacd(%s)\033\\", guac_version);
     } else if (q->leader == '=') {
         if (q->final == 'c' && param(q, 0, 0) == 0)
             term_sendf(t, "\033P!|00000000\033\\");

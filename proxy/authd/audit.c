@@ -13,6 +13,7 @@
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
+#include "guacd/base/version.h"
 #include "proxy/authd/stats.h"
 #include "proxy/authd/text.h"
 
@@ -125,7 +126,7 @@ static json_t *metadata(const struct audit *a, const struct kind *k, const struc
         uuid_v7(uid, now);
     return json_pack("{s:s, s:s, s:{s:s, s:s, s:s}, s:s}", "uid", uid, "version", "1.3.0",
                      "product", "name", "guac-authd", "vendor_name", "OpenOva", "version",
-                     GUAC_VERSION, "log_name", a->gateway);
+                     guac_version, "log_name", a->gateway);
 }
 
 static json_t *build(const struct audit *a, const struct audit_event *ev) {

@@ -10,6 +10,7 @@
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
+#include "guacd/base/version.h"
 #include "proxy/authd/stats.h"
 #include "recording/dsse.h"
 #include "recording/list.h"
@@ -46,7 +47,7 @@ int evidence_log_leaf(struct authd *a, enum leaf_kind kind, const char *session,
                                 .sub = who ? who->sub : NULL,
                                 .name = who ? who->name : NULL,
                                 .gateway = a->conf.gateway_name,
-                                .gateway_version = GUAC_VERSION,
+                                .gateway_version = guac_version,
                                 .detail = detail };
     _json_ json_t *statement = leaf_statement(&claim, a->key, e);
     json_t *envelope = statement ? dsse_sign(statement, a->key, e) : NULL;

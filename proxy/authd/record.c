@@ -11,6 +11,7 @@
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
+#include "guacd/base/version.h"
 #include "guacd/proto/status.h"
 #include "proxy/authd/evidence_log.h"
 #include "proxy/authd/stats.h"
@@ -144,7 +145,7 @@ static json_t *envelope_of(struct authd *a, const struct record_want *w, const c
         .retention_days = c->recording.retention_days,
         .session_public_key = json_need(key, "publicKey", e),
         .gateway = a->conf.gateway_name,
-        .gateway_version = GUAC_VERSION,
+        .gateway_version = guac_version,
     };
     _json_ json_t *statement = r.session_public_key ? open_statement(&r, a->key, e) : NULL;
     return statement ? dsse_sign(statement, a->key, e) : NULL;

@@ -103,7 +103,7 @@ static const struct keyset_key *choose(const json_t *header, const struct keyset
 
 json_t *token_open(const char *token, const struct keyset *keys, enum keyset_alg *alg,
                    bool *unknown_key, struct err *e) {
-    size_t dot1, dot2;
+    size_t dot1 = 0, dot2 = 0;
     *unknown_key = false;
     if (split(token, &dot1, &dot2, e))
         return NULL;

@@ -11,6 +11,7 @@
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
+#include "guacd/base/version.h"
 #include "guacd/proto/status.h"
 #include "recording/file.h"
 #include "recording/recorder/control.h"
@@ -145,7 +146,7 @@ static json_t *make_predicate(struct session *s, struct err *e) {
         .root = root,
         .frames = (int64_t)t->frames,
         .sequence = (int64_t)s->seq,
-        .recorder = GUAC_VERSION,
+        .recorder = guac_version,
     };
     for (int k = 0; k < CHAIN_KINDS; k++) {
         r.chains[k] = t->chains[k];

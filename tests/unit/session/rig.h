@@ -22,6 +22,7 @@
 #include "guacd/base/fdpass.h"
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
+#include "guacd/daemon/child.h"
 #include "guacd/display/surface.h"
 #include "guacd/session/record.h"
 #include "guacd/session/session.h"
@@ -37,7 +38,8 @@ struct rig {
     struct session *s;
     struct options options;
     char dir[64], uids[16];
-    pthread_t thread;
+    pthread_t thread, guacd;
+    int channel;
     /* the backend */
     struct surface *surface;
     pthread_mutex_t lock;
@@ -204,6 +206,26 @@ static void *rig_main(void *arg) {
     return NULL;
 }
 
+/* In guacd's place: makes the control socket that the session asks for. */
+static void *rig_guacd(void *arg) {
+    int channel = *(int *)arg;
+    struct err e = { 0 };
+    char path[160];
+    for (json_t *msg; (msg = ctl_recv(channel, NULL, NULL, &e)); json_decref(msg)) {
+        if (strcmp(json_str(msg, "op", ""), CHILD_OP_SESSION) != 0)
+            continue;
+        snprintf(path, sizeof(path), "%s/s/%s.sock", rig.dir, json_str(msg, "id", ""));
+        int fd = ctl_listen(path, 0600, &e);
+        json_t *answer = json_pack("{s:s}", "op", CHILD_OP_SOCKET);
+        if (ctl_send(channel, answer, &fd, 1, &e) < 0)
+            log_error("the session is not answered: %s", e.text);
+        json_decref(answer);
+        close(fd);
+    }
+    close(channel);
+    return NULL;
+}
+
 /* pairs: parameters, up to NULL. tap: the session's end of it (gateway mode), or -1. */
 static inline void rig_start_as(struct peer *owner, int tap, const char *version,
                                 const char *const *pairs, const char *client) {
@@ -233,6 +255,10 @@ static inline void rig_start_as(struct peer *owner, int tap, const char *version
     if (tap >= 0)
         record_descriptor(s, tap);
     int ends[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+    s->channel = ends[0];
+    rig.channel = ends[1];
+    pthread_create(&rig.guacd, NULL, rig_guacd, &rig.channel);
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     struct user *u = user_new(s, ends[0], NULL, ROLE_OWNER, &e);
     ck_assert_msg(u != NULL, "%s", e.text);
@@ -249,6 +275,7 @@ static inline void rig_start_as(struct peer *owner, int tap, const char *version
 static inline void rig_end(void) {
     pthread_join(rig.thread, NULL);
     session_free(rig.s);
+    pthread_join(rig.guacd, NULL);
     for (size_t i = 0; i < rig.count; i++)
         event_fini(&rig.events[i]);
     char command[96];
