@@ -7,6 +7,7 @@
 #include "guacd/backends/kubernetes/kube.h"
 #include "guacd/base/clock.h"
 #include "guacd/base/util.h"
+#include "guacd/base/version.h"
 #include "guacd/proto/status.h"
 
 /* ---- who asks ---------------------------------------------------------------------------------
@@ -82,9 +83,9 @@ static int request(struct kube *k, struct conn *c, const char *path, const char 
                    struct err *e) {
     bool six = strchr(k->host, ':');
     buf_printf(&c->out,
-               "GET %s HTTP/1.1\r\nHost: %s%s%s:%d\r\nUser-Agent: guacd/" GUAC_VERSION
-               "\r\nAccept: application/json\r\n",
-               path, six ? "[" : "", k->host, six ? "]" : "", k->port);
+               "GET %s HTTP/1.1\r\nHost: %s%s%s:%d\r\nUser-Agent: guacd/%s\r\nAccept: "
+               "application/json\r\n",
+               path, six ? "[" : "", k->host, six ? "]" : "", k->port, guac_version);
     buf_add(&c->out, k->auth.data, k->auth.len);
     if (key)
         buf_printf(&c->out,
