@@ -6,6 +6,7 @@
 #include "guacd/base/clock.h"
 #include "guacd/base/json.h"
 #include "guacd/base/util.h"
+#include "proxy/authd/approvals.h"
 #include "proxy/authd/jsontext.h"
 #include "proxy/authd/route.h"
 #include "proxy/authd/used.h"
@@ -27,15 +28,44 @@ static void put_recording(struct buf *b, const struct connection *c) {
     jsontext_close(b, '{');
 }
 
-static void put_jit(struct buf *b, const struct connection *c) {
+static void put_jit(struct exchange *x, const struct authd_view *v, const struct connection *c) {
+    struct buf *b = &x->text;
     if (json_array_size(c->jit.approvers) == 0) {
         jsontext_str(b, "jit", NULL);
         return;
     }
+    const struct resource *r = requests_newest(&v->requests, c, false);
     jsontext_open(b, "jit", '{');
     jsontext_strings(b, "requiredApprovers", c->jit.approvers);
     jsontext_int(b, "maxDurationMinutes", c->jit.max_minutes);
+    if (r) {
+        char id[REQUESTS_ID];
+        int64_t pending = x->a->conf.request_hours * 3600000LL;
+        _json_ json_t *missing = approvals_missing(c->jit.approvers, r);
+        requests_id(r, id);
+        jsontext_open(b, "request", '{');
+        jsontext_str(b, "id", id);
+        jsontext_str(b, "state",
+                     approvals_state_name(approvals_state(r, pending, (int64_t)clock_wall_ms())));
+        jsontext_strings(b, "missing", missing);
+        jsontext_int(b, "until", approvals_until(r, pending));
+        jsontext_close(b, '{');
+    } else {
+        jsontext_str(b, "request", NULL);
+    }
     jsontext_close(b, '{');
+}
+
+/* Where to go for a sign-in that is strong enough; null where none is asked. */
+static void put_step_up(struct buf *b, const struct connection *c) {
+    char path[500];
+    if (!c->step_up.acr && !c->step_up.max_age_minutes) {
+        jsontext_str(b, "stepUp", NULL);
+        return;
+    }
+    snprintf(path, sizeof path, "/auth/login?to=/connections&connection=%s/%s", c->namespace,
+             c->name);
+    jsontext_str(b, "stepUp", path);
 }
 
 static void put_decision(struct buf *b, const struct decision *d) {
@@ -48,8 +78,9 @@ static void put_decision(struct buf *b, const struct decision *d) {
 /* Who is outside the audience sees that a connection is there and why it is not for him, not where
  * it leads, nor what its author wrote. Errors of what names nobody are for all who may work here.
  */
-static void put_connection(struct exchange *x, const struct connection *c, const struct decision *d,
-                           const json_t *live, bool insider) {
+static void put_connection(struct exchange *x, const struct authd_view *v,
+                           const struct connection *c, const struct decision *d, const json_t *live,
+                           bool insider) {
     struct buf *b = &x->text;
     char target[300] = "", name[400];
     bool wrong = json_array_size(c->errors) > 0;
@@ -65,7 +96,9 @@ static void put_connection(struct exchange *x, const struct connection *c, const
     jsontext_str(b, "target", target);
     jsontext_str(b, "environment", c->environment);
     put_recording(b, c);
-    put_jit(b, c);
+    put_jit(x, v, c);
+    put_step_up(b, c);
+    jsontext_bool(b, "moderated", c->moderation.there);
     put_decision(b, d);
     jsontext_strings(b, "errors", insider ? c->errors : NULL);
     if (wrong)
@@ -91,7 +124,7 @@ static void put_connections(struct exchange *x, const struct snapshot *s) {
         if (!insider && !x->a->conf.show_refused)
             continue;
         authd_decide(&view, c, false, &d);
-        put_connection(x, c, &d, live, insider);
+        put_connection(x, &view, c, &d, live, insider);
     }
     jsontext_close(&x->text, '[');
     authd_view_fini(&view);
@@ -113,8 +146,7 @@ static void put_problems(struct exchange *x, const struct snapshot *s) {
     jsontext_close(&x->text, '[');
 }
 
-/* True: nothing changed yet, come back later. */
-static bool park(struct exchange *x, uint64_t generation) {
+bool api_park(struct exchange *x, uint64_t generation) {
     const char *after = query_get(&x->query, "after", ""),
                *wait = query_get(&x->query, "wait", "0");
     char *end;
@@ -129,7 +161,7 @@ static bool park(struct exchange *x, uint64_t generation) {
 
 void api_connections(struct exchange *x) {
     uint64_t generation = authd_generation(x->a);
-    if (park(x, generation))
+    if (api_park(x, generation))
         return;
     struct snapshot *s = catalog_snapshot(x->a->catalog);
     jsontext_open(&x->text, NULL, '{');

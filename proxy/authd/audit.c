@@ -22,6 +22,7 @@
 #define SEVERITY_LOW 2
 #define SEVERITY_MEDIUM 3
 #define SEVERITY_HIGH 4
+#define SEVERITY_HIGH 4
 
 static const struct kind {
     const char *name; /* of the log line and activity_name */
@@ -57,6 +58,13 @@ static const struct kind {
                          SEVERITY_LOW },
     [AUDIT_LOG_WRONG] = { "log-wrong", 6005, 99, "Datastore Activity", 0, SEVERITY_MEDIUM,
                           SEVERITY_HIGH },
+    [AUDIT_REQUEST] = { "request", 3005, 1, "User Access Management", 0, SEVERITY_INFO,
+                        SEVERITY_LOW },
+    [AUDIT_REQUEST_GLASS] = { "break-glass", 3005, 1, "User Access Management", 0, SEVERITY_HIGH,
+                              SEVERITY_HIGH },
+    [AUDIT_APPROVAL] = { "approval", 3005, 1, "User Access Management", 0, SEVERITY_INFO,
+                         SEVERITY_LOW },
+    [AUDIT_LOCK] = { "lock", 3001, 9, "Account Change", 0, SEVERITY_MEDIUM, SEVERITY_MEDIUM },
     [AUDIT_REFUSED] = { "refused", 6003, 99, "API Activity", 0, SEVERITY_LOW, SEVERITY_MEDIUM },
 };
 

@@ -26,6 +26,10 @@ enum audit_kind {
     AUDIT_LOG_SEAL,      /* <session>-5 */
     AUDIT_LOG_LEAF,      /* of any other leaf */
     AUDIT_LOG_WRONG,     /* a tree that does not contain the one signed before */
+    AUDIT_REQUEST,       /* access was asked for */
+    AUDIT_REQUEST_GLASS, /* the same in an emergency: loud */
+    AUDIT_APPROVAL,      /* yes, no, no longer */
+    AUDIT_LOCK,          /* set or lifted */
     AUDIT_REFUSED,       /* request of a foreign page, wrong role, … */
     AUDIT_KINDS,
 };

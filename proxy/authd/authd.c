@@ -8,6 +8,7 @@
 #include "guacd/base/clock.h"
 #include "guacd/base/json.h"
 #include "guacd/proto/status.h"
+#include "proxy/authd/approvals.h"
 
 #define OFFSET_FRESH_MS 60000
 
@@ -95,6 +96,7 @@ void authd_view_init(struct authd_view *v, struct authd *a, const struct identit
     v->policies.locks = v->locks.list;
     v->policies.lock_count = v->locks.count;
     v->policies.locks_stale = locks_stale(a->locks);
+    requests_own_init(&v->requests, a->resources, who);
     size_t room = a->policy.sessions_per_person && who ? sessions_count(a->sessions) + 16 : 0;
     struct collected own = { room ? calloc(room, sizeof *own.list) : NULL, 0, room,
                              who ? who->sub : "" };
@@ -107,12 +109,27 @@ void authd_view_init(struct authd_view *v, struct authd *a, const struct identit
 void authd_view_fini(struct authd_view *v) {
     free(v->own);
     locks_view_fini(&v->locks);
+    requests_own_fini(&v->requests);
 }
 
 void authd_decide(const struct authd_view *v, const struct connection *c, bool resuming,
                   struct decision *out) {
     struct policy_sessions sessions = { v->own, v->own_count, resuming, NULL };
-    decide(v->who, c, &v->policies, NULL, &sessions, (int64_t)clock_wall_ms(), out);
+    const struct resource *request = requests_newest(&v->requests, c, true);
+    struct policy_grant grant = { 0 };
+    if (request)
+        grant = (struct policy_grant){ request->request.approved, request->request.expires };
+    decide(v->who, c, &v->policies, request ? &grant : NULL, &sessions, (int64_t)clock_wall_ms(),
+           out);
+}
+
+bool authd_can_approve(const struct authd *a, const struct identity *who,
+                       const struct snapshot *snapshot) {
+    (void)a;
+    for (size_t i = 0; i < snapshot->count; i++)
+        if (approvals_named(who, snapshot->connections[i]->jit.approvers))
+            return true;
+    return false;
 }
 
 bool authd_can_audit(const struct authd *a, const struct identity *who) {

@@ -16,6 +16,7 @@
 #include "proxy/authd/oidc.h"
 #include "proxy/authd/policy.h"
 #include "proxy/authd/recorder.h"
+#include "proxy/authd/requests.h"
 #include "proxy/authd/sessions.h"
 #include "recording/sign.h"
 
@@ -71,6 +72,7 @@ struct authd_view {
     struct policy_session *own; /* sessions of this person */
     size_t own_count;
     struct locks_view locks;
+    struct requests_own requests;
 };
 void authd_view_init(struct authd_view *v, struct authd *a, const struct identity *who,
                      const struct snapshot *snapshot);
@@ -78,6 +80,9 @@ void authd_view_fini(struct authd_view *v);
 /* decide() with everything this process knows. The view's snapshot must hold the connection. */
 void authd_decide(const struct authd_view *v, const struct connection *c, bool resuming,
                   struct decision *out);
+/* Do any connection's approvers' names stand among this person's roles and groups? */
+bool authd_can_approve(const struct authd *a, const struct identity *who,
+                       const struct snapshot *snapshot);
 bool authd_can_audit(const struct authd *a, const struct identity *who);
 bool authd_can_moderate(const struct authd *a, const struct identity *who);
 /* Does any connection's audience, or the configuration, let this person work here? */

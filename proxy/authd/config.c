@@ -79,6 +79,10 @@ static const struct conf_row rows[] = {
     TEXT("moderator-roles", CONF_LIST, moderator_roles, "",
          "Roles that see all live sessions and may end them."),
 
+    ROW("request-hours", CONF_INT, request_hours, "24", 1, 168,
+        "How long a request for access waits for its approvals."),
+    ROW("keep-days", CONF_INT, keep_days, "30", 1, 3650,
+        "How long decided requests and ended sessions stay listed."),
     TEXT("dev-link", CONF_BOOL, dev_link, "no",
          "Development: sign in by a link that works once; only with http on loopback."),
     TEXT("dev-user", CONF_STRING, dev_user, "developer", "Who signs in by that link."),

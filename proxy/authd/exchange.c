@@ -78,15 +78,35 @@ void exchange_json(struct exchange *x, int status, json_t *body) {
     exchange_header(x, "content-type", "application/json; charset=utf-8");
 }
 
-void exchange_error(struct exchange *x, int status, const char *error, const char *advice,
-                    const char *rule) {
+void exchange_refuse(struct exchange *x, int status, const char *error, const char *advice,
+                     const char *rule, json_t *more) {
     char text[ERR_TEXT_MAX + 256];
+    _json_ json_t *extra = more;
     snprintf(text, sizeof text, "%s", error);
     json_t *o =
         json_pack("{s:s, s:s, s:s}", "error", text_clean(text), "advice", advice, "id", x->id);
     if (rule && *rule)
         json_object_set_new(o, "rule", json_string(rule));
+    if (extra)
+        json_object_update_missing(o, extra);
     exchange_json(x, status, o);
+}
+
+void exchange_error(struct exchange *x, int status, const char *error, const char *advice,
+                    const char *rule) {
+    exchange_refuse(x, status, error, advice, rule, NULL);
+}
+
+json_t *exchange_body(struct exchange *x) {
+    struct err e = { 0 };
+    if (!x->body || !*x->body)
+        return json_object();
+    json_t *body = json_parse(x->body, strlen(x->body), 65536, &e);
+    if (json_is_object(body))
+        return body;
+    json_decref(body);
+    exchange_error(x, 400, "The request's body is malformed.", "Reload the page.", NULL);
+    return NULL;
 }
 
 void exchange_redirect(struct exchange *x, const char *url) {

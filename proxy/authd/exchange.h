@@ -48,6 +48,11 @@ void exchange_json(struct exchange *x, int status, json_t *body); /* takes body 
 /* {"error","advice","rule","id"}; rule NULL or "": none. */
 void exchange_error(struct exchange *x, int status, const char *error, const char *advice,
                     const char *rule);
+/* The same with further members; takes more, which may be NULL. */
+void exchange_refuse(struct exchange *x, int status, const char *error, const char *advice,
+                     const char *rule, json_t *more);
+/* The request's body as a JSON object, {} where there is none; NULL: answered with 400. */
+json_t *exchange_body(struct exchange *x);
 void exchange_redirect(struct exchange *x, const char *url);
 /* A failure in the form that suits the route: a page below /auth, JSON elsewhere; counted, and told
  * in the audit unless nobody had signed in. detail may be NULL. */

@@ -21,6 +21,7 @@
 #include "guacd/base/util.h"
 #include "proxy/authd/record.h"
 #include "proxy/authd/evidence_log.h"
+#include "proxy/authd/keeper.h"
 #include "proxy/authd/listener.h"
 #include "proxy/authd/used.h"
 
@@ -32,6 +33,7 @@ struct program {
     struct loop *loop;
     struct loop_timer *housekeeping;
     struct listener *listener;
+    struct keeper *keeper;
     int listening; /* until the listener has it */
     struct timespec keys_mtime;
 };
@@ -222,7 +224,6 @@ static void sessions_changed(void *arg) {
 static void on_housekeeping(void *arg) {
     struct program *p = arg;
     look_at_keys(p, false);
-    locks_sweep(p->a.locks, (int64_t)clock_wall_ms());
     loop_timer_set(p->housekeeping, HOUSEKEEPING_US);
 }
 
@@ -273,6 +274,8 @@ static int start_threads(struct program *p, struct err *e) {
     atomic_store(&a->listener, p->listener);
     catalog_watch(a->catalog, connections_changed, p);
     resources_watch(a->resources, resources_changed, p);
+    if (!(p->keeper = keeper_new(a, e)))
+        return -1;
     return a->links ? write_link(a, e) : 0;
 }
 
@@ -305,6 +308,7 @@ static int start(struct program *p, struct err *e) {
 static void finish(struct program *p) {
     struct authd *a = &p->a;
     listener_stop(p->listener);
+    keeper_free(p->keeper);
     recorder_free(a->recorder);
     sessions_free(a->sessions);
     if (a->resources)

@@ -40,6 +40,13 @@ void api_me(struct exchange *x);
 void api_connections(struct exchange *x);
 void api_sessions(struct exchange *x);
 void api_session_end(struct exchange *x);
+/* True: a list that nothing changed in waits for a change. */
+bool api_park(struct exchange *x, uint64_t generation);
+/* api_requests.c */
+void api_requests(struct exchange *x);
+void api_request(struct exchange *x);
+void api_request_new(struct exchange *x);
+void api_request_decide(struct exchange *x);
 /* api_recordings.c */
 void api_recordings(struct exchange *x);
 void api_recording(struct exchange *x);

@@ -122,7 +122,7 @@ static json_t *take_prelogin(struct exchange *x, const char *state, struct oidc_
 static bool has_use(struct exchange *x, const struct identity *who) {
     struct snapshot *s = catalog_snapshot(x->a->catalog);
     bool use = authd_can_operate(x->a, who, s) || authd_can_audit(x->a, who) ||
-               authd_can_moderate(x->a, who);
+               authd_can_moderate(x->a, who) || authd_can_approve(x->a, who, s);
     snapshot_unref(s);
     return use;
 }

@@ -13,13 +13,13 @@ from test_auth_kit import ORIGIN, Authd, Browser, Line, LinkCase, connection, pa
 
 class SignIn(LinkCase):
     def test_link_works_once(self):
-        with open(os.path.join(self.authd.run, "link")) as f:
+        with open(os.path.join(self.authd.run, "authd", "link")) as f:
             link = f.read().strip()
         self.assertTrue(link.startswith(ORIGIN + "/auth/link?token="), link)
         b = Browser(self.authd)
         answer = b.use_link(link)
         self.assertEqual((answer.status, answer.header("location")), (302, "/"))
-        self.assertFalse(os.path.exists(os.path.join(self.authd.run, "link")), "used up")
+        self.assertFalse(os.path.exists(os.path.join(self.authd.run, "authd", "link")), "used up")
         page_says(Browser(self.authd).use_link(link), 401, "This link has been used")
         page_says(Browser(self.authd).get("/auth/link?token=x"), 401, "This link has been used")
         me = b.me().json

@@ -62,14 +62,15 @@ class Connections(LinkCase):
         refused = b.tunnel("connection=relay/off")
         self.assertEqual((refused["status"], refused["rule"]), (0x303, "production/recording-required"))
 
-    def test_jit_waits_for_a_later_version_and_refuses(self):
+    def test_jit_refuses_without_approval(self):
         b = self.browser()
         self.authd.connections.write("c.yaml", connection(
             "j", more="jit: { requiredApprovers: [team-platform], maxDurationMinutes: 60 }"))
         house.wait(lambda: "j" in self.list(b), 2)
         one = self.list(b)["j"]
         self.assertEqual((one["allowed"], one["rule"]), (False, "jit-approval"))
-        self.assertEqual(one["jit"], {"requiredApprovers": ["team-platform"], "maxDurationMinutes": 60})
+        self.assertEqual(one["jit"], {"requiredApprovers": ["team-platform"], "maxDurationMinutes": 60,
+                                      "request": None})
 
     def test_long_poll(self):
         b = self.browser()
