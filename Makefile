@@ -74,6 +74,7 @@ PROTO_O     := $(call objs,guacd/proto)
 DISPLAY_O   := $(call objs,guacd/display)
 TERM_O      := $(call objs,guacd/term)
 SESSION_O   := $(call objs,guacd/session)
+CLIP_O      := $(call objs,guacd/backends/clip)
 CONSOLE_O   := $(call objs,guacd/backends/console) $(TERM_O)
 RECORDING_O := $(call objs,recording)
 CRD_O       := $(call objs,crd)
@@ -137,6 +138,7 @@ $(B)/backends/ssh.so: $(CONSOLE_O)
 $(B)/backends/kubernetes.so: EXTRA = $(call libs_of,$(KUBERNETES_PKG) $(TERM_PKG)) -lm
 $(B)/backends/kubernetes.so: $(CONSOLE_O)
 # GnuTLS and its libraries keep what they allocate once: unloaded, that would be a leak.
+$(B)/backends/vnc.so $(B)/backends/rdp.so: $(CLIP_O)
 $(B)/backends/vnc.so: EXTRA = $(call libs_of,$(VNC_PKG)) -Wl,-z,nodelete
 # So do FreeRDP's.
 $(B)/backends/rdp.so: EXTRA = $(call libs_of,$(RDP_PKG)) -Wl,-z,nodelete
@@ -194,8 +196,8 @@ UNIT_term      := $(TERM_O) $(UNIT_display)
 UNIT_session   := $(SESSION_O) $(UNIT_display)
 UNIT_ssh       := $(call objs,guacd/backends/ssh) $(CONSOLE_O) $(UNIT_session)
 UNIT_kubernetes := $(call objs,guacd/backends/kubernetes) $(CONSOLE_O) $(UNIT_session)
-UNIT_vnc       := $(call objs,guacd/backends/vnc) $(UNIT_session)
-UNIT_rdp       := $(call objs,guacd/backends/rdp) $(UNIT_session)
+UNIT_vnc       := $(call objs,guacd/backends/vnc) $(CLIP_O) $(UNIT_session)
+UNIT_rdp       := $(call objs,guacd/backends/rdp) $(CLIP_O) $(UNIT_session)
 UNIT_recording := $(RECORDING_O) $(RECORDER_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
 UNIT_evidence  := $(RECORDING_O) $(EVIDENCE_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
 UNIT_crd       := $(CRD_O) $(PROTO_O) $(BASE_O)

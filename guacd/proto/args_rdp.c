@@ -93,7 +93,7 @@ static const struct arg_spec rows[] = {
     { "load-balance-info", ARG_STRING, 0, "", ARG_ANY, NULL, "Cookie for the broker." },
     { "force-lossless", ARG_BOOL, 0, "false", ARG_ANY, NULL, "Never send lossy pictures." },
     { "normalize-clipboard", ARG_ENUM, 0, "preserve", ARG_ANY, "preserve|unix|windows",
-      "Line ends in clipboard text." },
+      "Line ends in clipboard text: as each side has them, or the same on both." },
 };
 
 const struct arg_table args_rdp = { rows, ARRAY_LEN(rows) };

@@ -19,6 +19,8 @@ LAYERS = {
     "guacd/term/": DISPLAY,
     "guacd/session/": SESSION,
     "guacd/backends/": BACKEND,
+    "guacd/backends/vnc/": [*BACKEND, "guacd/backends/clip/"],
+    "guacd/backends/rdp/": [*BACKEND, "guacd/backends/clip/"],
     "guacd/backends/ssh/": [*BACKEND, "guacd/backends/console/"],
     "guacd/backends/kubernetes/": [*BACKEND, "guacd/backends/console/"],
     "guacd/daemon/": PROTO,
@@ -34,8 +36,8 @@ LAYERS = {
 # Header -> folders or files that may name it. Whatever matches none is libc's or the kernel's.
 HOMES = [
     (r"libssh2", ["guacd/backends/ssh/"]),
-    (r"rfb/|gcrypt|gnutls/", ["guacd/backends/vnc/"]),
     (r"freerdp/|winpr/", ["guacd/backends/rdp/"]),
+    (r"rfb/|gcrypt|gnutls/", ["guacd/backends/vnc/"]),
     (r"vterm\.h|ft2build|freetype/|fontconfig/", ["guacd/term/"]),
     (r"png\.h|jpeglib|webp/|pixman", ["guacd/display/"]),
     (r"libdeflate", ["guacd/display/", "guacd/term/"]),
@@ -44,7 +46,8 @@ HOMES = [
     (r"jansson", ["guacd/base/", "guacd/session/", "recording/", "crd/", "proxy/"]),
     (r"openssl/ssl|openssl/bio",
      ["guacd/session/link.c", "guacd/session/link_tls.c", "guacd/backends/kubernetes/stream.c"]),
-    (r"openssl/", ["guacd/base/", "guacd/session/link", "guacd/backends/kubernetes/", "recording/", "proxy/authd/"]),
+    (r"openssl/", ["guacd/base/", "guacd/session/link", "guacd/backends/kubernetes/",
+                   "guacd/backends/rdp/cert.c", "recording/", "proxy/authd/"]),
     (r"libwebsockets|uv\.h", ["proxy/proxy/"]),
     (r"yaml", ["crd/"]),
     (r"expat", ["recording/"]),

@@ -67,6 +67,8 @@ static void on_channel(void *context, const ChannelConnectedEventArgs *e) {
         rdp_gfx_begin(r, e->pInterface);
     else if (strcmp(e->name, DISP_DVC_CHANNEL_NAME) == 0)
         rdp_size_begin(r, e->pInterface);
+    else if (strcmp(e->name, CLIPRDR_SVC_CHANNEL_NAME) == 0)
+        rdp_clipboard_begin(r, e->pInterface);
 }
 
 static void on_channel_gone(void *context, const ChannelDisconnectedEventArgs *e) {
@@ -75,6 +77,8 @@ static void on_channel_gone(void *context, const ChannelDisconnectedEventArgs *e
         rdp_gfx_end(r, e->pInterface);
     else if (strcmp(e->name, DISP_DVC_CHANNEL_NAME) == 0)
         rdp_size_begin(r, NULL);
+    else if (strcmp(e->name, CLIPRDR_SVC_CHANNEL_NAME) == 0)
+        rdp_clipboard_begin(r, NULL);
 }
 
 /* ---- connecting ---------------------------------------------------------------------------------
@@ -205,7 +209,6 @@ static int rdp_open(struct session *s, void *state, const struct args *args, str
     log_info("%s, %ux%u", security_name(set),
              freerdp_settings_get_uint32(set, FreeRDP_DesktopWidth),
              freerdp_settings_get_uint32(set, FreeRDP_DesktopHeight));
-    rdp_locks(r);
     session_set_picture(s, surface_picture(r->surface));
     return 0;
 }
@@ -229,9 +232,9 @@ static int reconnect(struct rdp *r, struct err *e) {
         return -1;
     bool ok = freerdp_reconnect(r->context->instance);
     watch_stop(r);
-    if (!ok)
+    if (!ok || !rdp_screen_again(r))
         return explain(r, true, e);
-    rdp_locks(r);
+    r->locks_told = false;
     return 0;
 }
 
@@ -281,6 +284,7 @@ static void rdp_close(struct session *s, void *state) {
     if (r->context)
         freerdp_client_context_free(r->context);
     r->context = NULL;
+    rdp_clipboard_fini(r);
     surface_free(r->surface);
     r->surface = NULL;
     if (r->ca_fd >= 0)

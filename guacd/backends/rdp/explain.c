@@ -180,7 +180,9 @@ int explain_connect(uint32_t error, uint32_t info, struct err *e) {
     if (is_told(info) && explain_info(info, e) < 0)
         return -1;
     if (is_told(info))
-        return err_set(e, STATUS_SESSION_CLOSED, "the RDP server ended the session at once");
+        return err_set(e, STATUS_SESSION_CLOSED,
+                       "the RDP server ended the session at once: it may want another "
+                       "security, or not this user");
     const struct meaning *m = find(errors, ARRAY_LEN(errors), error);
     if (m)
         return err_set(e, m->status, "%s", m->text);

@@ -37,9 +37,11 @@ static void send_unicode(struct rdp *r, uint32_t c, bool pressed) {
 }
 
 /* Caps Lock is the browser's: its keysyms come capital already. Num Lock is on, so that the
- * keypad's digits are digits; with the browser's off they come as arrows. */
+ * keypad's digits are digits; with the browser's off they come as arrows. Told before the first
+ * key, since a server may have shown its login until then. */
 void rdp_locks(struct rdp *r) {
     freerdp_input_send_synchronize_event(input_of(r), KBD_SYNC_NUM_LOCK);
+    r->locks_told = true;
 }
 
 /* ---- keys held ----------------------------------------------------------------------------------
@@ -127,6 +129,8 @@ static bool resolve(const struct rdp *r, uint32_t keysym, struct held *h) {
 
 static void on_key(struct rdp *r, uint32_t keysym, bool pressed) {
     struct held *old = find_held(r, keysym), h;
+    if (!r->locks_told)
+        rdp_locks(r);
     if (keysym == KEYSYM_CAPS_LOCK || keysym == KEYSYM_NUM_LOCK)
         return;
     if (!pressed) {
@@ -197,6 +201,7 @@ static void on_mouse(struct rdp *r, const struct event *ev) {
 }
 
 void rdp_release(struct rdp *r) {
+    r->locks_told = false;
     while (r->key_count > 0)
         let_go(r, &r->keys[r->key_count - 1]);
     set_buttons(r, 0);
@@ -219,6 +224,8 @@ static void on_event(struct rdp *r, struct event *ev) {
         rdp_release(r);
         break;
     case EVENT_CLIPBOARD:
+        rdp_clipboard_put(r, ev);
+        break;
     case EVENT_END:
     case EVENT_PAUSE:
     case EVENT_RESUME:

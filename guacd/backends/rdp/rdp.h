@@ -3,7 +3,7 @@
  * watch.c. Files: backend.c (life), settings.c (parameters to settings), connect.c (a descriptor),
  * watch.c (gives up while the library blocks), auth.c (credentials), cert.c (certificates),
  * explain.c (what failed; pure), screen.c (pixels, size), pointer.c, gfx.c (graphics pipeline),
- * input.c (events to the server), keymap.c and layouts.c (keys; pure). */
+ * clipboard.c, input.c (events to the server), keymap.c and layouts.c (keys; pure). */
 #ifndef GUAC_RDP_RDP_H
 #define GUAC_RDP_RDP_H
 
@@ -16,6 +16,7 @@
 #include "guacd/backends/rdp/explain.h"
 #include "guacd/backends/rdp/freerdp.h"
 #include "guacd/backends/rdp/keymap.h"
+#include "guacd/base/buf.h"
 #include "guacd/base/err.h"
 #include "guacd/display/surface.h"
 #include "guacd/session/backend.h"
@@ -80,11 +81,18 @@ struct rdp {
     uint64_t resize_ms; /* when to ask for it; 0: nothing to ask */
     bool reconnect;     /* now */
 
+    /* clipboard.c */
+    CliprdrClientContext *clip; /* NULL: no channel */
+    bool clip_ready;
+    char *clip_text; /* of the browser, until the server asks; wiped */
+    size_t clip_len;
+
     /* input.c */
     const struct layout *layout;
     struct held keys[RDP_KEYS_MAX];
     size_t key_count;
     int x, y, mask;
+    bool locks_told;
 };
 
 /* The library's context with ours behind it. */
@@ -122,6 +130,7 @@ int rdp_cert_check(freerdp *instance, const BYTE *pem, size_t len, const char *h
 
 /* screen.c */
 BOOL rdp_screen_begin(freerdp *instance); /* PostConnect */
+bool rdp_screen_again(struct rdp *r);     /* after connecting anew */
 void rdp_screen_end(freerdp *instance);
 bool rdp_screen_init(struct rdp *r);
 void rdp_screen_sharpen(struct rdp *r, uint64_t now);
@@ -141,6 +150,13 @@ void rdp_gfx_end(struct rdp *r, RdpgfxClientContext *gfx);
 void rdp_size_begin(struct rdp *r, DispClientContext *disp); /* NULL: the channel is gone */
 void rdp_size_want(struct rdp *r, int width, int height);
 void rdp_size_ask(struct rdp *r, uint64_t now); /* when it is due */
+
+/* clipboard.c */
+void rdp_clipboard_begin(struct rdp *r, CliprdrClientContext *clip); /* NULL: it is gone */
+void rdp_clipboard_put(struct rdp *r, const struct event *ev);
+void rdp_clipboard_fini(struct rdp *r);
+/* Append text with lines that end in CR LF or in LF, however they did. -1: out is full. */
+int rdp_lines(const char *text, size_t len, bool with_cr, struct buf *out);
 
 /* input.c: false when the session ends */
 bool rdp_events(struct rdp *r);

@@ -194,6 +194,11 @@ BOOL rdp_screen_begin(freerdp *instance) {
     return TRUE;
 }
 
+bool rdp_screen_again(struct rdp *r) {
+    rdp_codecs_trim(r->context->codecs, false);
+    return on_resize(r->context);
+}
+
 void rdp_screen_end(freerdp *instance) {
     struct rdp *r = rdp_of(instance->context);
     if (r->held)

@@ -40,7 +40,6 @@ static const struct {
     { FreeRDP_DeviceRedirection, FALSE },
     { FreeRDP_AudioPlayback, FALSE },
     { FreeRDP_AudioCapture, FALSE },
-    { FreeRDP_RedirectClipboard, FALSE },
     { FreeRDP_SupportEchoChannel, FALSE },
     { FreeRDP_SupportGeometryTracking, FALSE },
     { FreeRDP_SupportVideoOptimized, FALSE },
@@ -243,6 +242,19 @@ static bool put_screen(struct rdp *r, rdpSettings *s) {
            UINT_SET(s, FreeRDP_MultifragMaxRequestSize, 0);
 }
 
+/* Only text is offered; what the session does not allow is not even fetched. */
+static bool put_clipboard(const struct rdp *r, rdpSettings *s) {
+    bool gateway = args_is_set(r->args, "session");
+    bool copy =
+        !args_bool(r->args, "disable-copy") && (!gateway || args_bool(r->args, "allow-copy"));
+    bool paste =
+        !args_bool(r->args, "disable-paste") && (!gateway || args_bool(r->args, "allow-paste"));
+    uint32_t mask =
+        (paste ? CLIPRDR_FLAG_LOCAL_TO_REMOTE : 0u) | (copy ? CLIPRDR_FLAG_REMOTE_TO_LOCAL : 0u);
+    return BOOL_SET(s, FreeRDP_RedirectClipboard, mask != 0) &&
+           UINT_SET(s, FreeRDP_ClipboardFeatureMask, mask);
+}
+
 static bool put_client(struct rdp *r, rdpSettings *s) {
     char name[16]; /* what the protocol has room for */
     snprintf(name, sizeof(name), "%s", args_str(r->args, "client-name"));
@@ -264,7 +276,7 @@ rdpSettings *rdp_settings_new(struct rdp *r) {
         return NULL;
     bool ok = UINT_SET(s, FreeRDP_ThreadingFlags, THREADING_FLAGS_DISABLE_THREADS) &&
               put_tables(r, s) && put_credentials(r, s) && put_security(r, s) && put_target(r, s) &&
-              put_gateway(r, s) && put_screen(r, s) && put_client(r, s);
+              put_gateway(r, s) && put_screen(r, s) && put_clipboard(r, s) && put_client(r, s);
     if (!ok) {
         freerdp_settings_free(s);
         return NULL;

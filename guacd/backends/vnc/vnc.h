@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "guacd/base/err.h"
-#include "guacd/backends/vnc/clip.h"
+#include "guacd/backends/clip/clip.h"
 #include "guacd/backends/vnc/rfb.h"
 #include "guacd/display/surface.h"
 #include "guacd/session/backend.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guacd/backends/vnc/clip.h"
+#include "guacd/backends/clip/clip.h"
 #include "guacd/base/enc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

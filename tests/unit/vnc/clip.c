@@ -1,5 +1,5 @@
 /* Clipboards: every encoding both ways, broken input, limits. */
-#include "guacd/backends/vnc/clip.h"
+#include "guacd/backends/clip/clip.h"
 
 #include "guacd/base/util.h"
 #include "tests/unit/unit.h"

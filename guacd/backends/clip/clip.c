@@ -1,4 +1,4 @@
-#include "guacd/backends/vnc/clip.h"
+#include "guacd/backends/clip/clip.h"
 
 #include <string.h>
 

@@ -1,7 +1,8 @@
-/* Text of clipboards between a VNC server's encodings and UTF-8. Pure. Made here and not by iconv,
- * which loads a module for each encoding: impossible behind the sandbox. */
-#ifndef GUAC_VNC_CLIP_H
-#define GUAC_VNC_CLIP_H
+/* Text of clipboards between what VNC and RDP servers speak and UTF-8. Pure; compiled into both
+ * backends. Made here and not by iconv, which loads a module for each encoding: impossible behind
+ * the sandbox. */
+#ifndef GUAC_CLIP_CLIP_H
+#define GUAC_CLIP_CLIP_H
 
 #include <stdbool.h>
 #include <stddef.h>
