@@ -534,7 +534,7 @@ describe("a session", () => {
     [download] = await Promise.all([it.page.waitForEvent("download"), it.page.getByRole("button", { name: /gpj\.exe/ }).click()]);
     assert.doesNotMatch(download.suggestedFilename(), /\u202e/);
     await it.page.getByRole("button", { name: /secret/ }).click();
-    await it.page.locator(".transfer.failed").getByText("broke off before the end").waitFor();
+    await it.page.locator(".transfer.failed").getByText("The target says no.").waitFor();
     await it.page.getByRole("button", { name: /reports/ }).click();
     [download] = await Promise.all([it.page.waitForEvent("download"), it.page.getByRole("button", { name: /big\.bin/ }).click()]);
     assert.deepEqual(readFileSync(await download.path()), big);
@@ -572,7 +572,11 @@ describe("a session", () => {
       far.send("end", 40);
     })]);
     assert.equal(readFileSync(await download.path(), "utf8"), "given");
-    far.state({ policy: { upload: false, download: false } });
+    await it.page.getByRole("button", { name: "New folder" }).click();
+    await it.page.getByLabel("Name").fill("made here");
+    await it.page.getByRole("button", { name: "Make it" }).click();
+    await it.page.getByRole("button", { name: /made here/ }).waitFor();
+    far.state({ files: [{ object: 7, name: "Home", upload: false, download: false, limit: 0 }] });
     await it.page.getByText("Sending files there is not allowed.").waitFor();
     assert.ok(await it.page.getByRole("button", { name: "Upload", exact: true }).isDisabled());
     assert.ok(await it.page.getByRole("button", { name: /big\.bin/ }).first().isDisabled());

@@ -1,15 +1,18 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { INDEX, join, parent, parseIndex, safeName } from "../src/session/files.ts";
+import { INDEX, join, parent, parseListing, safeName } from "../src/session/files.ts";
 import { layout, level } from "../src/session/osk-layouts.ts";
 import { zoomed } from "../src/session/screen.ts";
 import { parseFormat, samples } from "../src/session/sound.ts";
 
-test("a stream index: Guacamole's own spelling and ours with size and time; folders first, numbers by value", () => {
-  const entries = parseIndex(JSON.stringify({ "/d/a10.txt": "text/plain", "/d/a9.txt": { type: "text/plain", size: 7, modified: 5 }, "/d/z/": INDEX, "/d/..": INDEX, "/d": INDEX }), "/d");
-  assert.deepEqual(entries.map((e) => [e.name, e.folder, e.size, e.modified]), [["z", true, null, 0], ["a9.txt", false, 7, 5], ["a10.txt", false, null, 0]]);
-  assert.equal(parseIndex(JSON.stringify({ "/x\u202egpj.exe": "a/b" }), "/")[0]?.name, "x\ufffdgpj.exe");
-  for (const bad of ["null", "[", "7"]) assert.throws(() => parseIndex(bad, "/"));
+test("a folder: Guacamole's own index and our listing; folders first, numbers by value", () => {
+  const plain = parseListing(JSON.stringify({ "/d/a10.txt": "text/plain", "/d/a9.txt": "text/plain", "/d/z/": INDEX, "/d/..": INDEX, "/d": INDEX }), "/d");
+  assert.deepEqual(plain.entries.map((e) => [e.name, e.folder, e.size]), [["z", true, null], ["a9.txt", false, null], ["a10.txt", false, null]]);
+  const ours = parseListing(JSON.stringify({ cut: true, entries: [{ path: "/d/f", name: "f", type: "file", size: 7, mtime: 5 }, { path: "/d/s", name: "s", type: "special" }, { path: "/d/g", name: "g", type: "folder" }, null, { name: "nowhere" }] }), "/d");
+  assert.deepEqual(ours.entries.map((e) => [e.name, e.folder, e.special, e.size, e.modified]), [["g", true, false, null, 0], ["f", false, false, 7, 5], ["s", false, true, null, 0]]);
+  assert.equal(ours.cut, true);
+  assert.equal(parseListing(JSON.stringify({ "/x\u202egpj.exe": "a/b" }), "/").entries[0]?.name, "x\ufffdgpj.exe");
+  for (const bad of ["null", "[", "7"]) assert.throws(() => parseListing(bad, "/"));
 });
 
 test("paths and names for the local disk", () => {

@@ -171,7 +171,7 @@ export function live(w, socket, url, options = {}) {
     timer = setInterval(() => { socket.readyState === 1 ? socket.send(paint(t * 1000, false) + instruction("sync", ++t, 1)) : clearInterval(timer); }, 1000);
   };
   if (!options.required && !options.ask) begin();
-  const files = options.disk ? disk(options.disk, send) : null;
+  const files = options.disk ? disk(options.disk, send, state) : null;
   const acks = new Set();
   let typed = "";
   socket.on("message", (data) => {
@@ -192,10 +192,10 @@ export function live(w, socket, url, options = {}) {
   options.ready?.({ send, state, text, socket, acks });
 }
 
-// A filesystem object as guacd's: stream indexes, bodies blob by blob as they are acknowledged, puts.
+// A filesystem object as guacd's: listings, bodies blob by blob as they are acknowledged, puts.
 // Entries: a Buffer, "/" (a folder), "refused", "slow" (one blob, then silence).
-function disk(folders, send) {
-  const INDEX = "application/vnd.glyptodon.guacamole.stream-index+json";
+function disk(folders, send, state) {
+  const LISTING = "application/vnd.guac.listing+json";
   const out = new Map(); // stream -> {bytes, at}
   const into = new Map(); // stream -> {path, parts}
   let next = 100;
@@ -206,15 +206,15 @@ function disk(folders, send) {
     const stream = Number(e[1]);
     if (e[0] === "get") {
       const path = e[2], found = entry(path);
-      if (folders[path]) body(path, INDEX, Buffer.from(JSON.stringify(Object.fromEntries(Object.entries(folders[path]).map(([p, v]) => [p, { type: v === "/" ? INDEX : "application/octet-stream", ...(v === "/" ? {} : { size: v.length, modified: 1763760000000 }) }])))));
-      else if (found === "refused") { send("body", 7, next, "application/octet-stream", path); out.set(next++, { refuse: true }); }
+      if (folders[path]) body(path, LISTING, Buffer.from(JSON.stringify({ cut: false, entries: Object.entries(folders[path]).map(([p, v]) => ({ path: p, name: p.split("/").at(-1), type: v === "/" ? "folder" : "file", ...(v === "/" ? {} : { size: v.length, mtime: 1763760000000 }) })) })));
+      else if (found === "refused") state({ file: { id: 1, object: 7, name: path, dir: "out", state: "refused", status: 0x303, error: "The target says no." } });
       else body(path, "application/octet-stream", found === "slow" ? Buffer.alloc(50000000) : found, found === "slow");
       return true;
     }
+    if (e[0] === "put" && e[3].includes("stream-index")) { folders[e[4].replace(/\/[^/]*$/, "") || "/"][e[4]] = "/"; folders[e[4]] = {}; send("ack", e[2], "OK", 0); return true; }
     if (e[0] === "put") { into.set(Number(e[2]), { path: e[4], parts: [] }); send("ack", e[2], "OK", 0); return true; }
     const s = out.get(stream);
     if (e[0] === "ack" && s) {
-      if (s.refuse) { send("end", stream); out.delete(stream); return true; }
       if (Number(e[3]) !== 0) out.delete(stream);
       else if (s.at >= s.bytes.length) { send("end", stream); out.delete(stream); }
       else if (!s.slow || s.at === 0) { send("blob", stream, s.bytes.subarray(s.at, (s.at += 6048)).toString("base64")); }
@@ -228,6 +228,7 @@ function disk(folders, send) {
     } else {
       folders[put.path.replace(/\/[^/]*$/, "") || "/"][put.path] = Buffer.concat(put.parts);
       into.delete(stream);
+      state({ file: { id: 2, object: 7, name: put.path, dir: "in", state: "done" } });
     }
     return true;
   };

@@ -11,6 +11,7 @@ interface AskProps {
   text?: string;
   label: string; // of the field
   needed?: boolean; // an empty field is no answer
+  line?: boolean; // one line is enough
   action: string; // the button
   run: (words: string) => Promise<unknown>;
   done: () => void;
@@ -27,7 +28,7 @@ export function Problem({ error }: { error: unknown }) {
   );
 }
 
-export function Ask({ title, text, label, needed, action, run, done, close }: AskProps) {
+export function Ask({ title, text, label, needed, line, action, run, done, close }: AskProps) {
   const [words, setWords] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
@@ -42,7 +43,8 @@ export function Ask({ title, text, label, needed, action, run, done, close }: As
       <form class="prompt" onSubmit={submit}>
         {text && <p>{text}</p>}
         <label class="field">{label}
-          <textarea class="words" rows={3} maxLength={500} autofocus required={!!needed} value={words} onInput={(e) => setWords(e.currentTarget.value)} />
+          {line ? <input type="text" maxLength={255} autofocus required={!!needed} autocomplete="off" spellcheck={false} value={words} onInput={(e) => setWords(e.currentTarget.value)} />
+            : <textarea class="words" rows={3} maxLength={500} autofocus required={!!needed} value={words} onInput={(e) => setWords(e.currentTarget.value)} />}
         </label>
         <Problem error={error} />
         <div class="actions">

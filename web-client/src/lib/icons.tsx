@@ -15,6 +15,7 @@ export type IconName =
   | "file"
   | "film"
   | "folder"
+  | "folder-new"
   | "forward10"
   | "fullscreen"
   | "help"

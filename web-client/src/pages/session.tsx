@@ -122,7 +122,7 @@ function Workspace({ first }: { first: Known[] }) {
   const drop = (tile: Known) => (files: File[]) => {
     const { session: s } = tile;
     const system = s.files.state.systems[0];
-    if (!system || !s.view.remote.upload) return s.say(t("files.noDrop"));
+    if (!system?.upload) return s.say(t("files.noDrop"));
     if (!panels.includes("files")) toggle("files");
     for (const file of files) s.files.upload(system.object, s.folder, file, () => s.files.changed());
   };
@@ -150,7 +150,7 @@ function Workspace({ first }: { first: Known[] }) {
             </div>
           )}
         </div>
-        {panels.includes("files") && <FilesPanel key={session.key} session={session} view={view} close={() => { toggle("files"); focusScreen(); }} />}
+        {panels.includes("files") && <FilesPanel key={session.key} session={session} close={() => { toggle("files"); focusScreen(); }} />}
       </main>
       <footer>
         {panels.includes("text") && <TextBar session={session} />}

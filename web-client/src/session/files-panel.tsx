@@ -1,20 +1,23 @@
 // Files there and on their way: a filesystem's folders, drop to send, click to fetch, progress and
 // cancel of each transfer, and which directions are allowed at all.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Ask } from "../app/ask.tsx";
 import { bytes, shortDateTime } from "../lib/format.ts";
 import { t, tn, tryT } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
-import { FileError, parent, type Entry, type Transfer } from "./files.ts";
-import type { Session, View } from "./session.ts";
+import { FileError, join, parent, type Entry, type Transfer } from "./files.ts";
+import type { Session } from "./session.ts";
 
 const SHOWN = 500;
 
-export function FilesPanel({ session, view, close }: { session: Session; view: View; close: () => void }) {
+export function FilesPanel({ session, close }: { session: Session; close: () => void }) {
   const { files } = session;
   const { systems, transfers } = files.state;
   const [which, setWhich] = useState(0);
   const [path, setPath] = useState(session.folder);
   const [entries, setEntries] = useState<Entry[] | null>(null);
+  const [cut, setCut] = useState(false);
+  const [naming, setNaming] = useState(false);
   const [error, setError] = useState("");
   const [filter, setFilter] = useState("");
   const [limit, setLimit] = useState(SHOWN);
@@ -23,7 +26,8 @@ export function FilesPanel({ session, view, close }: { session: Session; view: V
   const asked = useRef(0);
   const list = useRef<HTMLUListElement>(null);
   const system = systems[Math.min(which, systems.length - 1)];
-  const { upload, download } = view.remote;
+  const upload = system?.upload ?? false;
+  const download = system?.download ?? false;
 
   const load = (to: string) => {
     if (!system) return;
@@ -32,7 +36,8 @@ export function FilesPanel({ session, view, close }: { session: Session; view: V
     files.list(system.object, to).then(
       (found) => {
         if (mine !== asked.current) return;
-        setEntries(found);
+        setEntries(found.entries);
+        setCut(found.cut);
         setPath(to);
         session.folder = to;
       },
@@ -98,6 +103,7 @@ export function FilesPanel({ session, view, close }: { session: Session; view: V
           <div class="filetools">
             <input type="search" value={filter} placeholder={t("files.filter")} aria-label={t("files.filter")} onInput={(e) => setFilter(e.currentTarget.value)} />
             <button class="tool" type="button" title={t("files.refresh")} aria-label={t("files.refresh")} onClick={() => load(path)}><Icon name="refresh" /></button>
+            <button class="tool" type="button" disabled={!upload} title={t("files.newFolder")} aria-label={t("files.newFolder")} onClick={() => setNaming(true)}><Icon name="folder-new" /></button>
             <button class="button" type="button" disabled={!upload} title={upload ? "" : t("files.noUpload")} onClick={() => picker.current?.click()}><Icon name="upload" />{t("files.upload")}</button>
             <input ref={picker} class="sr" type="file" multiple tabIndex={-1} aria-hidden="true" onChange={(e) => { send(e.currentTarget.files ?? []); e.currentTarget.value = ""; }} />
           </div>
@@ -107,7 +113,7 @@ export function FilesPanel({ session, view, close }: { session: Session; view: V
             {entries?.length === 0 && !error && <li class="note muted">{t("files.empty")}</li>}
             {shown.slice(0, limit).map((e) => (
               <li key={e.path}>
-                <button class="entry" type="button" disabled={!e.folder && !download} title={e.folder ? t("files.open", { name: e.name }) : download ? t("files.download", { name: e.name }) : t("files.noDownload")}
+                <button class="entry" type="button" disabled={e.special || (!e.folder && !download)} title={e.folder ? t("files.open", { name: e.name }) : download ? t("files.download", { name: e.name }) : t("files.noDownload")}
                   onClick={() => (e.folder ? enter(e.path) : files.download(system.object, e))}>
                   <Icon name={e.folder ? "folder" : "file"} />
                   <span class="name">{e.name}</span>
@@ -116,9 +122,14 @@ export function FilesPanel({ session, view, close }: { session: Session; view: V
                 </button>
               </li>
             ))}
+            {cut && <li class="note muted">{t("files.cut")}</li>}
             {shown.length > limit && <li class="more"><button class="button" type="button" onClick={() => setLimit(limit + 2 * SHOWN)}>{tn("connections.more", shown.length - limit)}</button></li>}
           </ul>
         </>
+      )}
+      {naming && system && (
+        <Ask title={t("files.newFolder")} label={t("files.name")} needed line action={t("files.make")} close={() => setNaming(false)} done={() => load(path)}
+          run={(name) => files.makeFolder(system.object, join(path, name)).catch((e: FileError) => { throw new Error(e.message || tryT(`files.error.${e.code.toString(16)}`, t("files.failed"))); })} />
       )}
       <Transfers transfers={transfers} session={session} />
       <p class="directions">

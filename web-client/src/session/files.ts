@@ -8,7 +8,7 @@ import { openSink, type Sink } from "./sink.ts";
 import { Status } from "./status.ts";
 
 export const INDEX = "application/vnd.glyptodon.guacamole.stream-index+json";
-const FOLDER = INDEX; // an entry of this type is a folder
+export const LISTING = "application/vnd.guac.listing+json"; // what our own gateway answers this page
 const BLOB = 6048; // bytes before base64 that every guacd accepts
 const WINDOW = 64; // blobs on their way without an ack
 const READ = BLOB * 168; // read from the disk at once, about 1 MB
@@ -20,6 +20,7 @@ export interface Entry {
   path: string;
   name: string;
   folder: boolean;
+  special: boolean; // neither folder nor file: shown, not to be fetched
   size: number | null; // bytes, null: not told
   modified: number; // Unix ms, 0: not told
 }
@@ -36,8 +37,21 @@ export interface Transfer {
   rate: number; // bytes a second, lately
 }
 
+export interface System {
+  name: string;
+  object: Filesystem;
+  download: boolean;
+  upload: boolean;
+  limit: number; // bytes of a file, 0: none
+}
+
+export interface Listing {
+  entries: Entry[];
+  cut: boolean; // there are more than a listing may hold
+}
+
 export interface FileState {
-  systems: { name: string; object: Filesystem }[];
+  systems: System[];
   transfers: Transfer[];
 }
 
@@ -47,24 +61,30 @@ export class FileError extends Error {
   }
 }
 
-// A stream index: {path: type}, or (ours) {path: {type, size, modified}}. Names are data: what would
-// move text around or leave the folder is shown as it is and never interpreted here.
-export function parseIndex(text: string, folder: string): Entry[] {
-  const out: Entry[] = [];
+// A folder: our gateway's listing {entries: [{path, name, type, size, mtime}], cut}, or the stream
+// index {path: type} that every guacd has. Names are data: what would move text around is shown as it
+// is, and a path is only ever sent back.
+export function parseListing(text: string, folder: string): Listing {
   const found = JSON.parse(text) as Record<string, unknown>;
   if (!found || typeof found !== "object") throw new FileError(Status.SERVER_ERROR);
-  for (const [path, value] of Object.entries(found).slice(0, 100_000)) {
-    const about = value && typeof value === "object" ? (value as Record<string, unknown>) : { type: value };
-    const name = path.replace(/\/+$/, "").split("/").at(-1) ?? "";
-    if (!name || name === "." || name === ".." || path === folder) continue;
-    out.push({
-      path, name: printable(name), folder: about["type"] === FOLDER,
-      size: typeof about["size"] === "number" && about["size"] >= 0 ? about["size"] : null,
-      modified: typeof about["modified"] === "number" ? about["modified"] : 0,
+  const listing = Array.isArray(found["entries"]);
+  const rows = listing
+    ? (found["entries"] as unknown[]).map((v) => (v && typeof v === "object" ? (v as Record<string, unknown>) : {}))
+    : Object.entries(found).map(([path, type]) => ({ path, type: type === INDEX ? "folder" : "file" }) as Record<string, unknown>);
+  const entries: Entry[] = [];
+  const count = (v: unknown) => (typeof v === "number" && v >= 0 ? v : null);
+  for (const row of rows.slice(0, 100_000)) {
+    const path = typeof row["path"] === "string" ? row["path"] : "";
+    const name = typeof row["name"] === "string" ? row["name"] : (path.replace(/\/+$/, "").split("/").at(-1) ?? "");
+    if (!path || !name || name === "." || name === ".." || path === folder) continue;
+    entries.push({
+      path, name: printable(name), folder: row["type"] === "folder", special: row["type"] === "special",
+      size: count(row["size"]), modified: count(row["mtime"]) ?? 0,
     });
   }
   const collator = new Intl.Collator(undefined, { numeric: true });
-  return out.sort((a, b) => Number(b.folder) - Number(a.folder) || collator.compare(a.name, b.name));
+  entries.sort((a, b) => Number(b.folder) - Number(a.folder) || collator.compare(a.name, b.name));
+  return { entries, cut: found["cut"] === true && listing };
 }
 
 export const join = (folder: string, name: string): string => `${folder.replace(/\/+$/, "")}/${name}`;
@@ -74,6 +94,14 @@ export const parent = (path: string): string => path.replace(/\/+$/, "").replace
 export function safeName(name: string): string {
   const clean = name.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069/\\:*?"<>|]/g, "_").replace(/^\.+|[. ]+$/g, "").slice(0, 200);
   return clean || "file";
+}
+
+// Somebody waits for what the gateway says of a file (guac.state, `file`).
+interface Wait {
+  object: number;
+  name: string;
+  up: boolean;
+  settle: (state: string, error: FileError | null) => void;
 }
 
 interface Job {
@@ -92,6 +120,7 @@ export class Files {
   #queue: Job[] = [];
   #running = 0;
   #asked = new Map<Filesystem, Promise<unknown>>();
+  #waits = new Set<Wait>();
 
   // ---- what the far side announces ----------------------------------------------------------
 
@@ -104,7 +133,37 @@ export class Files {
 
   add(object: Filesystem, name: string): void {
     object.onundefine = () => this.#set({ systems: this.state.systems.filter((s) => s.object !== object) });
-    this.#set({ systems: [...this.state.systems, { name: name.slice(0, 200), object }] });
+    this.#set({ systems: [...this.state.systems, { name: name.slice(0, 200), object, download: true, upload: true, limit: 0 }] });
+  }
+
+  // What may be done with each file system, as the session says it.
+  allow(rules: Record<string, unknown>[]): void {
+    this.#set({
+      systems: this.state.systems.map((s) => {
+        const rule = rules.find((r) => r["object"] === s.object.index);
+        return rule ? { ...s, download: rule["download"] !== false, upload: rule["upload"] !== false, limit: Number(rule["limit"]) || 0 } : s;
+      }),
+    });
+  }
+
+  // What became of something that was asked for here.
+  told(line: Record<string, unknown>): void {
+    const state = String(line["state"] ?? "");
+    const failed = state === "failed" || state === "refused" || state === "cancelled";
+    const error = failed ? new FileError(Number(line["status"]) || Status.SERVER_ERROR, typeof line["error"] === "string" ? line["error"].slice(0, 500) : "") : null;
+    if (!failed && state !== "done") return;
+    for (const wait of [...this.#waits])
+      if (wait.object === line["object"] && wait.name === line["name"] && wait.up === (line["dir"] === "in")) {
+        this.#waits.delete(wait);
+        wait.settle(state, error);
+        return;
+      }
+  }
+
+  #wait(object: Filesystem, name: string, up: boolean, settle: Wait["settle"]): () => void {
+    const wait = { object: object.index, name, up, settle };
+    this.#waits.add(wait);
+    return () => this.#waits.delete(wait);
   }
 
   // A file the far side sends by itself: nothing is taken before a person says so.
@@ -124,32 +183,60 @@ export class Files {
 
   // ---- browsing -----------------------------------------------------------------------------
 
-  async list(object: Filesystem, path: string): Promise<Entry[]> {
-    const bytes = await this.#exclusive(object, () => new Promise<Uint8Array>((resolve, reject) => {
+  async list(object: Filesystem, path: string): Promise<Listing> {
+    const bytes = await this.#get(object, path, (stream, mimetype, resolve: (bytes: Uint8Array) => void, reject) => {
+      if (mimetype !== INDEX && mimetype !== LISTING) {
+        stream.sendAck("not a folder", Status.UNSUPPORTED as never);
+        return reject(new FileError(Status.BAD_TYPE));
+      }
+      const parts: Uint8Array[] = [];
+      let size = 0;
+      stream.onblob = (data) => {
+        const part = fromBase64(data);
+        size += part.length;
+        if (size > INDEX_MAX) {
+          stream.sendAck("too large", Status.OVERRUN as never);
+          return reject(new FileError(Status.OVERRUN));
+        }
+        parts.push(part);
+        stream.sendAck("OK", 0 as never);
+      };
+      stream.onend = () => resolve(concat(parts, size));
+      stream.sendAck("OK", 0 as never);
+    });
+    return parseListing(new TextDecoder().decode(bytes), path);
+  }
+
+  // Asks for a path. Bodies are told apart by their path alone: one question at a time to each
+  // filesystem. A refusal comes by guac.state, or not at all.
+  #get<T>(object: Filesystem, path: string, body: (stream: InputStream, mimetype: string, resolve: (value: T) => void, reject: (error: unknown) => void) => void): Promise<T> {
+    return this.#exclusive(object, () => new Promise<T>((resolve, reject) => {
       const timer = setTimeout(() => reject(new FileError(Status.UPSTREAM_TIMEOUT)), ANSWER);
+      const forget = this.#wait(object, path, false, (_state, error) => error && over(reject)(error));
+      const over = <A>(next: (value: A) => void) => (value: A) => {
+        clearTimeout(timer);
+        forget();
+        next(value);
+      };
       object.requestInputStream(path, (stream, mimetype) => {
         clearTimeout(timer);
-        if (mimetype !== INDEX) {
-          stream.sendAck("not a folder", Status.UNSUPPORTED as never);
-          return reject(new FileError(Status.BAD_TYPE));
-        }
-        const parts: Uint8Array[] = [];
-        let size = 0;
-        stream.onblob = (data) => {
-          const part = fromBase64(data);
-          size += part.length;
-          if (size > INDEX_MAX) {
-            stream.sendAck("too large", Status.OVERRUN as never);
-            return reject(new FileError(Status.OVERRUN));
-          }
-          parts.push(part);
-          stream.sendAck("OK", 0 as never);
-        };
-        stream.onend = () => resolve(concat(parts, size));
-        stream.sendAck("OK", 0 as never);
+        body(stream, mimetype, over(resolve), over(reject));
       });
     }));
-    return parseIndex(new TextDecoder().decode(bytes), path);
+  }
+
+  // Made with those above it; one that is there is good.
+  async makeFolder(object: Filesystem, path: string): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const stream = object.createOutputStream(INDEX, path);
+      const timer = setTimeout(() => reject(new FileError(Status.UPSTREAM_TIMEOUT)), ANSWER);
+      stream.onack = (status) => {
+        clearTimeout(timer);
+        if (status.code >= 0x100) return reject(new FileError(status.code, status.message ?? ""));
+        stream.sendEnd();
+        resolve();
+      };
+    });
   }
 
   // ---- transfers ----------------------------------------------------------------------------
@@ -159,17 +246,15 @@ export class Files {
     const job = this.#job(transfer, async (signal) => {
       const sink = await openSink(transfer.name, entry.size);
       try {
-        const stream = await this.#exclusive(object, () => new Promise<InputStream>((resolve, reject) => {
-          const timer = setTimeout(() => reject(new FileError(Status.UPSTREAM_TIMEOUT)), ANSWER);
-          object.requestInputStream(entry.path, (found, mimetype) => {
-            clearTimeout(timer);
-            if (mimetype === INDEX) {
-              found.sendAck("a folder", Status.UNSUPPORTED as never);
-              reject(new FileError(Status.BAD_TYPE));
-            } else resolve(found);
-          });
-        }));
-        await this.#receive(stream, sink, transfer, signal);
+        let broken: (error: FileError) => void = () => {};
+        const stream = await this.#get<InputStream>(object, entry.path, (found, mimetype, resolve, reject) => {
+          if (mimetype === INDEX || mimetype === LISTING) {
+            found.sendAck("a folder", Status.UNSUPPORTED as never);
+            reject(new FileError(Status.BAD_TYPE));
+          } else resolve(found);
+        });
+        const forget = this.#wait(object, entry.path, false, (_state, error) => error && broken(error));
+        await this.#receive(stream, sink, transfer, signal, (fail) => { broken = fail; }).finally(forget);
       } catch (error) {
         await sink.abort();
         throw error;
@@ -181,8 +266,16 @@ export class Files {
   upload(object: Filesystem, folder: string, file: File, done: () => void = () => {}): void {
     const transfer = this.#transfer(file.name, true, file.size, "waiting");
     this.#enqueue(this.#job(transfer, async (signal) => {
-      const stream = object.createOutputStream(file.type || "application/octet-stream", join(folder, file.name));
-      await this.#send(stream, file, transfer, signal);
+      const path = join(folder, file.name);
+      const stream = object.createOutputStream(file.type || "application/octet-stream", path);
+      // Good only once the target has closed the file: the gateway says so.
+      const closed = new Promise<void>((resolve, reject) => {
+        const forget = this.#wait(object, path, true, (_state, error) => (error ? reject(error) : resolve()));
+        signal.addEventListener("abort", () => { forget(); reject(new FileError(0, "cancelled")); });
+      });
+      closed.catch(() => {});
+      await Promise.race([this.#send(stream, file, transfer, signal), closed.then(() => new Promise<never>(() => {}))]);
+      await Promise.race([closed, new Promise((_, reject) => setTimeout(() => reject(new FileError(Status.UPSTREAM_TIMEOUT)), STALL))]);
       done();
     }));
   }
@@ -206,12 +299,15 @@ export class Files {
 
   // Everything received is acknowledged when it has been handed to the disk: the far side can be no
   // further ahead than that.
-  async #receive(stream: InputStream, sink: Sink, transfer: Transfer, signal: AbortSignal): Promise<void> {
+  async #receive(stream: InputStream, sink: Sink, transfer: Transfer, signal: AbortSignal, onbreak: (fail: (error: FileError) => void) => void = () => {}): Promise<void> {
     let work: Promise<void> = Promise.resolve();
     let last = performance.now();
     await new Promise<void>((resolve, reject) => {
-      const watch = setInterval(() => performance.now() - last > STALL && reject(new FileError(Status.UPSTREAM_TIMEOUT)), 1000);
+      const watch = setInterval(() => performance.now() - last > STALL && over(new FileError(Status.UPSTREAM_TIMEOUT)), 1000);
+      let done = false;
       const over = (error?: unknown) => {
+        if (done) return;
+        done = true;
         clearInterval(watch);
         stream.onblob = stream.onend = null;
         if (error) {
@@ -220,6 +316,7 @@ export class Files {
         } else resolve();
       };
       signal.addEventListener("abort", () => over(new FileError(0, "cancelled")));
+      onbreak(over);
       stream.onblob = (data) => {
         const part = fromBase64(data);
         last = performance.now();
@@ -289,7 +386,6 @@ export class Files {
 
   // ---- the list -----------------------------------------------------------------------------
 
-  // Bodies are told apart by their path alone: one question at a time to each filesystem.
   async #exclusive<T>(object: Filesystem, ask: () => Promise<T>): Promise<T> {
     const before = this.#asked.get(object) ?? Promise.resolve();
     const mine = before.catch(() => {}).then(ask);

@@ -571,6 +571,8 @@ export class Session {
   }
 
   #state(line: Record<string, unknown>): void {
+    if (Array.isArray(line["files"])) this.files.allow(line["files"].filter((f) => f && typeof f === "object") as Record<string, unknown>[]);
+    if (line["file"] && typeof line["file"] === "object") this.files.told(line["file"] as Record<string, unknown>);
     const before = this.view.remote;
     const remote = applyState(before, line, Date.now());
     if (remote.asked !== before.asked) this.#required = []; // answered elsewhere, or too late

@@ -21,8 +21,6 @@ export interface RemoteState {
   readOnly: boolean;
   copy: boolean; // from the target to the person
   paste: boolean;
-  download: boolean; // files, from the target to the person
-  upload: boolean;
   clipboardMax: number; // bytes, 0: not told
   users: Person[];
   message: string; // from a moderator
@@ -33,7 +31,7 @@ export interface RemoteState {
 export function emptyState(): RemoteState {
   return {
     paused: [], why: "", progress: { key: "", value: "" }, endsAt: 0, endReason: "", warn: false, recording: null,
-    role: "owner", readOnly: false, copy: true, paste: true, download: true, upload: true, clipboardMax: 0, users: [],
+    role: "owner", readOnly: false, copy: true, paste: true, clipboardMax: 0, users: [],
     message: "", questions: [], asked: 0,
   };
 }
@@ -60,8 +58,6 @@ export function applyState(before: RemoteState, line: Record<string, unknown>, n
   const policy = object(line["policy"]);
   if (typeof policy["copy"] === "boolean") s.copy = policy["copy"];
   if (typeof policy["paste"] === "boolean") s.paste = policy["paste"];
-  if (typeof policy["download"] === "boolean") s.download = policy["download"];
-  if (typeof policy["upload"] === "boolean") s.upload = policy["upload"];
   if (typeof policy["clipboardMax"] === "number") s.clipboardMax = policy["clipboardMax"];
   if ("users" in line)
     s.users = list(line["users"]).map((v) => {

@@ -98,7 +98,7 @@ export function Tile({ known, alone, active, activate, close, onToolbar, onFiles
         <textarea ref={sink} class="sink" aria-label={t("session.sink", { title: known.title })} autocomplete="off" autocapitalize="off" spellcheck={false}
           onKeyDown={keyDown} onKeyUp={keyUp} onPaste={paste} onInput={(e) => input(e as unknown as InputEvent)} onCompositionEnd={composed} />
         <ScreenReaderText session={session} />
-        {over && live && <div class="veil drop" aria-hidden="true"><div class="card"><h2><Icon name="upload" />{t(session.files.state.systems.length && view.remote.upload ? "files.drop" : "files.noDrop")}</h2></div></div>}
+        {over && live && <div class="veil drop" aria-hidden="true"><div class="card"><h2><Icon name="upload" />{t(session.files.state.systems[0]?.upload ? "files.drop" : "files.noDrop")}</h2></div></div>}
         <Overlay session={session} view={view} title={known.title} leave={() => (alone ? go("/connections") : close())} />
         {active && view.prompts.length > 0 && <Prompts session={session} view={view} title={known.title} />}
       </div>
