@@ -64,6 +64,7 @@ KUBERNETES_PKG := openssl jansson
 VNC_PKG       := libvncclient gnutls libgcrypt
 RDP_PKG       := freerdp3 freerdp-client3 winpr3 libcrypto
 RECORDING_PKG := libzstd libcrypto jansson
+EVIDENCE_PKG  := sqlite3
 CRD_PKG       := yaml-0.1 jansson
 AUTHD_PKG     := libcrypto jansson
 PROXY_PKG     := libwebsockets libuv openssl
@@ -103,7 +104,7 @@ web: $(WEB)
 
 # Sorted by word, so that a flag and its folder have to be one.
 PKG_CFLAGS := $(sort $(subst -isystem ,-isystem,$(call pkg,cflags,$(sort $(BASE_PKG) $(HTTP_PKG) $(DISPLAY_PKG) $(TERM_PKG) \
-    $(SESSION_PKG) $(SSH_PKG) $(VNC_PKG) $(RDP_PKG) $(RECORDING_PKG) $(CRD_PKG) $(AUTHD_PKG) $(PROXY_PKG) check))))
+    $(SESSION_PKG) $(SSH_PKG) $(VNC_PKG) $(RDP_PKG) $(RECORDING_PKG) $(EVIDENCE_PKG) $(CRD_PKG) $(AUTHD_PKG) $(PROXY_PKG) check))))
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -159,7 +160,7 @@ $(B)/guac-evidence: $(B)/obj/recording/evidence/main.o $(call objs,recording/evi
     $(PROTO_O) $(HTTP_O) $(BASE_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ \
-	    $(call libs_of,$(RECORDING_PKG) $(HTTP_PKG) $(BASE_PKG))
+	    $(call libs_of,$(EVIDENCE_PKG) $(RECORDING_PKG) $(HTTP_PKG) $(BASE_PKG))
 
 $(B)/guac-authd: $(B)/obj/proxy/authd/main.o $(call objs,proxy/authd) $(CRD_O) $(RECORDING_O) \
     $(PROTO_O) $(HTTP_O) $(BASE_O)
@@ -206,6 +207,7 @@ UNIT_proxy     := $(PROXY_O) $(PROTO_O) $(BASE_O)
 UNIT_EXTRA_proxy = $(call libs_of,$(PROXY_PKG))
 UNIT_EXTRA_ssh = $(call libs_of,$(SSH_PKG))
 UNIT_EXTRA_kubernetes = $(call libs_of,$(KUBERNETES_PKG))
+UNIT_EXTRA_evidence = $(call libs_of,$(EVIDENCE_PKG))
 UNIT_EXTRA_vnc = $(call libs_of,$(VNC_PKG))
 UNIT_EXTRA_rdp = $(call libs_of,$(RDP_PKG))
 

@@ -92,13 +92,17 @@ struct sign_key *sign_key_read_private(const char *path, struct err *e) {
     return k;
 }
 
+struct sign_key *sign_key_from_pem(const char *pem, size_t len, struct err *e) {
+    _bio_ BIO *b = len <= PEM_MAX ? BIO_new_mem_buf(pem, (int)len) : NULL;
+    return wrap(b ? PEM_read_bio_PUBKEY(b, NULL, NULL, NULL) : NULL, false, e);
+}
+
 struct sign_key *sign_key_read_public(const char *path, struct err *e) {
     struct buf pem __attribute__((cleanup(buf_fini)));
     buf_init(&pem, PEM_MAX);
     if (file_read(path, &pem, e) < 0)
         return NULL;
-    _bio_ BIO *b = BIO_new_mem_buf(buf_str(&pem), (int)pem.len);
-    struct sign_key *k = wrap(b ? PEM_read_bio_PUBKEY(b, NULL, NULL, NULL) : NULL, false, e);
+    struct sign_key *k = sign_key_from_pem(buf_str(&pem), pem.len, e);
     if (!k)
         err_set(e, 0, "%s: no Ed25519 public key (openssl pkey -pubout)", path);
     return k;

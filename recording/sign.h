@@ -23,6 +23,7 @@ struct sign_key *sign_key_from_public(const uint8_t raw[SIGN_KEY_LEN], struct er
 /* PEM: PKCS#8 private (the file must not be readable by others) or SubjectPublicKeyInfo. */
 struct sign_key *sign_key_read_private(const char *path, struct err *e);
 struct sign_key *sign_key_read_public(const char *path, struct err *e);
+struct sign_key *sign_key_from_pem(const char *pem, size_t len, struct err *e); /* public */
 /* Public key as base64 of the raw 32 bytes, as it stands in statements. */
 struct sign_key *sign_key_from_base64(const char *text, struct err *e);
 /* Make a private key and write it to `path` (PKCS#8 PEM, mode 0600); an existing file is an error.

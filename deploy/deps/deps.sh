@@ -43,6 +43,7 @@ build | libdeflate-dev          | -       | PNG, fast
 build | zlib1g-dev              | -       | compression
 build | libzstd-dev             | -       | recording chunks
 build | freerdp3-dev libwinpr3-dev | -    | RDP (Debian 12: from bookworm-backports)
+build | libsqlite3-dev          | -       | the index that recordings are searched by
 build | check                   | -       | unit tests
 build | ca-certificates         | -       | TLS to package registries (npm ci)
 build | nodejs npm              | node18  | bundles the web page (node 18 or newer)

@@ -10,6 +10,7 @@
 #include "guacd/base/json.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
+#include "proxy/authd/evidence_ask.h"
 #include "proxy/authd/evidence_log.h"
 #include "proxy/authd/route.h"
 #include "proxy/authd/used.h"
@@ -20,8 +21,7 @@
 #define LIMIT_DEFAULT 100
 #define REPLAY_MS (3600 * 1000) /* objects read within this of `show` belong to it */
 
-/* Takes msg. The answer's first descriptor in *fd, or -1. */
-static json_t *ask(struct exchange *x, json_t *msg, int *fd, struct err *e) {
+json_t *evidence_ask(struct exchange *x, json_t *msg, int *fd, struct err *e) {
     char path[400];
     int fds[FDPASS_MAX];
     size_t nfds = FDPASS_MAX;
@@ -46,15 +46,14 @@ static json_t *ask(struct exchange *x, json_t *msg, int *fd, struct err *e) {
     return answer;
 }
 
-static void refuse(struct exchange *x, const struct err *e) {
+void evidence_refuse(struct exchange *x, const struct err *e) {
     exchange_error(x, status_http(e->status), e->text,
                    e->status == STATUS_RESOURCE_NOT_FOUND ? "Go back to the list."
                                                           : "Try again in a moment.",
                    NULL);
 }
 
-/* Bytes that are known in number, or not (a pipe). */
-static void pass_on(struct exchange *x, const char *type, int fd, int64_t size) {
+void evidence_pass(struct exchange *x, const char *type, int fd, int64_t size) {
     struct stat st;
     if (size < 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
         size = st.st_size;
@@ -73,7 +72,7 @@ static void set_time(json_t *filter, const char *key, const char *value) {
     json_object_set_new(filter, key, json_integer((json_int_t)ms));
 }
 
-static json_t *filter_of(const struct exchange *x) {
+json_t *evidence_filter(const struct exchange *x) {
     static const char *const keys[] = { "person", "connection", "protocol", "state" };
     json_t *filter = json_object();
     set_time(filter, "from", query_get(&x->query, "from", ""));
@@ -92,17 +91,17 @@ void api_recordings(struct exchange *x) {
     long limit = strtol(query_get(&x->query, "limit", "0"), NULL, 10);
     const char *after = query_get(&x->query, "after", "");
     limit = limit <= 0 ? LIMIT_DEFAULT : MIN_OF(limit, LIMIT_MAX);
-    json_t *msg =
-        json_pack("{s:s, s:o, s:i}", "op", "list", "filter", filter_of(x), "limit", (int)limit);
+    json_t *msg = json_pack("{s:s, s:o, s:i}", "op", "list", "filter", evidence_filter(x), "limit",
+                            (int)limit);
     if (*after)
         json_object_set_new(msg, "after", json_string(after));
-    _json_ json_t *answer = ask(x, msg, &fd, &e);
+    _json_ json_t *answer = evidence_ask(x, msg, &fd, &e);
     if (!answer) {
-        refuse(x, &e);
+        evidence_refuse(x, &e);
         return;
     }
     if (fd >= 0) {
-        pass_on(x, "application/json; charset=utf-8", fd, json_num(answer, "size", -1));
+        evidence_pass(x, "application/json; charset=utf-8", fd, json_num(answer, "size", -1));
         return;
     }
     json_object_del(answer, "ok");
@@ -137,14 +136,15 @@ void api_recording(struct exchange *x) {
     const char *id = x->params[0];
     if (!uuid_valid(id, strlen(id))) {
         err_set(&e, STATUS_RESOURCE_NOT_FOUND, "There is no such recording.");
-        refuse(x, &e);
+        evidence_refuse(x, &e);
         return;
     }
-    _json_ json_t *answer = ask(x, json_pack("{s:s, s:s}", "op", "show", "id", id), &fd, &e);
+    _json_ json_t *answer =
+        evidence_ask(x, json_pack("{s:s, s:s}", "op", "show", "id", id), &fd, &e);
     if (!answer || fd < 0) {
         if (answer)
             err_set(&e, STATUS_UPSTREAM_ERROR, "The reader of recordings sent nothing.");
-        refuse(x, &e);
+        evidence_refuse(x, &e);
         return;
     }
     if (leave_trace(x, id, 0) < 0) {
@@ -153,7 +153,7 @@ void api_recording(struct exchange *x) {
     }
     audit(x, AUDIT_REPLAY, id, "");
     used_note(x->a->replays, x->who->sub, id, (int64_t)clock_wall_ms());
-    pass_on(x, "application/json; charset=utf-8", fd, json_num(answer, "size", -1));
+    evidence_pass(x, "application/json; charset=utf-8", fd, json_num(answer, "size", -1));
 }
 
 void api_recording_object(struct exchange *x) {
@@ -164,15 +164,15 @@ void api_recording_object(struct exchange *x) {
     const char *id = x->params[0], *object = x->params[1];
     if (!uuid_valid(id, strlen(id)) || !name_parse(object, strlen(object), &name)) {
         err_set(&e, STATUS_RESOURCE_NOT_FOUND, "There is no such object.");
-        refuse(x, &e);
+        evidence_refuse(x, &e);
         return;
     }
-    _json_ json_t *answer =
-        ask(x, json_pack("{s:s, s:s, s:s}", "op", "object", "id", id, "name", object), &fd, &e);
+    _json_ json_t *answer = evidence_ask(
+        x, json_pack("{s:s, s:s, s:s}", "op", "object", "id", id, "name", object), &fd, &e);
     if (!answer || fd < 0) {
         if (answer)
             err_set(&e, STATUS_UPSTREAM_ERROR, "The reader of recordings sent nothing.");
-        refuse(x, &e);
+        evidence_refuse(x, &e);
         return;
     }
     /* A player opens the recording first; whoever takes pieces without is told apart. */
@@ -187,5 +187,5 @@ void api_recording_object(struct exchange *x) {
     }
     snprintf(disposition, sizeof disposition, "attachment; filename=\"%.79s\"", object);
     exchange_header(x, "content-disposition", disposition);
-    pass_on(x, "application/octet-stream", fd, json_num(answer, "size", -1));
+    evidence_pass(x, "application/octet-stream", fd, json_num(answer, "size", -1));
 }

@@ -23,6 +23,9 @@ static const struct route routes[] = {
     { "POST", "/api/sessions/:id/end", GUARD_CHANGE, WHO_SIGNED_IN, api_session_end },
     { "GET", "/api/recordings", GUARD_READ, WHO_AUDITOR, api_recordings },
     { "GET", "/api/recordings/:id", GUARD_READ, WHO_AUDITOR, api_recording },
+    { "GET", "/api/search", GUARD_READ, WHO_AUDITOR, api_search },
+    { "GET", "/api/recordings/:id/proof", GUARD_READ, WHO_AUDITOR, api_recording_proof },
+    { "GET", "/api/recordings/:id/verify", GUARD_READ, WHO_AUDITOR, api_recording_verify },
     { "GET", "/api/recordings/:id/objects/:name", GUARD_READ, WHO_AUDITOR, api_recording_object },
 };
 

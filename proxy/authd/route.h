@@ -51,5 +51,9 @@ void api_request_decide(struct exchange *x);
 void api_recordings(struct exchange *x);
 void api_recording(struct exchange *x);
 void api_recording_object(struct exchange *x);
+/* evidence_api.c */
+void api_search(struct exchange *x);
+void api_recording_proof(struct exchange *x);
+void api_recording_verify(struct exchange *x);
 
 #endif

@@ -7,13 +7,15 @@
 
 #include "guacd/base/err.h"
 #include "recording/evidence/tree.h"
+#include "recording/evidence/verify.h"
 #include "recording/store.h"
 
 struct config {
     struct store_config store;
     char *run, *buckets, *trusted_uids, *log_level, *key;
+    char *log_bucket, *anchor, *events, *stamp_ca, *from, *to, *index;
     long workers;
-    bool json, raw, allow_no_seccomp;
+    bool json, raw, quick, allow_no_seccomp;
 };
 
 struct evidence {
@@ -21,13 +23,18 @@ struct evidence {
     struct store_target *target; /* NULL: none configured */
     struct store *store;         /* the main thread's; NULL likewise */
     struct tree *tree;
+    struct verify_anchor anchor; /* serve: the keys given */
 };
 
 /* Words behind the command. Returns the exit status; 2 and e: it could not be done. */
 int command_ls(struct evidence *v, char **words, size_t count, struct err *e);
 int command_verify(struct evidence *v, char **words, size_t count, struct err *e);
+int command_anchor(struct evidence *v, char **words, size_t count, struct err *e);
 int command_transcript(struct evidence *v, char **words, size_t count, struct err *e);
 int command_cat(struct evidence *v, char **words, size_t count, struct err *e);
 int command_serve(struct evidence *v, char **words, size_t count, struct err *e);
+
+/* The log's bucket as configured. */
+const char *evidence_log_bucket(const struct evidence *v);
 
 #endif

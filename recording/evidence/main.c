@@ -17,8 +17,23 @@ static struct conf_row rows[] = {
       "Where to look (default: all of a folder, else guacamole-recordings)" },
     { "key", CONF_LIST, AT(key), "", 0, 0, 0,
       "For verify: who must have signed; PEM files of public keys, or fingerprints" },
+    { "log-bucket", CONF_STRING, AT(log_bucket), "", 0, 0, 0,
+      "Bucket of the log over all sessions (default: guacamole-recordings)" },
+    { "anchor", CONF_LIST, AT(anchor), "", 0, 0, 0,
+      "For verify: earlier checkpoints, held elsewhere; files of signed notes, or SIZE:ROOT" },
+    { "events", CONF_PATH, AT(events), "", 0, 0, 0,
+      "For verify: audit events as a SIEM kept them, JSON lines; the leaves they tell of" },
+    { "stamp-ca", CONF_PATH, AT(stamp_ca), "", 0, 0, 0,
+      "For verify: certificates of the authority whose time stamps are on checkpoints" },
+    { "from", CONF_STRING, AT(from), "", 0, 0, 0,
+      "For verify of a whole store: sessions begun then or later (2026-11-22T00:00:00Z)" },
+    { "to", CONF_STRING, AT(to), "", 0, 0, 0, "For verify of a whole store: begun before" },
+    { "quick", CONF_BOOL, AT(quick), "no", 0, 0, 0,
+      "For verify of a whole store: the log, open records and seals, and no chunks" },
     { "json", CONF_BOOL, AT(json), "no", 0, 0, 0, "ls, verify, transcript: JSON lines" },
     { "raw", CONF_BOOL, AT(raw), "no", 0, 0, 0, "cat: the very bytes, without `sync`s put in" },
+    { "index", CONF_PATH, AT(index), "", 0, 0, 0,
+      "serve: folder of the search index, a cache (default: in memory)" },
     { "run", CONF_PATH, AT(run), "/run/guac", 0, 0, 0, "serve: folder of the sockets" },
     { "trusted-uids", CONF_LIST, AT(trusted_uids), "", 0, 0, 0,
       "serve: users beside our own that may connect (authd's)" },
@@ -31,7 +46,8 @@ static struct conf_row rows[] = {
 
 static const struct conf_table table = {
     .program = "guac-evidence",
-    .purpose = "Reads and proves recordings. Commands: ls [CONNECTION], verify WHAT..., "
+    .purpose = "Reads and proves recordings. Commands: ls [CONNECTION], verify [WHAT...], "
+               "anchor, "
                "transcript WHAT, cat WHAT, serve; WHAT is a prefix, an id, or a folder.",
     .rows = rows,
     .count = ARRAY_LEN(rows),
@@ -43,11 +59,9 @@ static const struct command {
     int (*fn)(struct evidence *v, char **words, size_t count, struct err *e);
     bool needs_store;
 } commands[] = {
-    { "ls", command_ls, true },
-    { "verify", command_verify, false },
-    { "transcript", command_transcript, false },
-    { "cat", command_cat, false },
-    { "serve", command_serve, true },
+    { "ls", command_ls, true },         { "verify", command_verify, false },
+    { "anchor", command_anchor, true }, { "transcript", command_transcript, false },
+    { "cat", command_cat, false },      { "serve", command_serve, true },
 };
 
 static const struct command *find_command(const char *name) {

@@ -5,7 +5,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "guacd/base/clock.h"
@@ -17,6 +21,9 @@
 #include "guacd/proto/status.h"
 #include "recording/chunk.h"
 #include "recording/evidence/evidence.h"
+#include "recording/evidence/prove.h"
+#include "recording/evidence/reading.h"
+#include "recording/evidence/search.h"
 #include "recording/evidence/summary.h"
 #include "recording/server.h"
 #include "recording/work.h"
@@ -34,6 +41,9 @@ struct serve {
     struct loop *loop;
     struct work *work;
     struct server *server;
+    struct search *search;
+    struct log *log; /* tiles that were read are kept */
+    pthread_mutex_t log_lock;
     size_t requests;
 };
 
@@ -206,6 +216,58 @@ static void op_object(struct request *q, struct worker *w) {
     q->answer = q->fd >= 0 ? json_pack("{s:I}", "size", (json_int_t)b.len) : NULL;
 }
 
+/* ---- search, proof, verify ------------------------------------------------------------------ */
+
+/* As a message where it fits into one. */
+static void answer_json(struct request *q, json_t *body) {
+    struct buf b __attribute__((cleanup(buf_fini)));
+    _json_ json_t *held = body;
+    buf_init(&b, MESSAGE_BYTES);
+    if (!held)
+        return;
+    if (json_write(held, &b) == 0) {
+        q->answer = steal_ptr(held);
+        return;
+    }
+    q->fd = json_document(held, &q->err);
+    q->answer = q->fd >= 0 ? json_object() : NULL;
+}
+
+static void op_search(struct request *q, struct worker *w) {
+    (void)w;
+    answer_json(q, search_run(q->s->search, q->msg, &q->err));
+}
+
+static void op_proof(struct request *q, struct worker *w) {
+    const char *id = json_str(q->msg, "id", "");
+    if (!uuid_valid(id, strlen(id))) {
+        err_set(&q->err, STATUS_CLIENT_BAD_REQUEST, "no id of a recording");
+        return;
+    }
+    pthread_mutex_lock(&q->s->log_lock);
+    q->s->log->store = w->store;
+    _json_ json_t *o = prove_session(q->s->log, id, &q->err);
+    pthread_mutex_unlock(&q->s->log_lock);
+    q->fd = o ? json_document(o, &q->err) : -1;
+    q->answer = q->fd >= 0 ? json_object() : NULL;
+}
+
+static void op_verify(struct request *q, struct worker *w) {
+    char prefix[NAME_PREFIX_SIZE];
+    struct reading r = { 0 };
+    struct verify_report report = { 0 };
+    if (find(q, w, prefix) < 0)
+        return;
+    if (reading_init(&r, w->store, prefix, &q->err) == 0 &&
+        verify_run(&r, &q->s->v->anchor, &report, &q->err) == 0) {
+        _json_ json_t *o = verify_report_json(&report, &r);
+        q->fd = o ? json_document(o, &q->err) : -1;
+        q->answer = q->fd >= 0 ? json_object() : NULL;
+    }
+    verify_report_fini(&report);
+    reading_fini(&r);
+}
+
 /* ---- requests ------------------------------------------------------------------------------- */
 
 static void run(struct job *j, struct worker *w) {
@@ -213,7 +275,8 @@ static void run(struct job *j, struct worker *w) {
     static const struct {
         const char *op;
         void (*fn)(struct request *q, struct worker *w);
-    } ops[] = { { "list", op_list }, { "show", op_show }, { "object", op_object } };
+    } ops[] = { { "list", op_list },     { "show", op_show },   { "object", op_object },
+                { "search", op_search }, { "proof", op_proof }, { "verify", op_verify } };
     const char *op = json_str(q->msg, "op", "");
     for (size_t i = 0; i < ARRAY_LEN(ops); i++)
         if (strcmp(op, ops[i].op) == 0) {
@@ -267,10 +330,14 @@ static void on_stop(void *arg, int signo) {
 static int enter_sandbox(const struct evidence *v, struct err *e) {
     const char *folder = store_target_folder(v->target), *ca = v->config->store.ca_file;
     const uint16_t port = store_target_port(v->target);
-    const struct sandbox_path path = { folder ? folder : ca, SANDBOX_READ };
-    const bool any = folder || ca;
-    const struct sandbox_profile profile = { .paths = &path,
-                                             .path_count = any,
+    struct sandbox_path paths[2];
+    size_t path_count = 0;
+    if (folder || ca)
+        paths[path_count++] = (struct sandbox_path){ folder ? folder : ca, SANDBOX_READ };
+    if (v->config->index)
+        paths[path_count++] = (struct sandbox_path){ v->config->index, SANDBOX_WRITE };
+    const struct sandbox_profile profile = { .paths = paths,
+                                             .path_count = path_count,
                                              .connect_ports = port ? &port : NULL,
                                              .connect_port_count = port ? 1 : 0,
                                              .datagrams = store_target_named(v->target),
@@ -279,6 +346,11 @@ static int enter_sandbox(const struct evidence *v, struct err *e) {
                                              .tls = true };
     const struct sandbox_options options = { .allow_no_seccomp = v->config->allow_no_seccomp };
     return sandbox_begin(e) < 0 ? -1 : sandbox_enter(&profile, &options, e);
+}
+
+static int add_key(const char *item, void *arg) {
+    struct evidence *v = arg;
+    return verify_anchor_add(&v->anchor, item, &(struct err){ 0 });
 }
 
 int command_serve(struct evidence *v, char **words, size_t count, struct err *e) {
@@ -290,6 +362,10 @@ int command_serve(struct evidence *v, char **words, size_t count, struct err *e)
         err_set(e, 0, count ? "serve takes no words" : "run: too long for a socket");
         return 2;
     }
+    if (conf_each(v->config->key, add_key, v) != 0) {
+        err_set(e, 0, "key: a PEM file with a public key, or a fingerprint");
+        return 2;
+    }
     signal(SIGPIPE, SIG_IGN);
     snprintf(path, sizeof path, "%s/evidence.sock", v->config->run);
     s.loop = loop_new(e);
@@ -298,14 +374,30 @@ int command_serve(struct evidence *v, char **words, size_t count, struct err *e)
     loop_signal(s.loop, SIGTERM, on_stop, s.loop);
     loop_signal(s.loop, SIGINT, on_stop, s.loop);
     s.work = work_new(s.loop, v->target, (int)v->config->workers, 10000, 1, e);
+    char index[PATH_MAX] = "";
+    if (v->config->index) {
+        if (mkdir(v->config->index, 0700) < 0 && errno != EEXIST)
+            return err_errno(e, 0, "index: %s", v->config->index), 2;
+        snprintf(index, sizeof index, "%s/search.sqlite", v->config->index);
+    }
+    pthread_mutex_init(&s.log_lock, NULL);
+    s.log = malloc(sizeof *s.log);
+    s.search = s.work && s.log ? search_new(index, v->target, v->config->buckets, e) : NULL;
+    if (!s.search)
+        return 2;
+    log_init_reader(s.log, NULL, evidence_log_bucket(v));
     s.server = s.work ? server_new(s.loop, path, v->config->trusted_uids, &events, &s, e) : NULL;
-    if (!s.server || enter_sandbox(v, e) < 0 || work_start(s.work, e) < 0)
+    if (!s.server || enter_sandbox(v, e) < 0 || work_start(s.work, e) < 0 ||
+        search_start(s.search, e) < 0)
         return 2;
     log_info("ready; %s", v->config->store.url);
     loop_run(s.loop);
     server_free(s.server);
     if (!work_free(s.work, 1000))
         _exit(0); /* a store that hangs: what its request uses is not freed */
+    search_free(s.search);
+    log_fini(s.log);
+    free(s.log);
     loop_free(s.loop);
     return 0;
 }

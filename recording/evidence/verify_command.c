@@ -3,6 +3,7 @@
 
 #include "guacd/base/json.h"
 #include "guacd/base/util.h"
+#include "recording/evidence/complete_command.h"
 #include "recording/evidence/evidence.h"
 #include "recording/evidence/find.h"
 #include "recording/evidence/verify.h"
@@ -73,12 +74,14 @@ int command_verify(struct evidence *v, char **words, size_t count, struct err *e
         struct err *e;
     } arg = { &anchor, e };
     int worst = 0;
+    if (count == 0 && v->store)
+        return complete_command(v, e);
     if (conf_each(v->config->key, add_key, &arg) != 0) {
         err_prefix(e, "key");
         return 2;
     }
     if (count == 0) {
-        err_set(e, 0, "verify what? A prefix, an id, or a folder");
+        err_set(e, 0, "verify what? A prefix, an id, a folder; or a whole store (--store)");
         return 2;
     }
     for (size_t i = 0; i < count; i++) {

@@ -208,6 +208,12 @@ ess_cert_id_alg = sha256
                 self.end_headers()
                 self.wfile.write(body)
 
+            def handle_one_request(self):
+                try:
+                    super().handle_one_request()
+                except BrokenPipeError:  # the recorder was killed meanwhile
+                    pass
+
             def log_message(self, *args):
                 pass
         self.server = http.server.HTTPServer(("127.0.0.1", 0), Handler)

@@ -52,6 +52,7 @@ HOMES = [
     (r"yaml", ["crd/"]),
     (r"expat", ["recording/"]),
     (r"zstd", ["recording/"]),
+    (r"sqlite3", ["recording/evidence/"]),
     (r"check\.h", []),
 ]
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')

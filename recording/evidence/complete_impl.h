@@ -1,0 +1,38 @@
+/* Between complete.c (the whole), complete_leaves.c (one pass over the log) and complete_stamps.c.
+ */
+#ifndef GUAC_EVIDENCE_COMPLETE_IMPL_H
+#define GUAC_EVIDENCE_COMPLETE_IMPL_H
+
+#include "recording/evidence/complete.h"
+
+/* A session as its leaves tell it. */
+struct complete_one {
+    char id[UUID_LEN + 1];
+    char *prefix;
+    uint64_t open_index;
+    unsigned opens, seals;
+    bool expired;
+    char open_sha256[65], seal_sha256[65];
+};
+
+struct complete_pass {
+    const struct complete_want *w;
+    struct complete_report *out;
+    struct log log;
+    struct merkle tree;
+    struct complete_one *list; /* in the order of their first leaf; then by id */
+    size_t count, cap;
+    int64_t *at; /* of each leaf */
+    uint8_t head_root[MERKLE_HASH];
+    struct note note;
+    struct buf note_bytes;
+    size_t event; /* next of the anchor's leaves */
+    struct err *e;
+};
+
+void complete_problem(struct complete_pass *p, const char *object, const char *text,
+                      const char *anchor);
+int complete_leaf(void *arg, uint64_t index, struct slice text); /* for log_each() */
+void complete_stamps(struct complete_pass *p);
+
+#endif

@@ -1,0 +1,150 @@
+/* One leaf after the other: pairs of open and seal, statements of the rest, and the anchors at the
+ * sizes they are about. */
+#include "recording/evidence/complete_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guacd/base/json.h"
+#include "guacd/base/util.h"
+#include "recording/dsse.h"
+
+/* Sessions mostly come and go near each other: looked for from the end. */
+static struct complete_one *find_one(struct complete_pass *p, const char *id) {
+    for (size_t i = p->count; i-- > 0;)
+        if (strcmp(p->list[i].id, id) == 0)
+            return &p->list[i];
+    return NULL;
+}
+
+static struct complete_one *new_one(struct complete_pass *p, const char *id) {
+    if (p->count == p->cap) {
+        size_t cap = p->cap ? p->cap * 2 : 256;
+        struct complete_one *more = realloc(p->list, cap * sizeof *more);
+        if (!more)
+            return NULL;
+        p->list = more;
+        p->cap = cap;
+    }
+    struct complete_one *o = &p->list[p->count++];
+    *o = (struct complete_one){ 0 };
+    snprintf(o->id, sizeof o->id, "%s", id);
+    return o;
+}
+
+static bool later(const struct complete_pass *p, const char *id) {
+    return p->count == 0 || strcmp(id, p->list[p->count - 1].id) > 0;
+}
+
+/* open and seal; -1: no memory. */
+static int pair(struct complete_pass *p, uint64_t index, const struct leaf *l, const char *name) {
+    struct complete_one *o =
+        l->kind == LEAF_OPEN && later(p, l->session) ? NULL : find_one(p, l->session);
+    if (!o && l->kind == LEAF_SEAL)
+        complete_problem(p, name, "a seal without an open record in the log", NULL);
+    if (!o && !(o = new_one(p, l->session)))
+        return err_set(p->e, 0, "no memory");
+    if (l->kind == LEAF_OPEN) {
+        if (o->opens++)
+            complete_problem(p, name, "a second open record of a session", NULL);
+        o->open_index = index;
+        memcpy(o->open_sha256, l->sha256, sizeof o->open_sha256);
+    } else {
+        if (o->seals++)
+            complete_problem(p, name, "a second seal of a session", NULL);
+        memcpy(o->seal_sha256, l->sha256, sizeof o->seal_sha256);
+    }
+    if (!o->prefix)
+        o->prefix = strdup(l->prefix);
+    else if (strcmp(o->prefix, l->prefix) != 0)
+        complete_problem(p, name, "its session lies elsewhere by another leaf", NULL);
+    return o->prefix ? 0 : err_set(p->e, 0, "no memory");
+}
+
+/* The others carry their statement: who says it must be believed, and say what it is logged as. */
+static void carried(struct complete_pass *p, const struct leaf *l, const char *name) {
+    const struct verify_anchor *keys = &p->w->anchor->keys;
+    struct dsse d = { 0 };
+    struct leaf_said said;
+    struct err e = { 0 };
+    _json_ json_t *statement = dsse_read(l->envelope, &d, &e) == 0 ? dsse_statement(&d, &e) : NULL;
+    _sign_key_ struct sign_key *k = statement && leaf_said(statement, &said, &e) == 0
+                                        ? sign_key_from_base64(said.public_key, &e)
+                                        : NULL;
+    if (!k || dsse_verify(&d, k, &e) < 0) {
+        complete_problem(p, name, e.text, NULL);
+    } else if (said.kind != l->kind ||
+               strcmp(said.session ? said.session : "", l->session ? l->session : "") != 0) {
+        complete_problem(p, name, "its statement is about something else", NULL);
+    } else if (keys->count) {
+        bool known = false;
+        for (size_t i = 0; i < keys->count; i++)
+            known = known || strcmp(keys->ids[i], sign_key_id(k)) == 0;
+        if (!known)
+            complete_problem(p, name, "signed by none of the keys given", "key");
+    }
+    struct complete_one *o = l->kind == LEAF_EXPIRY && l->session ? find_one(p, l->session) : NULL;
+    if (o)
+        o->expired = true;
+    dsse_fini(&d);
+}
+
+static void measure_tree(struct complete_pass *p, uint64_t size) {
+    uint8_t root[MERKLE_HASH];
+    bool made = false;
+    for (size_t i = 0; i < p->w->anchor->tree_count; i++) {
+        struct anchor_tree *t = &p->w->anchor->trees[i];
+        if (t->size != size)
+            continue;
+        if (!made)
+            merkle_root(&p->tree, root);
+        made = t->met = true;
+        if (memcmp(root, t->root, MERKLE_HASH) != 0)
+            complete_problem(p, "log",
+                             "another log than the one of the anchor: forked, or written anew",
+                             t->name);
+    }
+    if (p->note_bytes.len && p->note.size == size) {
+        merkle_root(&p->tree, root);
+        if (memcmp(root, p->note.root, MERKLE_HASH) != 0)
+            complete_problem(p, "log/checkpoint", "its root is not that of the leaves in the store",
+                             "key");
+    }
+}
+
+static void measure_leaf(struct complete_pass *p, uint64_t index, struct slice text) {
+    const struct anchor *a = p->w->anchor;
+    uint8_t hash[MERKLE_HASH];
+    char name[64];
+    if (p->event >= a->leaf_count || a->leaves[p->event].index > index)
+        return;
+    merkle_leaf(text.data, text.len, hash);
+    snprintf(name, sizeof name, "log leaf %llu", (unsigned long long)index);
+    for (; p->event < a->leaf_count && a->leaves[p->event].index == index; p->event++)
+        if (memcmp(hash, a->leaves[p->event].hash, MERKLE_HASH) != 0)
+            complete_problem(p, name, "another leaf than the audit event tells", a->leaf_name);
+}
+
+int complete_leaf(void *arg, uint64_t index, struct slice text) {
+    struct complete_pass *p = arg;
+    struct leaf l = { 0 };
+    struct err e = { 0 };
+    char name[64];
+    int r = 0;
+    snprintf(name, sizeof name, "log leaf %llu", (unsigned long long)index);
+    merkle_add(&p->tree, text.data, text.len);
+    measure_leaf(p, index, text);
+    if (leaf_parse(text.data, text.len, &l, &e) < 0)
+        complete_problem(p, name, e.text, NULL);
+    else if (l.kind == LEAF_OPEN || l.kind == LEAF_SEAL)
+        r = pair(p, index, &l, name);
+    else
+        carried(p, &l, name);
+    p->at[index] = l.at;
+    leaf_fini(&l);
+    measure_tree(p, index + 1);
+    if (p->w->progress && index % 1024 == 0)
+        p->w->progress(p->w->arg, index, p->log.tail.size);
+    return r < 0 ? 2 : 0;
+}
