@@ -91,13 +91,16 @@ static bool clip(const struct surface *s, int *x, int *y, int *width, int *heigh
     return *width > 0 && *height > 0;
 }
 
+void surface_touch(struct surface *s, int x, int y, int width, int height) {
+    int columns = surface_columns(s->width);
+    int first = x / SURFACE_TILE, last = (x + width - 1) / SURFACE_TILE;
+    for (int row = y / SURFACE_TILE; row <= (y + height - 1) / SURFACE_TILE; row++)
+        memset(s->touched + row * columns + first, true, (size_t)(last - first + 1));
+}
+
 void surface_end(struct surface *s, int x, int y, int width, int height) {
-    if (clip(s, &x, &y, &width, &height)) {
-        int columns = surface_columns(s->width);
-        int first = x / SURFACE_TILE, last = (x + width - 1) / SURFACE_TILE;
-        for (int row = y / SURFACE_TILE; row <= (y + height - 1) / SURFACE_TILE; row++)
-            memset(s->touched + row * columns + first, true, (size_t)(last - first + 1));
-    }
+    if (clip(s, &x, &y, &width, &height))
+        surface_touch(s, x, y, width, height);
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "guacd/display/copies.h"
+#include "guacd/display/moves.h"
 #include "guacd/display/photo.h"
 #include "guacd/display/png.h"
 #include "guacd/display/surface.h"
@@ -38,6 +39,7 @@ struct surface {
     struct cursor sealed_cursor;
     struct png_encoder *png;
     struct photos photos;
+    struct moves moves;
 };
 
 static inline int surface_columns(int width) {
@@ -50,5 +52,7 @@ static inline size_t surface_tiles(int width, int height) {
 
 extern const struct picture_impl surface_seal_impl;
 void surface_seal_fini(struct surface *s);
+/* The tiles of a rectangle that lies inside may differ. With the lock. */
+void surface_touch(struct surface *s, int x, int y, int width, int height);
 
 #endif

@@ -61,7 +61,7 @@ static void compare_tile(struct surface *s, int col, int row, struct tile_box *b
 }
 
 /* Rows of tiles over the whole run of touched ones first: an equal run costs one memcmp a row. */
-static bool run_differs(const struct surface *s, int first, int last, int row) {
+static bool differs(const struct surface *s, int first, int last, int row) {
     int x0 = first * SURFACE_TILE, x1 = MIN_OF((last + 1) * SURFACE_TILE, s->width);
     int y1 = MIN_OF((row + 1) * SURFACE_TILE, s->height);
     for (int y = row * SURFACE_TILE; y < y1; y++) {
@@ -72,11 +72,10 @@ static bool run_differs(const struct surface *s, int first, int last, int row) {
     return false;
 }
 
-/* Fills boxes with what differs, and copies it. true: something does. */
-static bool compare(struct surface *s) {
+/* Of the touched tiles, those that differ stay touched. How many. */
+static size_t keep_differing(struct surface *s) {
     int columns = surface_columns(s->width), rows = surface_columns(s->height);
-    bool any = false;
-    memset(s->boxes, 0, surface_tiles(s->width, s->height) * sizeof(*s->boxes));
+    size_t count = 0;
     for (int row = 0; row < rows; row++) {
         bool *touched = s->touched + row * columns;
         for (int col = 0; col < columns; col++) {
@@ -85,15 +84,28 @@ static bool compare(struct surface *s) {
             int last = col;
             while (last + 1 < columns && touched[last + 1])
                 last++;
-            bool differs = run_differs(s, col, last, row);
-            for (; col <= last; col++) {
-                touched[col] = false;
-                struct tile_box *box = &s->boxes[row * columns + col];
-                if (differs)
-                    compare_tile(s, col, row, box);
-                any |= box->x0 != box->x1;
+            bool any = differs(s, col, last, row);
+            for (int i = col; i <= last; i++) {
+                touched[i] = any && (col == last || differs(s, i, i, row));
+                count += touched[i];
             }
+            col = last;
         }
+    }
+    return count;
+}
+
+/* Fills boxes with what differs, and copies it. true: something does. */
+static bool compare(struct surface *s) {
+    int columns = surface_columns(s->width);
+    bool any = false;
+    for (size_t i = 0; i < s->photos.count; i++) {
+        s->boxes[i] = (struct tile_box){ 0 };
+        if (!s->touched[i])
+            continue;
+        s->touched[i] = false;
+        compare_tile(s, (int)i % columns, (int)i / columns, &s->boxes[i]);
+        any |= s->boxes[i].x0 != s->boxes[i].x1;
     }
     return any;
 }
@@ -156,6 +168,27 @@ static bool replay_copies(struct surface *s, uint64_t n, uint64_t now, struct bu
     return copies_replay(&s->copies, &f, n, now, out);
 }
 
+/* What moved without the target's saying so. */
+static bool find_moves(struct surface *s, uint64_t n, uint64_t now, struct buf *out) {
+    const struct moves_frames f = {
+        .now = s->pixels,
+        .old = s->sealed,
+        .width = s->width,
+        .height = s->height,
+        .differs = s->touched,
+        .columns = surface_columns(s->width),
+        .rows = surface_columns(s->height),
+        .tile = SURFACE_TILE,
+    };
+    if (moves_find(&s->moves, &f, &s->copies) == 0)
+        return false;
+    /* Where something moved to what was right before is wrong now, if only at an edge. */
+    for (size_t i = 0; i < s->copies.count; i++)
+        surface_touch(s, s->copies.list[i].dst_x, s->copies.list[i].dst_y, s->copies.list[i].width,
+                      s->copies.list[i].height);
+    return replay_copies(s, n, now, out);
+}
+
 static bool take_cursor(struct surface *s) {
     bool changed = s->cursor_changed;
     if (changed) {
@@ -186,7 +219,9 @@ static bool surface_frame(struct picture *p, uint64_t n, const struct picture_ca
     s->resized = false;
     bool copied = !resized && replay_copies(s, n, now, out);
     s->copies.count = 0;
-    bool differs = compare(s), cursor = take_cursor(s);
+    if (keep_differing(s) >= MOVES_TILES_MIN && !resized)
+        copied |= find_moves(s, n, now, out);
+    bool changed = compare(s), cursor = take_cursor(s);
     bool jpeg = caps->jpeg && !caps->lossless && !s->lossless;
     pthread_mutex_unlock(&s->lock);
     if (resized) { /* the canvas keeps old pixels, or none */
@@ -199,7 +234,7 @@ static bool surface_frame(struct picture *p, uint64_t n, const struct picture_ca
     const struct tiles t = sealed_tiles(s);
     photos_choose(&s->photos, &t, s->boxes, jpeg, now);
     bool sharpened = photos_sharpen(&s->photos, &t, s->boxes, caps->thrift, now);
-    if (!resized && !copied && !differs && !cursor && !sharpened)
+    if (!resized && !copied && !changed && !cursor && !sharpened)
         return false;
     s->frame = n;
     raise_versions(s, n);
@@ -242,4 +277,5 @@ void surface_seal_fini(struct surface *s) {
     free(s->sealed_cursor.pixels);
     png_encoder_free(s->png);
     photos_fini(&s->photos);
+    moves_fini(&s->moves);
 }

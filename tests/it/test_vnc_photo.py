@@ -44,7 +44,8 @@ ROWS = photo(WIDTH, HEIGHT)
 
 
 class Film:
-    """An RFB server that scrolls a photograph for some frames, then rests."""
+    """An RFB server that scrolls a photograph whose light changes, so that no frame is a moved copy
+    of another, for some frames, then rests."""
 
     def __init__(self, frames, fps=12.0, pause=None):
         self.frames, self.fps = frames, fps
@@ -62,7 +63,8 @@ class Film:
 
     def rows(self):
         k = self.shift % HEIGHT
-        return ROWS[k:] + ROWS[:k]
+        light = bytes(max(0, v - self.shift % 31) for v in range(256))
+        return [row.translate(light) for row in ROWS[k:] + ROWS[:k]]
 
     def __call__(self, peer):
         peer.begin(width=WIDTH, height=HEIGHT, name=b"film")

@@ -20,7 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static uint32_t pixels[512 * 512];
     struct surface *s = surface_new(200, 150);
     struct picture *p = surface_picture(s);
-    const struct picture_caps caps = { 0 };
+    const struct picture_caps caps = { .jpeg = size & 1,
+                                       .webp = size & 2,
+                                       .thrift = size >> 2 & 3 };
     uint64_t n = 0;
     struct buf b;
     buf_init(&b, 64u << 20);
@@ -45,6 +47,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         case 4:
             surface_resize(s, v[0] % 600, v[1] % 600);
             break;
+        case 7: { /* a move nobody tells of */
+            int all_w, all_h;
+            size_t stride;
+            surface_get_size(s, &all_w, &all_h);
+            uint32_t *px = surface_begin(s, &stride);
+            size_t all = (size_t)all_w * (size_t)all_h, by = (size_t)(v[0] & 0x7FFF) % all;
+            memmove(px + by, px, (all - by) * sizeof(*px));
+            surface_end(s, 0, 0, all_w, all_h);
+            break;
+        }
         case 5:
             buf_clear(&b);
             p->impl->paint(p, n ? (uint64_t)abs(v[0]) % n : 0, &caps, &b);

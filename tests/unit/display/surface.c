@@ -30,7 +30,7 @@ static void scribble(void) {
     surface_get_size(surface, &w, &h);
     int x = (int)below((uint32_t)w + 40) - 20, y = (int)below((uint32_t)h + 40) - 20;
     int rw = (int)below(200), rh = (int)below(90);
-    uint32_t kind = below(12);
+    uint32_t kind = below(14);
     if (kind < 4) {
         surface_fill(surface, x, y, rw, rh, below(4) * 0x505050u);
     } else if (kind < 7) {
@@ -52,6 +52,12 @@ static void scribble(void) {
         surface_cursor(surface, 16, 16, 3, 4, shape);
     } else if (kind < 11) {
         surface_copy(surface, x, y, rw, rh, x + (int)below(60) - 30, y + (int)below(60) - 30);
+    } else if (kind < 13) { /* everything moves, and nobody says so */
+        size_t stride;
+        uint32_t *px = surface_begin(surface, &stride);
+        size_t by = below((uint32_t)h) * stride + (below(2) ? below((uint32_t)w) : 0);
+        memmove(px + by, px, ((size_t)w * (size_t)h - by) * sizeof(*px));
+        surface_end(surface, 0, 0, w, h);
     } else if (below(3) == 0) {
         ck_assert_int_eq(surface_resize(surface, 1 + (int)below(500), 1 + (int)below(400)), 0);
     }
