@@ -89,7 +89,7 @@ PROGRAMS := $(if $(wildcard guacd/daemon/main.c),guacd) \
             $(if $(wildcard proxy/authd/main.c),guac-authd) \
             $(if $(wildcard recording/recorder/main.c),guac-recorder) \
             $(if $(wildcard recording/evidence/main.c),guac-evidence)
-BINARIES := $(PROGRAMS:%=$(B)/%) $(B)/guac-demo-shell
+BINARIES := $(PROGRAMS:%=$(B)/%) $(B)/guac-demo-shell $(B)/guac-demo-desktop
 WEB      := $(if $(wildcard web-client/package.json),$(B)/web/.done)
 
 .PHONY: all deps run link test unit it e2e fuzz bench lint cover install dist image soak clean help \
@@ -239,6 +239,10 @@ $(PROBE_SO):
 	$(Q)$(CC) $(CFLAGS) -shared $(LINK) -o $@ $^
 
 $(B)/guac-demo-shell: $(B)/obj/deploy/run/demo-shell.o $(BASE_O)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ $(call libs_of,$(BASE_PKG))
+
+$(B)/guac-demo-desktop: $(B)/obj/deploy/run/demo-desktop.o $(BASE_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ $(call libs_of,$(BASE_PKG))
 

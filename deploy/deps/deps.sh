@@ -54,6 +54,7 @@ run   | fonts-dejavu-core       | -       | the terminal font
 run   | fonts-droid-fallback    | cjkfont | Chinese, Japanese, Korean in the terminal
 run   | tzdata                  | -       | time zones
 run   | openssl                 | -       | keys and certificates
+run   | tigervnc-standalone-server openbox xterm x11-apps x11-xserver-utils | - | the demo desktop
 run   | vim htop                | -       | something to show in the demo shell
 
 test  | clang libclang-rt-dev   | -       | fuzzers

@@ -166,6 +166,47 @@ spec:
   credentials: { secretRef: { name: demo-shell } }
 Y
 
+# ---- the demo desktop: Xvnc in a jail of its own, where the kernel grants one ------------------
+desktop=$B/guac-demo-desktop
+rm -f "$STATE/connections/demo-desktop.yaml"
+if why=$("$desktop" "$STATE" 0 /dev/null 2>&1); then
+    desk_port=$(cat "$demo/desktop-port" 2>/dev/null || true)
+    if [ -z "$desk_port" ] || listens "$desk_port"; then
+        desk_port=$(free_port)
+        echo "$desk_port" >"$demo/desktop-port"
+    fi
+    # A password for this run. VNC's password file is it, in DES with a key everybody knows.
+    password=$(head -c 6 /dev/urandom | base64)
+    passwd=$(printf %s "$password" | openssl enc -des-ecb -nopad -K e84ad660c4721ae0 \
+        -provider legacy -provider default | od -An -to1 | sed 's/ /\\/g')
+    {
+        printf "passwd='%s'\n" "$passwd"
+        cat deploy/run/demo-desktop.sh
+    } >"$demo/desktop.sh"
+    start desktop "$desktop" "$STATE" "$desk_port" "$demo/desktop.sh"
+    secret=$STATE/connections/secrets/demo/demo-desktop
+    mkdir -p "$secret"
+    printf %s "$password" >"$secret/password"
+    cat >"$STATE/connections/demo-desktop.yaml" <<Y
+# Written by make run.
+apiVersion: catalyst.openova.io/v1alpha1
+kind: GuacamoleConnection
+metadata:
+  namespace: demo
+  name: demo-desktop
+  annotations: { catalyst.openova.io/title: "Demo desktop" }
+spec:
+  protocol: vnc
+  hostname: 127.0.0.1
+  port: $desk_port
+  audience: { keycloakRoles: [operator] }
+  recording: { enabled: true, bucket: recordings, retentionDays: 30 }
+  credentials: { secretRef: { name: demo-desktop } }
+Y
+else
+    say "No demo desktop: it could not be kept from your files here (${why##*: })."
+fi
+
 # ---- the gateway --------------------------------------------------------------------------------
 [ -f "$keys/recorder" ] || head -c 32 /dev/urandom | base64 -w0 >"$keys/recorder"
 

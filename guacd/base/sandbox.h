@@ -20,6 +20,7 @@ enum sandbox_access {
     SANDBOX_WRITE,   /* read, make, change, remove files and folders below; never execute */
     SANDBOX_SOCKETS, /* read, make Unix sockets in it and remove them */
     SANDBOX_EXECUTE, /* read and execute this one file */
+    SANDBOX_DEVICE,  /* read, write and control it, or all in it: terminals */
 };
 
 struct sandbox_path {

@@ -86,6 +86,8 @@ static uint64_t rights_of(enum sandbox_access access) {
                FS_REMOVE_DIR | FS_REFER;
     case SANDBOX_SOCKETS:
         return read | FS_MAKE_SOCK | FS_REMOVE_FILE;
+    case SANDBOX_DEVICE:
+        return read | FS_WRITE_FILE | FS_IOCTL_DEV;
     case SANDBOX_EXECUTE:
         return FS_READ_FILE | FS_EXECUTE;
     }
