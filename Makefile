@@ -76,6 +76,7 @@ DISPLAY_O   := $(call objs,guacd/display)
 TERM_O      := $(call objs,guacd/term)
 SESSION_O   := $(call objs,guacd/session)
 CLIP_O      := $(call objs,guacd/backends/clip)
+SFTP_O      := $(call objs,guacd/backends/sftp)
 CONSOLE_O   := $(call objs,guacd/backends/console) $(TERM_O)
 RECORDING_O := $(call objs,recording)
 CRD_O       := $(call objs,crd)
@@ -135,7 +136,7 @@ $(B)/guacd-session: $(B)/obj/guacd/session/main.o $(SESSION_O) $(DISPLAY_O) $(PR
 
 $(B)/backends/demo.so: EXTRA :=
 $(B)/backends/ssh.so: EXTRA = $(call libs_of,$(SSH_PKG) $(TERM_PKG)) -lm
-$(B)/backends/ssh.so: $(CONSOLE_O)
+$(B)/backends/ssh.so: $(CONSOLE_O) $(SFTP_O)
 $(B)/backends/kubernetes.so: EXTRA = $(call libs_of,$(KUBERNETES_PKG) $(TERM_PKG)) -lm
 $(B)/backends/kubernetes.so: $(CONSOLE_O)
 # GnuTLS and its libraries keep what they allocate once: unloaded, that would be a leak.
@@ -195,7 +196,7 @@ UNIT_proto     := $(PROTO_O) $(BASE_O)
 UNIT_display   := $(DISPLAY_O) $(UNIT_proto)
 UNIT_term      := $(TERM_O) $(UNIT_display)
 UNIT_session   := $(SESSION_O) $(UNIT_display)
-UNIT_ssh       := $(call objs,guacd/backends/ssh) $(CONSOLE_O) $(UNIT_session)
+UNIT_ssh       := $(call objs,guacd/backends/ssh) $(CONSOLE_O) $(SFTP_O) $(UNIT_session)
 UNIT_kubernetes := $(call objs,guacd/backends/kubernetes) $(CONSOLE_O) $(UNIT_session)
 UNIT_vnc       := $(call objs,guacd/backends/vnc) $(CLIP_O) $(UNIT_session)
 UNIT_rdp       := $(call objs,guacd/backends/rdp) $(CLIP_O) $(UNIT_session)

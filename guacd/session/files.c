@@ -352,7 +352,10 @@ void files_done(struct files_op *op, int status, const char *text) {
             buf_puts(&op->data, op->entries ? "}" : "{}");
         unlock(op->f);
     }
-    finish(op, status, text);
+    if (!status && op->type == TYPE_FILE && op->size != FILES_SIZE_UNKNOWN && op->given < op->size)
+        finish(op, STATUS_RESOURCE_CONFLICT, "The file became shorter while it was read.");
+    else
+        finish(op, status, text);
 }
 
 bool files_is_file(struct files_op *op, uint64_t size) {
@@ -386,6 +389,7 @@ size_t files_room(struct files_op *op) {
 void files_give(struct files_op *op, const void *data, size_t len) {
     lock(op->f);
     buf_add(&op->data, data, len);
+    op->given += len;
     files_post(op->f);
     unlock(op->f);
 }

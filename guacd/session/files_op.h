@@ -58,7 +58,7 @@ struct files_op {
     bool ready;           /* PUT: opened */
     bool cut;             /* listing: not all of it */
     enum files_type type;
-    uint64_t size, wrote;
+    uint64_t size, given, wrote;
     size_t entries;
     struct buf data; /* GET: to the person; PUT: from him */
     int status;

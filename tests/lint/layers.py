@@ -10,7 +10,7 @@ PROTO = [*BASE, "guacd/proto/"]
 DISPLAY = [*PROTO, "guacd/display/"]
 TERM = [*DISPLAY, "guacd/term/"]
 SESSION = [*DISPLAY, "recording/tap.h", "guacd/daemon/child.h"]
-BACKEND = [*TERM, "guacd/session/backend.h"]
+BACKEND = [*TERM, "guacd/session/backend.h", "guacd/session/files.h"]
 EVIDENCE = [f"recording/{n}.h" for n in ("statement", "dsse", "sign", "name", "merkle", "tap")]
 LAYERS = {
     "guacd/base/": [],
@@ -19,9 +19,10 @@ LAYERS = {
     "guacd/term/": DISPLAY,
     "guacd/session/": SESSION,
     "guacd/backends/": BACKEND,
-    "guacd/backends/vnc/": [*BACKEND, "guacd/backends/clip/"],
-    "guacd/backends/rdp/": [*BACKEND, "guacd/backends/clip/"],
-    "guacd/backends/ssh/": [*BACKEND, "guacd/backends/console/"],
+    "guacd/backends/vnc/": [*BACKEND, "guacd/backends/clip/", "guacd/backends/sftp/beside.h"],
+    "guacd/backends/rdp/": [*BACKEND, "guacd/backends/clip/", "guacd/backends/sftp/beside.h"],
+    "guacd/backends/ssh/": [*BACKEND, "guacd/backends/console/", "guacd/backends/sftp/"],
+    "guacd/backends/sftp/": BACKEND,
     "guacd/backends/kubernetes/": [*BACKEND, "guacd/backends/console/"],
     "guacd/daemon/": PROTO,
     "recording/": PROTO,
@@ -35,7 +36,7 @@ LAYERS = {
 
 # Header -> folders or files that may name it. Whatever matches none is libc's or the kernel's.
 HOMES = [
-    (r"libssh2", ["guacd/backends/ssh/"]),
+    (r"libssh2", ["guacd/backends/ssh/", "guacd/backends/sftp/"]),
     (r"freerdp/|winpr/", ["guacd/backends/rdp/"]),
     (r"rfb/|gcrypt|gnutls/", ["guacd/backends/vnc/"]),
     (r"vterm\.h|ft2build|freetype/|fontconfig/", ["guacd/term/"]),
@@ -46,7 +47,8 @@ HOMES = [
     (r"jansson", ["guacd/base/", "guacd/session/", "recording/", "crd/", "proxy/"]),
     (r"openssl/ssl|openssl/bio",
      ["guacd/session/link.c", "guacd/session/link_tls.c", "guacd/backends/kubernetes/stream.c"]),
-    (r"openssl/", ["guacd/base/", "guacd/session/link", "guacd/backends/kubernetes/",
+    (r"openssl/", ["guacd/base/", "guacd/session/link", "guacd/session/files",
+                   "guacd/backends/kubernetes/",
                    "guacd/backends/rdp/cert.c", "recording/", "proxy/authd/"]),
     (r"libwebsockets|uv\.h", ["proxy/proxy/"]),
     (r"yaml", ["crd/"]),

@@ -98,6 +98,8 @@ static int ssh_open(struct session *s, void *state, const struct args *args, str
     session_set_picture(s, term_picture(c->con.term));
     if (ssh_shell(c, e))
         return -1;
+    if (args_bool(args, "enable-sftp") && ssh_files(c, e))
+        return -1;
     session_state(s, "connected", c->host);
     log_info("%s at %s: %s, %s, %s", c->username, c->host,
              libssh2_session_methods(c->lib, LIBSSH2_METHOD_KEX),
@@ -114,6 +116,7 @@ static int ssh_main(struct session *s, void *state, struct err *e) {
 static void ssh_close(struct session *s, void *state) {
     struct ssh *c = state;
     (void)s;
+    sftp_free(c->sftp);
     if (c->lib) {
         c->budget = SSH_READ_BUDGET;
         if (c->fd >= 0)

@@ -109,7 +109,8 @@ static int read_some(struct ssh *c, struct err *e) {
     c->more = false;
     ssize_t n = libssh2_channel_read_ex(c->channel, 0, data, sizeof data);
     if (n > 0) {
-        c->pace.data += (uint64_t)n;
+        if (!sftp_busy(c->sftp))
+            c->pace.data += (uint64_t)n;
         console_feed(&c->con, data, (size_t)n);
         c->more = true; /* libssh2 may hold more than it gave */
         return 1;
@@ -223,19 +224,43 @@ static void say_end(struct ssh *c, struct err *e) {
     session_state(c->s, "exit", text);
 }
 
+/* Files go on, after the terminal had its turn. What libssh2 reads for one of them it may also have
+ * read for the other, where no poll tells of it. */
+static void serve_files(struct ssh *c) {
+    c->budget = SSH_READ_BUDGET;
+    if (sftp_step(c->sftp) || c->budget < SSH_READ_BUDGET)
+        c->more = true;
+}
+
+static size_t file_room(void *arg) {
+    const struct ssh *c = arg;
+    return c->wire.len < SSH_FILE_LIMIT ? SSH_FILE_LIMIT - c->wire.len : 0;
+}
+
+int ssh_files(struct ssh *c, struct err *e) {
+    const struct sftp_conf conf = { .lib = c->lib,
+                                    .root = args_str(c->args, "sftp-root-directory"),
+                                    .drop = "",
+                                    .room = file_room,
+                                    .arg = c };
+    c->sftp = sftp_new(c->s, &conf, e);
+    return c->sftp ? 0 : -1;
+}
+
 int ssh_run(struct ssh *c, struct err *e) {
     session_damage(c->s);
     for (;;) {
         uint64_t now = clock_ms();
         bool reads = !c->con.paused;
-        struct pollfd p[2] = {
+        struct pollfd p[3] = {
             { c->fd, (short)((reads && !c->peer_closed ? POLLIN : 0) | (c->wire.len ? POLLOUT : 0)),
               0 },
             { console_event_fd(&c->con), POLLIN, 0 },
+            { reads ? sftp_fd(c->sftp) : -1, POLLIN, 0 },
         };
         if (!p[0].events)
             p[0].fd = -1;
-        if (poll(p, 2, wait_ms(c, now)) < 0 && errno != EINTR)
+        if (poll(p, 3, wait_ms(c, now)) < 0 && errno != EINTR)
             return err_errno(e, STATUS_SERVER_ERROR, "poll");
         if ((p[1].revents || console_waiting(&c->con)) && !console_events(&c->con))
             return 0;
@@ -246,6 +271,8 @@ int ssh_run(struct ssh *c, struct err *e) {
         int got = 0;
         if (!c->con.paused && (c->more || p[0].revents || c->con.out.len))
             got = read_some(c, e);
+        if (got >= 0 && !c->con.paused && c->sftp)
+            serve_files(c);
         now = clock_ms();
         if (!c->more)
             pace_look(&c->pace, now);

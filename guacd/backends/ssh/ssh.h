@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "guacd/backends/console/console.h"
+#include "guacd/backends/sftp/sftp.h"
 #include "guacd/backends/ssh/pace.h"
 #include "guacd/base/buf.h"
 #include "guacd/base/err.h"
@@ -18,6 +19,7 @@
 #define SSH_WINDOW (512u << 10)    /* what may be under way to us: 1/100 s of a flood */
 #define SSH_WIRE_LIMIT (64u << 10) /* encrypted, not yet taken by the kernel */
 #define SSH_WIRE_MAX (1u << 20)
+#define SSH_FILE_LIMIT (48u << 10) /* of SSH_WIRE_LIMIT: what is typed always finds room */
 
 struct login;
 
@@ -39,7 +41,8 @@ struct ssh {
     int alive_interval; /* seconds, 0: none */
 
     struct pace pace;
-    bool paced; /* there is more to write than it allows */
+    bool paced;        /* there is more to write than it allows */
+    struct sftp *sftp; /* NULL: not enabled */
 
     struct login *login; /* auth.c, while it lasts */
     char *username;
@@ -81,6 +84,7 @@ int ssh_login(struct ssh *c, struct err *e);
 
 /* shell.c: the channel, and what goes through it */
 int ssh_shell(struct ssh *c, struct err *e);
+int ssh_files(struct ssh *c, struct err *e); /* beside it, in the same loop */
 int ssh_run(struct ssh *c, struct err *e);
 
 #endif

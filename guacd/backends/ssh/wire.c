@@ -33,7 +33,8 @@ static ssize_t on_recv(libssh2_socket_t fd, void *data, size_t len, int flags, v
     ssize_t n = recv(fd, data, len, MSG_DONTWAIT);
     if (n > 0) {
         c->budget -= MIN_OF((size_t)n, c->budget);
-        c->pace.raw += (uint64_t)n;
+        if (!sftp_busy(c->sftp)) /* a file's bytes say nothing about the terminal */
+            c->pace.raw += (uint64_t)n;
         c->heard_ms = clock_ms();
         return n;
     }
