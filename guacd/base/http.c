@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "guacd/base/clock.h"
 #include "guacd/base/util.h"
 #include "guacd/base/version.h"
 
@@ -32,6 +33,8 @@ struct exchange {
     struct http_response *rs;
     size_t streamed;
     const char *stopped; /* why we ended it ourselves */
+    uint64_t last_ms;    /* when something came */
+    bool idle;
 };
 
 static int global_result;
@@ -86,6 +89,7 @@ static size_t on_body(char *data, size_t one, size_t len, void *arg) {
     struct exchange *x = arg;
     (void)one;
     long status = 0;
+    x->last_ms = clock_ms();
     curl_easy_getinfo(x->http->curl, CURLINFO_RESPONSE_CODE, &status);
     if (x->rq->on_data && status >= 200 && status < 300) {
         if (x->rq->max_body && len > x->rq->max_body - x->streamed) {
@@ -102,6 +106,22 @@ static size_t on_body(char *data, size_t one, size_t len, void *arg) {
         return 0;
     }
     return len;
+}
+
+/* libcurl asks this about once a second, whether or not something moves. */
+static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {
+    struct exchange *x = arg;
+    (void)a, (void)b, (void)c, (void)d;
+    if (x->rq->stop && atomic_load(x->rq->stop)) {
+        x->stopped = "stopped";
+        return 1;
+    }
+    if (x->rq->idle_ms && clock_ms() - x->last_ms > (uint64_t)x->rq->idle_ms) {
+        x->stopped = "nothing came for too long";
+        x->idle = true;
+        return 1;
+    }
+    return 0;
 }
 
 /* ---- what goes out --------------------------------------------------------------------------- */
@@ -177,6 +197,11 @@ static void set_options(struct http *h, const struct http_request *rq, struct ex
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+    if (rq->stop || rq->idle_ms) {
+        curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(c, CURLOPT_XFERINFODATA, x);
+    }
     if (rq->ca_file) { /* this CA and no other: the system's folder would count beside it */
         curl_easy_setopt(c, CURLOPT_CAINFO, rq->ca_file);
         curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
@@ -197,8 +222,9 @@ static int say(const struct http_request *rq, CURLcode code, const char *reason,
     int status = 0;
     if (code == CURLE_OPERATION_TIMEDOUT) {
         status = STATUS_TIMEOUT;
-    } else if (code != CURLE_WRITE_ERROR && code != CURLE_OUT_OF_MEMORY &&
-               code != CURLE_URL_MALFORMAT && code != CURLE_UNSUPPORTED_PROTOCOL) {
+    } else if (code != CURLE_WRITE_ERROR && code != CURLE_ABORTED_BY_CALLBACK &&
+               code != CURLE_OUT_OF_MEMORY && code != CURLE_URL_MALFORMAT &&
+               code != CURLE_UNSUPPORTED_PROTOCOL) {
         status = STATUS_UNREACHABLE;
     }
     return err_set(e, status, "%s to %.*s: %s", rq->method, (int)MIN_OF(len, (size_t)200), host,
@@ -210,13 +236,16 @@ int http_do(struct http *h, const struct http_request *rq, struct http_response 
     struct http_response fresh = { 0 };
     buf_init(&fresh.body, rq->max_body && !rq->on_data ? rq->max_body : MAX_BODY);
     buf_init(&fresh.headers, MAX_HEADERS);
-    struct exchange x = { .http = h, .rq = rq, .rs = &fresh };
+    fresh.body.secret = rq->secret;
+    struct exchange x = { .http = h, .rq = rq, .rs = &fresh, .last_ms = clock_ms() };
     struct curl_slist *headers = NULL;
     int r = headers_of(rq, &headers, e);
     if (r == 0) {
         set_options(h, rq, &x, headers);
         CURLcode code = curl_easy_perform(h->curl);
         const char *reason = h->reason[0] ? h->reason : curl_easy_strerror(code);
+        if (x.idle)
+            code = CURLE_OPERATION_TIMEDOUT;
         if (code != CURLE_OK)
             r = say(rq, code, x.stopped ? x.stopped : reason, e);
         long status = 0;

@@ -3,6 +3,7 @@
 #ifndef GUAC_BASE_HTTP_H
 #define GUAC_BASE_HTTP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -24,6 +25,10 @@ struct http_request {
      * makes http_do() fail. Other answers' bodies come in the buffer, 1 MiB at most. */
     int (*on_data)(void *arg, const void *data, size_t len);
     void *arg;
+    /* For answers that go on for long: */
+    int idle_ms;             /* end it when nothing came for so long (0x0202); 0: never */
+    const atomic_bool *stop; /* NULL, or ends it within a second once true */
+    bool secret;             /* the answer is wiped when it is freed */
 };
 
 struct http_response {

@@ -209,6 +209,44 @@ START_TEST(streams_good_answers_only) {
 }
 END_TEST
 
+static int take_nothing(void *arg, const void *data, size_t len) {
+    (void)data;
+    *(size_t *)arg += len;
+    return 0;
+}
+
+static void *stop_soon(void *arg) {
+    usleep(200000);
+    atomic_store((atomic_bool *)arg, true);
+    return NULL;
+}
+
+/* An answer that goes on and then falls silent, as a watch does whose peer is gone. */
+START_TEST(ends_what_is_silent) {
+    struct http_response rs = { 0 };
+    size_t got = 0;
+    atomic_bool stop = false;
+    pthread_t other;
+    struct http_request rq = { .method = "GET",
+                               .url = url,
+                               .timeout_ms = 60000,
+                               .on_data = take_nothing,
+                               .arg = &got,
+                               .idle_ms = 500 };
+    script = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello";
+    ck_assert_int_eq(http_do(http, &rq, &rs, &e), -1);
+    ck_assert_uint_eq(got, 5);
+    ck_assert_int_eq(e.status, 0x0202);
+    ck_assert_msg(strstr(e.text, "nothing came") != NULL, "%s", e.text);
+    rq.idle_ms = 0;
+    rq.stop = &stop;
+    pthread_create(&other, NULL, stop_soon, &stop);
+    ck_assert_int_eq(http_do(http, &rq, &rs, &e), -1);
+    ck_assert_msg(strstr(e.text, "stopped") != NULL, "%s", e.text);
+    pthread_join(other, NULL);
+}
+END_TEST
+
 START_TEST(follows_nobody) {
     struct http_response rs = { 0 };
     setenv("http_proxy", "http://127.0.0.1:1", 1);
@@ -257,6 +295,7 @@ static Suite *suite(void) {
     tcase_add_test(c, sends_bodies_and_headers);
     tcase_add_test(c, bounds_what_comes_in);
     tcase_add_test(c, streams_good_answers_only);
+    tcase_add_test(c, ends_what_is_silent);
     tcase_add_test(c, follows_nobody);
     tcase_add_test(c, says_what_went_wrong);
     suite_add_tcase(s, c);
