@@ -94,12 +94,13 @@ BINARIES := $(PROGRAMS:%=$(B)/%) $(B)/guac-demo-shell $(B)/guac-demo-desktop
 WEB      := $(if $(wildcard web-client/package.json),$(B)/web/.done)
 
 .PHONY: all deps run link test unit it e2e fuzz bench lint cover install dist image soak clean help \
-        programs web corpus fuzzers format
+        programs web crds corpus fuzzers format
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: programs web  ## everything, into build/release
+all: programs web crds  ## everything, into build/release
+crds: $(B)/crds/.done
 programs: $(BINARIES) $(BACKEND_SO)
 web: $(WEB)
 
@@ -173,6 +174,15 @@ $(B)/guac-proxy: $(B)/obj/proxy/proxy/main.o $(call objs,proxy/proxy) $(PROTO_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ $(call libs_of,$(PROXY_PKG) $(BASE_PKG))
 
+# CustomResourceDefinitions: the chart takes them from here; they are never committed.
+$(B)/guac-crds: $(B)/obj/deploy/crd/crds.o $(CRD_O) $(PROTO_O) $(HTTP_O) $(BASE_O)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ $(call libs_of,$(CRD_PKG) $(HTTP_PKG) $(BASE_PKG))
+$(B)/crds/.done: $(B)/guac-crds
+	$(call say,CRD,$(@D))
+	@mkdir -p $(@D)
+	$(Q)$(B)/guac-crds $(@D) && touch $@
+
 # ---- web-client: hashed, pre-compressed files ---------------------------------------------------
 WEB_SRC := $(shell find web-client -type f -not -path '*/node_modules/*' 2>/dev/null)
 $(B)/web/.done: $(WEB_SRC)
@@ -202,7 +212,7 @@ UNIT_vnc       := $(call objs,guacd/backends/vnc) $(CLIP_O) $(UNIT_session)
 UNIT_rdp       := $(call objs,guacd/backends/rdp) $(CLIP_O) $(UNIT_session)
 UNIT_recording := $(RECORDING_O) $(RECORDER_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
 UNIT_evidence  := $(RECORDING_O) $(EVIDENCE_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
-UNIT_crd       := $(CRD_O) $(PROTO_O) $(BASE_O)
+UNIT_crd       := $(CRD_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
 UNIT_authd     := $(AUTHD_O) $(CRD_O) $(RECORDING_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
 UNIT_proxy     := $(PROXY_O) $(PROTO_O) $(BASE_O)
 UNIT_EXTRA_proxy = $(call libs_of,$(PROXY_PKG))
@@ -229,7 +239,7 @@ $(B)/guac-motion: $(B)/obj/tests/bench/motion.o
 # Probes of tests/it/test_sandbox*.py: loaded into the programs under test, never installed.
 PROBE_SO := $(B)/probe/preload.so $(B)/probe/backends/demo.so
 .PHONY: probes
-probes: $(PROBE_SO)
+probes: $(PROBE_SO) $(B)/probe/crd_kube $(B)/probe/crd_live
 it: probes
 PROBE_O  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/probe/probes*.c))
 $(B)/probe/preload.so: $(B)/obj/tests/probe/preload.o $(PROBE_O)
@@ -238,6 +248,11 @@ $(PROBE_SO):
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -shared $(LINK) -o $@ $^
+
+$(B)/probe/crd_%: $(B)/obj/tests/probe/crd_%.o $(UNIT_crd)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(UNIT_LIBS)
 
 $(B)/guac-demo-shell: $(B)/obj/deploy/run/demo-shell.o $(BASE_O)
 	$(call say,LD,$@)

@@ -134,6 +134,7 @@ int catalog_init(struct catalog *s, const struct catalog_impl *impl, struct err 
     pthread_condattr_t attr;
     s->impl = impl;
     s->generation = clock_wall_ms();
+    s->current_at = -1;
     s->current = snapshot_new();
     if (!s->current)
         return err_set(e, STATUS_SERVER_ERROR, "no memory for a catalogue");
@@ -166,6 +167,19 @@ void catalog_publish(struct catalog *s, struct snapshot *next) {
     snapshot_unref(old);
     if (watcher)
         watcher(arg);
+}
+
+void catalog_current(struct catalog *s, int64_t at) {
+    pthread_mutex_lock(&s->lock);
+    s->current_at = at;
+    pthread_mutex_unlock(&s->lock);
+}
+
+int64_t catalog_age_ms(struct catalog *s) {
+    pthread_mutex_lock(&s->lock);
+    int64_t at = s->current_at;
+    pthread_mutex_unlock(&s->lock);
+    return at < 0 ? INT64_MAX : (int64_t)clock_ms() - at;
 }
 
 struct snapshot *catalog_snapshot(struct catalog *s) {

@@ -24,6 +24,7 @@ struct catalog {
     void (*watcher)(void *arg);
     void *watcher_arg;
     uint64_t generation;
+    int64_t current_at; /* clock_ms; -1: never */
 };
 
 /* With an empty snapshot. */
@@ -37,5 +38,6 @@ int snapshot_add_policy(struct snapshot *s, struct environment_policy *p);
 void snapshot_problem(struct snapshot *s, const char *source, const char *error);
 /* Sorts, gives it the next generation, makes it current, wakes who waits. Takes the reference. */
 void catalog_publish(struct catalog *s, struct snapshot *next);
+void catalog_current(struct catalog *s, int64_t at); /* it is right as of then (clock_ms) */
 
 #endif

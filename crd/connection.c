@@ -144,24 +144,6 @@ static void check_kubernetes(struct connection *c, const struct field *spec) {
         field_error(&f, "choose", "pod is named, so there is nothing to choose");
 }
 
-/* Placeholders are known ones: a slip would show braces to everybody instead of a name. */
-static void check_watermark(struct connection *c, const struct field *spec) {
-    static const char *const known[] = { "{name}",    "{sub}",     "{connection}",
-                                         "{session}", "{address}", "{time}" };
-    struct field f;
-    section(spec, "watermark", &f);
-    for (const char *p = c->watermark.text; p && (p = strchr(p, '{')); p++) {
-        bool found = false;
-        for (size_t i = 0; i < ARRAY_LEN(known); i++)
-            found |= strncmp(p, known[i], strlen(known[i])) == 0;
-        if (!found) {
-            field_error(&f, "text",
-                        "knows {name}, {sub}, {connection}, {session}, {address} and {time} only");
-            return;
-        }
-    }
-}
-
 static void check_step_up(struct connection *c, const struct field *spec) {
     struct field f;
     if (section(spec, "stepUp", &f) && !c->step_up.acr && !c->step_up.max_age_minutes)
@@ -202,7 +184,6 @@ static void read_spec(struct connection *c, const struct field *root) {
     check_credentials(c, &spec);
     check_target(c, &spec);
     check_kubernetes(c, &spec);
-    check_watermark(c, &spec);
     check_step_up(c, &spec);
     read_host_key(c, &spec);
     if (spec.object)

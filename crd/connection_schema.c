@@ -110,7 +110,7 @@ static const struct schema_row rows[] = {
         AT(watermark.there)),
     ROW("watermark.text", TEXT,
         "With {name}, {sub}, {connection}, {session}, {address} and {time}, replaced.",
-        AT(watermark.text), .max = 200, .text = "{name} {time}"),
+        AT(watermark.text), .max = 200, .text = "{name} {time}", .format = &schema_watermark),
 
     ROW("stepUp", OBJECT, "A stronger or fresher sign-in.", NOWHERE),
     ROW("stepUp.acr", TEXT, "Authentication class that the sign-in must have.", AT(step_up.acr),
@@ -135,7 +135,7 @@ static const struct schema_row condition[] = {
     ROW("type", TEXT, "Ready.", NOWHERE, .flags = SCHEMA_NEEDED, .max = 63),
     ROW("status", TEXT, "True or False.", NOWHERE, .flags = SCHEMA_NEEDED, .max = 7),
     ROW("reason", TEXT, "Valid or Invalid.", NOWHERE, .flags = SCHEMA_NEEDED, .max = 63),
-    ROW("message", TEXT, "All errors, or nothing.", NOWHERE, .flags = SCHEMA_NEEDED, .max = 32768),
+    ROW("message", TEXT, "All errors.", NOWHERE, .flags = SCHEMA_NEEDED, .max = 32768),
     ROW("lastTransitionTime", TIME, "When the status changed.", NOWHERE, .flags = SCHEMA_NEEDED),
     ROW("observedGeneration", INT, "The generation it speaks of.", NOWHERE, .max = __LONG_MAX__),
 };

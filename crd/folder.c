@@ -121,6 +121,7 @@ static bool look(struct folder *d) {
     d->count = kept;
     pthread_mutex_unlock(&d->files_lock);
     closedir(dir);
+    catalog_current(&d->front, (int64_t)clock_ms());
     return changed;
 }
 

@@ -47,29 +47,32 @@ static json_t *as_text(const json_t *v) {
     return json_string(text);
 }
 
+const char *parameters_refusal(const struct arg_spec *row, char *out, size_t size) {
+    const char *field = own_field(row->name);
+    if (field)
+        snprintf(out, size, "is said by %s", field);
+    else if (row->flags & ARG_SECRET)
+        snprintf(out, size, "is a secret: it comes by spec.credentials only");
+    else if (row->flags & ARG_LOCAL)
+        snprintf(out, size, "names something on the gateway's own machine and is not taken here");
+    else if (row->flags & ARG_GATEWAY)
+        snprintf(out, size, "is the gateway's own and is not taken here");
+    else
+        return NULL;
+    return out;
+}
+
 static void read_one(const struct field *f, const struct protocol *p, struct args *scratch,
                      const char *name, const json_t *value, json_t *out) {
     const struct arg_spec *row = protocol_arg_find(p, name, NULL);
-    const char *field = own_field(name);
+    char refusal[128];
     struct err e = { 0 };
     if (!row) {
         field_error(f, name, "%s knows no such parameter", p->name);
         return;
     }
-    if (field) {
-        field_error(f, name, "is said by %s", field);
-        return;
-    }
-    if (row->flags & ARG_SECRET) {
-        field_error(f, name, "is a secret: it comes by spec.credentials only");
-        return;
-    }
-    if (row->flags & ARG_LOCAL) {
-        field_error(f, name, "names something on the gateway's own machine and is not taken here");
-        return;
-    }
-    if (row->flags & ARG_GATEWAY) {
-        field_error(f, name, "is the gateway's own and is not taken here");
+    if (parameters_refusal(row, refusal, sizeof refusal)) {
+        field_error(f, name, "%s", refusal);
         return;
     }
     _json_ json_t *text = as_text(value);

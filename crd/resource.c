@@ -31,22 +31,14 @@ enum resource_kind resource_kind_of(const char *kind) {
 /* ---- rules beyond one row -------------------------------------------------------------------- */
 
 static void check_person(const struct person *p, const struct field *spec, const char *key) {
-    if (!p->sub && !p->username)
+    if (json_is_object(json_object_get(spec->object, key)) && !p->sub && !p->username)
         field_error(spec, key, "needs a sub, or the username of who came by kubectl");
 }
 
 static void check_lock(const struct lock *l, const struct field *spec) {
     int said = !!l->sid + !!l->sub + !!l->connection + !!l->session;
-    const char *slash = l->connection ? strchr(l->connection, '/') : NULL;
     if (said != 1)
         field_error(spec, NULL, "sid, sub, connection and session: say exactly one of them");
-    if (!l->connection)
-        return;
-    char namespace[64] = "";
-    if (slash && slash - l->connection < 64)
-        memcpy(namespace, l->connection, (size_t)(slash - l->connection));
-    if (!slash || !field_is_label(namespace) || !field_is_subdomain(slash + 1))
-        field_error(spec, "connection", "must be namespace/name");
 }
 
 static void check(struct resource *r, const struct field *spec) {
@@ -60,6 +52,7 @@ static void check(struct resource *r, const struct field *spec) {
             field_error(spec, "as", "is missing: for which of the listed names?");
         break;
     case RESOURCE_SESSION:
+        check_person(&r->session.owner, spec, "owner");
         if (!schema_uuid.check(r->name))
             field_error(&(struct field){ .errors = r->errors, .path = "metadata" }, "name",
                         "must be the session's id");

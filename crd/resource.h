@@ -121,11 +121,13 @@ struct resource {
 
 /* Names of a kind. `resource` is the plural in a path. */
 struct resource_type {
-    const char *kind, *plural, *singular, *short_name;
+    const char *kind, *plural;
     const struct schema *spec, *status; /* into the member of the union; status NULL: none */
     size_t offset, size;                /* that member */
     bool fixed;                         /* its spec never changes */
 };
+extern const struct schema request_spec_schema, request_status_schema, approval_spec_schema,
+    approval_status_schema, session_spec_schema, session_status_schema, lock_spec_schema;
 extern const struct resource_type resource_types[RESOURCE_KINDS];
 
 /* An empty one to fill in; texts by resource_text(). NULL without memory. */

@@ -9,8 +9,8 @@
 #define ROW(path_, type_, help_, ...) \
     { .path = path_, .type = SCHEMA_##type_, .help = help_, __VA_ARGS__ }
 #define NEEDED .flags = SCHEMA_NEEDED
-#define PERSON(path_, member_, help_) \
-    ROW(path_, OBJECT, help_, NOWHERE), \
+#define PERSON(path_, member_, flags_, help_) \
+    ROW(path_, OBJECT, help_, NOWHERE, .flags = flags_), \
         ROW(path_ ".sub", TEXT, "The issuer's name for the person.", AT(member_.sub), .max = 255), \
         ROW(path_ ".name", TEXT, "A name to show.", AT(member_.name), .max = 255), \
         ROW(path_ ".username", TEXT, "The cluster's name for the person, by kubectl.", \
@@ -46,7 +46,7 @@ static const struct schema_row approval_entry[] = {
 static const struct schema_row request_spec[] = {
     ROW("connection", TEXT, "Name of the GuacamoleConnection, in the same namespace.",
         AT(connection), NEEDED, .max = 253, .format = &schema_subdomain),
-    PERSON("requester", requester, "Who asks."),
+    PERSON("requester", requester, SCHEMA_NEEDED, "Who asks."),
     ROW("reason", TEXT, "Why.", AT(reason), NEEDED, .max = 1000),
     ROW("minutes", INT, "For how long.", SIZED(minutes), NEEDED, .min = 1, .max = 10080),
     ROW("breakGlass", BOOL, "Emergency: two people approve, and everybody hears of it.",
@@ -76,7 +76,7 @@ static const struct schema_row approval_spec[] = {
     ROW("decision", CHOICE, "Yes, no, or no longer.", AT(decision), NEEDED,
         .choices = "approve|deny|revoke"),
     ROW("as", TEXT, "The listed role or group that the person speaks for.", AT(as), .max = 255),
-    PERSON("approver", approver, "Who decides."),
+    PERSON("approver", approver, SCHEMA_NEEDED, "Who decides."),
     ROW("comment", TEXT, "Why.", AT(comment), .max = 1000),
 };
 static const struct schema_row approval_status[] = {
@@ -92,7 +92,7 @@ static const struct schema_row session_spec[] = {
         AT(connection), NEEDED, .max = 253, .format = &schema_subdomain),
     ROW("protocol", TEXT, "What it speaks.", AT(protocol), .max = 32),
     ROW("target", TEXT, "Where it leads.", AT(target), .max = 300),
-    PERSON("owner", owner, "Whose it is."),
+    PERSON("owner", owner, SCHEMA_NEEDED, "Whose it is."),
     ROW("gateway", TEXT, "The replica that holds it.", AT(gateway), .max = 253),
     ROW("address", TEXT, "The browser's address.", AT(address), .max = 64),
     ROW("request", TEXT, "GuacamoleAccessRequest it came by.", AT(request), .max = 253),
@@ -122,16 +122,17 @@ static const struct schema_row session_status[] = {
 static const struct schema_row lock_spec[] = {
     ROW("sid", TEXT, "One sign-in.", AT(sid), .max = 255),
     ROW("sub", TEXT, "One person.", AT(sub), .max = 255),
-    ROW("connection", TEXT, "One connection, namespace/name.", AT(connection), .max = 320),
+    ROW("connection", TEXT, "One connection, namespace/name.", AT(connection), .max = 320,
+        .format = &schema_reference),
     ROW("session", TEXT, "One session.", AT(session), .max = 36, .format = &schema_uuid),
     ROW("reason", TEXT, "Why; the person reads it.", AT(reason), NEEDED, .max = 500),
     ROW("until", TIME, "When it lifts by itself; deleted by hand when absent.", AT(until)),
     ROW("before", TIME, "Only what began until then is locked: a sign-out.", AT(before)),
-    PERSON("by", by, "Who locked."),
+    PERSON("by", by, 0, "Who locked."),
 };
 #undef KIND
 
-#define SCHEMA_OF(name) static const struct schema name##_schema = { name, ARRAY_LEN(name) }
+#define SCHEMA_OF(name) const struct schema name##_schema = { name, ARRAY_LEN(name) }
 SCHEMA_OF(request_spec);
 SCHEMA_OF(request_status);
 SCHEMA_OF(approval_spec);
@@ -144,13 +145,11 @@ SCHEMA_OF(lock_spec);
 
 const struct resource_type resource_types[RESOURCE_KINDS] = {
     [RESOURCE_REQUEST] = { "GuacamoleAccessRequest", "guacamoleaccessrequests",
-                           "guacamoleaccessrequest", "guacreq", &request_spec_schema,
-                           &request_status_schema, MEMBER(request), true },
-    [RESOURCE_APPROVAL] = { "GuacamoleApproval", "guacamoleapprovals", "guacamoleapproval",
-                            "guacok", &approval_spec_schema, &approval_status_schema,
-                            MEMBER(approval), true },
-    [RESOURCE_SESSION] = { "GuacamoleSession", "guacamolesessions", "guacamolesession", "guacses",
-                           &session_spec_schema, &session_status_schema, MEMBER(session), false },
-    [RESOURCE_LOCK] = { "GuacamoleLock", "guacamolelocks", "guacamolelock", "guaclock",
-                        &lock_spec_schema, NULL, MEMBER(lock), false },
+                           &request_spec_schema, &request_status_schema, MEMBER(request), true },
+    [RESOURCE_APPROVAL] = { "GuacamoleApproval", "guacamoleapprovals", &approval_spec_schema,
+                            &approval_status_schema, MEMBER(approval), true },
+    [RESOURCE_SESSION] = { "GuacamoleSession", "guacamolesessions", &session_spec_schema,
+                           &session_status_schema, MEMBER(session), false },
+    [RESOURCE_LOCK] = { "GuacamoleLock", "guacamolelocks", &lock_spec_schema, NULL, MEMBER(lock),
+                        false },
 };

@@ -140,7 +140,6 @@ void resources_publish(struct resources *s, struct resources_view *next) {
     struct resources_view *old = s->current[kind];
     next->generation = ++s->generation;
     s->current[kind] = next;
-    s->current_at[kind] = (int64_t)clock_ms();
     void (*watcher)(void *, enum resource_kind) = s->watcher;
     void *arg = s->watcher_arg;
     pthread_cond_broadcast(&s->changed);
@@ -150,9 +149,9 @@ void resources_publish(struct resources *s, struct resources_view *next) {
         watcher(arg, kind);
 }
 
-void resources_current(struct resources *s, enum resource_kind kind) {
+void resources_current(struct resources *s, enum resource_kind kind, int64_t at) {
     pthread_mutex_lock(&s->lock);
-    s->current_at[kind] = (int64_t)clock_ms();
+    s->current_at[kind] = at;
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -44,11 +44,15 @@ struct resources;
 /* A folder that this program may write: one file a resource, <plural>/<namespace>.<name>.yaml, by
  * atomic rename; several processes may share it. Made when it is missing. */
 struct resources *resources_folder_new(const char *folder, struct err *e);
+struct kube;
+/* The Kubernetes API; `k` outlives it. Views are empty, and of no age, until the API server
+ * answers. */
+struct resources *resources_kube_new(struct kube *k, struct err *e);
 void resources_free(struct resources *s); /* NULL is fine; ends its threads */
 
 struct resources_view *resources_view(struct resources *s,
                                       enum resource_kind kind); /* new reference */
-/* Milliseconds since the view was known to be current. */
+/* Milliseconds since the view was known to be current; INT64_MAX: never yet. */
 int64_t resources_age_ms(struct resources *s, enum resource_kind kind);
 /* Called after each new view, from a thread of the store's; one watcher. */
 void resources_watch(struct resources *s, void (*fn)(void *arg, enum resource_kind kind),

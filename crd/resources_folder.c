@@ -52,8 +52,8 @@ static void look_everywhere(struct folder *d, bool first) {
         struct resources_view *v = r > 0 || (first && r == 0) ? shelf_view(&d->shelves[k]) : NULL;
         if (v)
             resources_publish(&d->front, v);
-        else if (r == 0)
-            resources_current(&d->front, kind);
+        if (r >= 0)
+            resources_current(&d->front, kind, (int64_t)clock_ms());
     }
 }
 

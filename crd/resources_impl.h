@@ -45,9 +45,9 @@ struct resources_view *resources_view_new(enum resource_kind kind);
 int resources_view_add(struct resources_view *v, struct resource *r);
 void resources_view_problem(struct resources_view *v, const char *source, const char *error);
 void resources_view_sort(struct resources_view *v);
-/* Sorts, gives it the next generation, makes it current as of now, wakes who waits. Takes the
- * reference. */
+/* Sorts, gives it the next generation, makes it current, wakes who waits. Takes the reference. */
 void resources_publish(struct resources *s, struct resources_view *next);
-void resources_current(struct resources *s, enum resource_kind kind); /* the view is still right */
+/* The view is right as of then (clock_ms); -1: it is not whole yet. */
+void resources_current(struct resources *s, enum resource_kind kind, int64_t at);
 
 #endif

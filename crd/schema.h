@@ -33,7 +33,7 @@ struct schema_format {
     const char *pattern; /* NULL: only we check */
 };
 extern const struct schema_format schema_label, schema_subdomain, schema_host, schema_bucket,
-    schema_uuid, schema_selector;
+    schema_uuid, schema_selector, schema_reference, schema_watermark;
 
 struct schema {
     const struct schema_row *rows;

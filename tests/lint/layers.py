@@ -32,6 +32,7 @@ LAYERS = {
     "proxy/proxy/": PROTO,
     "proxy/authd/": [*PROTO, "crd/", *EVIDENCE],
     "deploy/": PROTO,
+    "deploy/crd/": [*PROTO, "crd/"],
 }
 
 # Header -> folders or files that may name it. Whatever matches none is libc's or the kernel's.

@@ -1,0 +1,305 @@
+/* A few connections kept alive for requests, and the token that goes with each of them. */
+#include "crd/kube.h"
+
+#include <ctype.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crd/connection.h"
+#include "crd/kube_impl.h"
+#include "guacd/base/clock.h"
+#include "guacd/base/http.h"
+#include "guacd/base/json.h"
+#include "guacd/base/util.h"
+#include "guacd/proto/status.h"
+
+#define TOKEN_MS 10000 /* a token read longer ago is read again */
+#define TIMEOUT_MS 10000
+
+/* ---- configuration --------------------------------------------------------------------------- */
+
+static char *own_server(struct err *e) {
+    const char *host = getenv("KUBERNETES_SERVICE_HOST"), *port = getenv("KUBERNETES_SERVICE_PORT");
+    char url[512];
+    if (!host || !*host) {
+        err_set(e, 0, "no API server: this is no pod, so api-server has to be set");
+        return NULL;
+    }
+    snprintf(url, sizeof url, strchr(host, ':') ? "https://[%.200s]:%.10s" : "https://%.200s:%.10s",
+             host, port && *port ? port : "443");
+    return strdup(url);
+}
+
+static int add_namespace(struct kube *k, const char *name, struct err *e) {
+    if (strcmp(name, "*") == 0)
+        k->all = true;
+    else if (!field_is_label(name))
+        return err_set(e, 0, "'%.63s' is no namespace", name);
+    else if (k->count == KUBE_NAMESPACES_MAX)
+        return err_set(e, 0, "more than %d namespaces; use * for all of them", KUBE_NAMESPACES_MAX);
+    else if (!(k->namespaces[k->count++] = strdup(name)))
+        return err_set(e, 0, "no memory");
+    return 0;
+}
+
+static int read_namespaces(struct kube *k, const char *list, struct err *e) {
+    char own[128] = "", *save = NULL;
+    _free_ char *copy = list && *list ? strdup(list) : NULL;
+    if (!copy) {
+        FILE *f = fopen(KUBE_ACCOUNT "/namespace", "re");
+        if (f && !fgets(own, sizeof own, f))
+            *own = '\0';
+        if (f)
+            fclose(f);
+        own[strcspn(own, "\r\n")] = '\0';
+        return *own ? add_namespace(k, own, e)
+                    : err_set(e, 0, "no namespaces: this is no pod, so they have to be set");
+    }
+    for (char *w = strtok_r(copy, " ,\t", &save); w; w = strtok_r(NULL, " ,\t", &save))
+        if (add_namespace(k, w, e))
+            return -1;
+    return 0;
+}
+
+struct kube *kube_new(const struct kube_config *c, struct err *e) {
+    struct kube *k = calloc(1, sizeof *k);
+    if (!k) {
+        err_set(e, 0, "no memory for a store");
+        return NULL;
+    }
+    pthread_mutex_init(&k->lock, NULL);
+    bool given = c->server && *c->server;
+    k->server = given ? strdup(c->server) : own_server(e);
+    k->token_file = strdup(c->token_file && *c->token_file ? c->token_file : KUBE_ACCOUNT "/token");
+    /* the pod's CA vouches for the pod's cluster only */
+    k->ca_file = c->ca_file && *c->ca_file ? strdup(c->ca_file)
+                 : given                   ? NULL
+                                           : strdup(KUBE_ACCOUNT "/ca.crt");
+    struct secret token = { 0 };
+    if (k->server && strncmp(k->server, "https://", 8) != 0)
+        err_set(e, 0, "api-server: https only; a token goes there");
+    else if (k->server && k->token_file && read_namespaces(k, c->namespaces, e) == 0 &&
+             kube_token(k, false, &token, e) == 0) {
+        secret_fini(&token);
+        size_t n = strlen(k->server);
+        while (n && k->server[n - 1] == '/')
+            k->server[--n] = '\0';
+        return k;
+    }
+    kube_free(k);
+    return NULL;
+}
+
+void kube_free(struct kube *k) {
+    if (!k)
+        return;
+    for (size_t i = 0; i < k->idle_count; i++)
+        http_free(k->idle[i]);
+    for (size_t i = 0; i < k->count; i++)
+        free(k->namespaces[i]);
+    secret_fini(&k->token);
+    free(k->server);
+    free(k->token_file);
+    free(k->ca_file);
+    pthread_mutex_destroy(&k->lock);
+    free(k);
+}
+
+size_t kube_namespace_count(const struct kube *k) {
+    return k->all ? 1 : k->count;
+}
+
+const char *kube_namespace(const struct kube *k, size_t i) {
+    return k->all ? NULL : k->namespaces[i];
+}
+
+bool kube_watches(const struct kube *k, const char *namespace) {
+    bool found = k->all;
+    for (size_t i = 0; i < k->count; i++)
+        found |= strcmp(k->namespaces[i], namespace) == 0;
+    return found;
+}
+
+/* ---- token ----------------------------------------------------------------------------------- */
+
+/* A copy. The kubelet replaces the file long before the old token ends. */
+int kube_token(struct kube *k, bool again, struct secret *out, struct err *e) {
+    uint64_t now = clock_ms();
+    pthread_mutex_lock(&k->lock);
+    int rc = 0;
+    if (again || !k->token.data || now - k->token_at > TOKEN_MS) {
+        struct secret fresh = { 0 };
+        rc = secret_read_file(&fresh, k->token_file, e);
+        for (size_t i = 0; rc == 0 && i < fresh.len; i++)
+            if (!isgraph((unsigned char)fresh.data[i]))
+                rc = err_set(e, STATUS_SERVER_ERROR, "%s holds no token", k->token_file);
+        if (rc == 0 && fresh.len == 0)
+            rc = err_set(e, STATUS_SERVER_ERROR, "%s is empty", k->token_file);
+        if (rc == 0) {
+            secret_fini(&k->token);
+            k->token = fresh;
+            k->token_at = now;
+        } else {
+            secret_fini(&fresh);
+            if (k->token.data && !again)
+                rc = 0; /* in the middle of a rotation: the old one still counts */
+        }
+    }
+    if (rc == 0 && secret_set(out, k->token.data, k->token.len))
+        rc = err_set(e, STATUS_SERVER_ERROR, "no memory for a token");
+    pthread_mutex_unlock(&k->lock);
+    return rc;
+}
+
+/* "Authorization: Bearer …" */
+int kube_bearer(struct kube *k, bool again, struct buf *out, struct err *e) {
+    struct secret token _secret_ = { 0 };
+    if (kube_token(k, again, &token, e))
+        return -1;
+    buf_clear(out);
+    buf_puts(out, "Authorization: Bearer ");
+    buf_add(out, token.data, token.len);
+    return buf_str(out) ? 0 : err_set(e, STATUS_SERVER_ERROR, "the token is too long");
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static struct http *borrow(struct kube *k, struct err *e) {
+    pthread_mutex_lock(&k->lock);
+    struct http *h = k->idle_count ? k->idle[--k->idle_count] : NULL;
+    pthread_mutex_unlock(&k->lock);
+    return h ? h : http_new(e);
+}
+
+static void give_back(struct kube *k, struct http *h) {
+    pthread_mutex_lock(&k->lock);
+    bool room = k->idle_count < KUBE_IDLE_MAX;
+    if (room)
+        k->idle[k->idle_count++] = h;
+    pthread_mutex_unlock(&k->lock);
+    if (!room)
+        http_free(h);
+}
+
+void kube_path(char *out, size_t size, const char *namespace, const char *plural, const char *name,
+               const char *sub) {
+    snprintf(out, size, "/apis/%s%s%s/%s%s%s%s%s", CRD_VERSION, namespace ? "/namespaces/" : "",
+             namespace ? namespace : "", plural, name ? "/" : "", name ? name : "", sub ? "/" : "",
+             sub ? sub : "");
+}
+
+void kube_secret_path(char *out, size_t size, const char *namespace, const char *name) {
+    snprintf(out, size, "/api/v1/namespaces/%s/secrets/%s", namespace, name);
+}
+
+void kube_escape(const char *text, char *out, size_t size) {
+    size_t n = 0;
+    for (; *text && n + 4 < size; text++) {
+        unsigned char c = (unsigned char)*text;
+        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+            strchr("-_.~", c))
+            out[n++] = (char)c;
+        else
+            n += (size_t)sprintf(out + n, "%%%02X", c);
+    }
+    out[n] = '\0';
+}
+
+enum resources_result kube_result(int status, const json_t *answer, const char *what,
+                                  struct err *e) {
+    const char *reason = json_str(answer, "reason", ""), *text = json_str(answer, "message", "");
+    static const struct {
+        int http;
+        enum resources_result result;
+        int status;
+    } rows[] = {
+        { 400, RESOURCES_INVALID, STATUS_CLIENT_BAD_REQUEST },
+        { 401, RESOURCES_REFUSED, STATUS_SERVER_ERROR },
+        { 403, RESOURCES_REFUSED, STATUS_SERVER_ERROR },
+        { 404, RESOURCES_NOT_FOUND, STATUS_RESOURCE_NOT_FOUND },
+        { 409, RESOURCES_CONFLICT, STATUS_RESOURCE_CONFLICT },
+        { 413, RESOURCES_INVALID, STATUS_CLIENT_BAD_REQUEST },
+        { 422, RESOURCES_INVALID, STATUS_CLIENT_BAD_REQUEST },
+    };
+    enum resources_result r = RESOURCES_UNAVAILABLE;
+    int code = STATUS_UPSTREAM_ERROR;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].http == status) {
+            r = rows[i].result;
+            code = rows[i].status;
+        }
+    if (r == RESOURCES_CONFLICT && strcmp(reason, "AlreadyExists") == 0)
+        r = RESOURCES_EXISTS;
+    err_set(e, code, "%s: the API server answers %d%s%.400s", what, status, *text ? ": " : "",
+            text);
+    return r;
+}
+
+static enum resources_result attempt(struct kube *k, struct http_request *rq,
+                                     struct http_response *rs, bool again, const char *type,
+                                     struct err *e) {
+    struct buf bearer;
+    char content[96] = "";
+    buf_init(&bearer, 65536);
+    bearer.secret = true;
+    if (type)
+        snprintf(content, sizeof content, "Content-Type: %s", type);
+    enum resources_result r = RESOURCES_UNAVAILABLE;
+    struct http *h = kube_bearer(k, again, &bearer, e) == 0 ? borrow(k, e) : NULL;
+    if (h) {
+        const char *headers[] = { buf_str(&bearer), "Accept: application/json",
+                                  type ? content : NULL, NULL };
+        rq->headers = headers;
+        r = http_do(h, rq, rs, e) == 0 ? RESOURCES_OK : RESOURCES_UNAVAILABLE;
+        rq->headers = NULL;
+        give_back(k, h);
+    }
+    buf_wipe(&bearer);
+    return r;
+}
+
+enum resources_result kube_call(struct kube *k, const char *method, const char *path,
+                                const char *type, const json_t *body, json_t **out, struct err *e) {
+    struct http_response rs = { 0 };
+    struct err ignored = { 0 };
+    char url[2048], what[600];
+    _free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    snprintf(url, sizeof url, "%s%s", k->server, path);
+    snprintf(what, sizeof what, "%s %.500s", method, path);
+    struct http_request rq = { .method = method,
+                               .url = url,
+                               .body = text,
+                               .body_len = text ? strlen(text) : 0,
+                               .timeout_ms = TIMEOUT_MS,
+                               .max_body = KUBE_BODY_MAX,
+                               .ca_file = k->ca_file,
+                               .secret = true };
+    if (body && !text) {
+        err_set(e, STATUS_SERVER_ERROR, "no memory for a request");
+        return RESOURCES_UNAVAILABLE;
+    }
+    if (text && !type)
+        type = "application/json";
+    enum resources_result r = attempt(k, &rq, &rs, false, type, e);
+    if (r == RESOURCES_OK && rs.status == 401) { /* rotated a moment ago? once more */
+        http_response_fini(&rs);
+        r = attempt(k, &rq, &rs, true, type, e);
+    }
+    if (r != RESOURCES_OK)
+        return r;
+    bool good = rs.status >= 200 && rs.status < 300;
+    _json_ json_t *answer = json_parse(rs.body.data ? rs.body.data : "", rs.body.len, KUBE_BODY_MAX,
+                                       good ? e : &ignored);
+    if (!good) {
+        r = kube_result(rs.status, answer, what, e);
+    } else if (!answer) {
+        err_prefix(e, "%s", what);
+        r = RESOURCES_UNAVAILABLE;
+    } else if (out) {
+        *out = steal_ptr(answer);
+    }
+    http_response_fini(&rs);
+    return r;
+}
