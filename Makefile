@@ -104,9 +104,10 @@ crds: $(B)/crds/.done
 programs: $(BINARIES) $(BACKEND_SO)
 web: $(WEB)
 
-# Sorted by word, so that a flag and its folder have to be one.
-PKG_CFLAGS := $(sort $(subst -isystem ,-isystem,$(call pkg,cflags,$(sort $(BASE_PKG) $(HTTP_PKG) $(DISPLAY_PKG) $(TERM_PKG) \
-    $(SESSION_PKG) $(SSH_PKG) $(VNC_PKG) $(RDP_PKG) $(RECORDING_PKG) $(EVIDENCE_PKG) $(CRD_PKG) $(AUTHD_PKG) $(PROXY_PKG) check))))
+# Sorted by word, so that a flag and its folder have to be one. Other people's headers are the
+# system's: what newer compilers say of them is not for us to mend.
+PKG_CFLAGS := $(sort $(patsubst -I%,-isystem%,$(subst -isystem ,-isystem,$(call pkg,cflags,$(sort $(BASE_PKG) $(HTTP_PKG) $(DISPLAY_PKG) $(TERM_PKG) \
+    $(SESSION_PKG) $(SSH_PKG) $(VNC_PKG) $(RDP_PKG) $(RECORDING_PKG) $(EVIDENCE_PKG) $(CRD_PKG) $(AUTHD_PKG) $(PROXY_PKG) check)))))
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -309,6 +310,8 @@ install: all  ## into PREFIX=/usr/local (DESTDIR= for packagers)
 	cp -r $(B)/web $(DESTDIR)$(PREFIX)/share/guac/web && rm -f $(DESTDIR)$(PREFIX)/share/guac/web/.done
 	for p in $(filter-out guacd-session,$(PROGRAMS)); do \
 	    ln -sf ../lib/guac/$$p $(DESTDIR)$(PREFIX)/bin/$$p; done
+soak: all  ## 50 sessions for an hour, programs killed at random (SOAK="--minutes 5 --sessions 10")
+	@B=$(abspath $(B)) /usr/bin/python3 tests/bench/soak.py $(SOAK)
 dist:  ## the sources of HEAD as build/guac-VERSION.tar.gz
 	@mkdir -p build
 	git archive --prefix=guac-$(VERSION)/ -o build/guac-$(VERSION).tar.gz HEAD
