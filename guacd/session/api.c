@@ -11,6 +11,8 @@
 #include "guacd/session/record.h"
 #include "guacd/session/session.h"
 
+#define AUDIO_WAITING_MAX (512u << 10)
+
 /* A call on its way to the wire thread. */
 struct post {
     struct session *s;
@@ -142,6 +144,23 @@ void session_clipboard(struct session *s, const char *mimetype, const void *data
         post(s, on_clipboard, NULL, 0, mimetype, data, len);
     else
         log_warning("a clipboard of %zu bytes is over clipboard-buffer-size", len);
+}
+
+/* The format is in the number: bytes a sample, channels, rate. */
+static void on_audio(struct post *p) {
+    const struct audio_format f = { .rate = (unsigned)(p->number >> 8),
+                                    .channels = (unsigned)(p->number >> 4) & 15,
+                                    .bits = (unsigned)(p->number & 15) * 8 };
+    atomic_fetch_sub(&p->s->audio_waiting, p->len);
+    audio_play(p->s, &f, p->data, p->len);
+}
+
+void session_audio(struct session *s, const struct audio_format *f, const void *data, size_t len) {
+    len = MIN_OF(len, (size_t)AUDIO_MAX);
+    if (len == 0 || atomic_load(&s->audio_waiting) > AUDIO_WAITING_MAX)
+        return;
+    atomic_fetch_add(&s->audio_waiting, len);
+    post(s, on_audio, NULL, (uint64_t)f->rate << 8 | f->channels << 4 | f->bits / 8, "", data, len);
 }
 
 static void on_title(struct post *p) {

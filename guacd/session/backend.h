@@ -113,6 +113,14 @@ const char *session_timezone(struct session *s);
 
 /* Clipboard of the target changed: goes to the owner where policy allows. Copies. */
 void session_clipboard(struct session *s, const char *mimetype, const void *data, size_t len);
+/* Sound of the target, interleaved samples of 8 bits (unsigned) or 16 (little-endian, signed), to
+ * everyone who announced such a type. Any thread; copies. At most AUDIO_MAX bytes a call, more is
+ * cut; what nobody has taken yet is bounded, beyond that it is dropped. */
+#define AUDIO_MAX 65536
+struct audio_format {
+    unsigned rate, channels, bits; /* hertz; 1 or 2; 8 or 16 */
+};
+void session_audio(struct session *s, const struct audio_format *f, const void *data, size_t len);
 /* Window or terminal title: `name` instruction and the recording's text. */
 void session_title(struct session *s, const char *text);
 /* Text shown on the target (UTF-8), for the recording's transcript. Copies; bounded a frame. */

@@ -34,7 +34,7 @@ void clip_free(struct user *u) {
 }
 
 /* Odd: nobody's acknowledgement is awaited, since old clients give none for clipboards. */
-static int next_index(struct user *u) {
+int clip_next_index(struct user *u) {
     u->next_out = u->next_out >= 1021 ? 3 : u->next_out + 2;
     return u->next_out;
 }
@@ -50,7 +50,7 @@ static void put_blob(struct buf *b, int stream, const char *data, size_t len) {
 
 static void put_piece(struct outstream *o, struct user *u, struct buf *b) {
     if (!o->index) {
-        o->index = next_index(u);
+        o->index = clip_next_index(u);
         instr_begin(b, "clipboard");
         instr_int(b, o->index);
         instr_str(b, o->mimetype);

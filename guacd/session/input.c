@@ -162,8 +162,10 @@ static enum input_result on_ack(struct user *u, const struct instr *in, struct e
         return bad(e, "ack");
     if (stream > 0 && stream % 2 == 0 && files_ack(u, (int)stream, (int)status))
         return INPUT_OK;
-    if (status && stream) /* what else we send is paced by the socket and by sync, not by this */
+    if (status && stream) { /* what else we send is paced by the socket and by sync, not by this */
         clip_refused(u, (int)stream);
+        audio_refused(u, (int)stream);
+    }
     return INPUT_OK;
 }
 

@@ -106,6 +106,8 @@ struct user {
     size_t in_count;
     struct outstream *out_streams; /* bulk waiting to be told, oldest first */
     int next_out;
+    bool audio_l8, audio_l16;      /* plays these types */
+    int audio_stream;              /* 0: none open */
     int last_x, last_y, last_mask; /* mouse */
     unsigned files_seen;           /* bit i: file system i was shown to him */
     int next_file;                 /* stream of the last file sent to him */
@@ -152,6 +154,12 @@ void clip_offer(struct session *s, const char *mimetype, const char *data, size_
 void clip_pump(struct user *u);
 void clip_refused(struct user *u, int stream); /* he wants no more of it */
 void clip_free(struct user *u);
+/* A new stream towards him; odd: nobody's acknowledgement is awaited. */
+int clip_next_index(struct user *u);
+
+/* audio.c */
+void audio_play(struct session *s, const struct audio_format *f, const void *data, size_t len);
+void audio_refused(struct user *u, int stream); /* he wants no more of it */
 
 void streams_ack(struct user *u, int stream, const char *text, int status);
 /* The op of his stream is over: status and words are for the blobs still to come. */
@@ -258,9 +266,11 @@ struct session {
     _Atomic unsigned text_readers;
     uint64_t last_key; /* backend thread: id of the last key it took */
 
-    char *title;     /* last `name`, for late joiners */
-    struct ask *ask; /* under mailbox.lock */
-    int tap_fd;      /* until record_start(), -1 then */
+    struct audio_format audio;    /* of the last sound */
+    _Atomic size_t audio_waiting; /* bytes on their way to the wire thread */
+    char *title;                  /* last `name`, for late joiners */
+    struct ask *ask;              /* under mailbox.lock */
+    int tap_fd;                   /* until record_start(), -1 then */
     struct record *record;
     struct control *control;
 

@@ -144,6 +144,8 @@ static void become_live(struct user *u) {
     /* Stock daemons send JPEG unasked: who names no type at all expects that. */
     u->caps.jpeg = i->image.count == 0 || handshake_has(&i->image, "image/jpeg");
     u->caps.webp = handshake_has(&i->image, "image/webp");
+    u->audio_l8 = handshake_has(&i->audio, "audio/L8");
+    u->audio_l16 = handshake_has(&i->audio, "audio/L16");
     u->ours = i->client[0] != '\0';
     u->text = u->ours && handshake_has(&i->features, "text");
     if (!u->name[0])

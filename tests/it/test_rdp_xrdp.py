@@ -1,5 +1,7 @@
 """RDP against xrdp: logins, sizes, clipboard, locks, layouts, ends."""
 import os
+import socket
+import struct
 import subprocess
 import unittest
 
@@ -29,11 +31,11 @@ class Xrdp(Rdp):
                   **values}
         client = self.desk("xrdp", **values)
         try:
-            wait(self.has_desk, 8 * PATIENCE)
+            client.pump(self.has_desk, 8 * PATIENCE)
         except AssertionError:   # sesman may still have had the session before
             client.close()
             client = self.desk("xrdp", **values)
-            wait(self.has_desk, 20 * PATIENCE, "the desktop of the test user")
+            client.pump(self.has_desk, 20 * PATIENCE, "the desktop of the test user")
         self.servers.env["RDP_DISPLAY"] = self.display()
         client.pump(lambda: self.shows_desk(client), 20 * PATIENCE, "the desktop's blue")
         return client
@@ -167,6 +169,53 @@ class Clipboard(Xrdp):
         client.stream("clipboard", "text/plain", data=b"not for the server")
         client.pump(timeout=2.0)
         self.assertNotIn(b"not for", self.clip("-o", capture_output=True).stdout)
+
+
+class Sound(Xrdp):
+    """Samples are put where the sound server of a desktop puts them: into the socket of xrdp's
+    channel server, in 16 bits, stereo, 44.1 kHz."""
+    SAMPLES = b"".join(struct.pack("<hh", (i * 37) % 30000, -(i * 91) % 30000)
+                       for i in range(20000))
+
+    def play(self, clients):
+        number = self.display().lstrip(":").split(".")[0]
+        path = f"{self.servers['RDP_SOCKETS']}/xrdp_chansrv_audio_out_socket_{number}"
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(10)
+            s.connect(path)
+            for at in range(0, len(self.SAMPLES), 8192):
+                piece = self.SAMPLES[at:at + 8192]
+                s.sendall(struct.pack("<ii", 0, len(piece) + 8) + piece)
+                guac.pump(clients, timeout=0.05)
+
+    @staticmethod
+    def heard(client):
+        streams = [i for i, _ in client.streams.values()] + \
+            [e[1] for e in client.log if e[0] == "ended"]
+        data = [bytes(d) for i, d in client.streams.values() if i[0] == "audio"]
+        return [i for i in streams if i[0] == "audio"], b"".join(data)
+
+    def test_to_who_plays_it(self):
+        client = self.login(audio=("audio/L8", "audio/L16"))
+        deaf = self.connect(joins=client.id)
+        guac.pump([client, deaf], timeout=1.5)   # the channel is trained meanwhile
+        self.play([client, deaf])
+        middle = self.SAMPLES[32768:40960]
+        guac.pump([client, deaf], lambda: middle in self.heard(client)[1], 10 * PATIENCE,
+                  "the samples")
+        opened, _ = self.heard(client)
+        self.assertEqual(opened[0][2], "audio/L16;rate=44100,channels=2")
+        self.assertEqual(self.heard(deaf)[0], [])
+
+    def test_disabled(self):
+        client = self.login(audio=("audio/L16",), disable_audio="true")
+        client.pump(timeout=1.5)
+        try:
+            self.play([client])
+        except FileNotFoundError:
+            pass   # no channel: xrdp listens for no sound either
+        client.pump(timeout=1.0)
+        self.assertEqual(self.heard(client)[0], [])
 
 
 class Keys(Xrdp):

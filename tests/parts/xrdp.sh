@@ -10,7 +10,7 @@
 #   --security TYPE  tls, rdp or negotiate (the default)
 #
 # env: RDP_HOST, RDP_PORT_xrdp, RDP_USER and RDP_PASSWORD, RDP_FP (SHA-256 of the certificate),
-#   RDP_HOME, RDP_TYPED: what was typed into the xterm, line by line. A session's display is in the
+#   RDP_SOCKETS (xrdp's folder of them), RDP_HOME, RDP_TYPED: what was typed into the xterm, line by line. A session's display is in the
 #   file RDP_HOME/display once it runs.
 #
 # xrdp and sesman run in a mount namespace with their own accounts, PAM file, configuration and
@@ -135,6 +135,7 @@ part_start() {
     put RDP_PORT_xrdp "$port"
     put RDP_USER $user
     put RDP_PASSWORD "$password"
+    put RDP_SOCKETS "/proc/$pid/root/run/xrdp/sockdir"
     put RDP_HOME "$dir/home/$user"
     put RDP_TYPED "$dir/home/$user/typed"
     put RDP_FP "$(openssl x509 -in cert.pem -outform DER | sha256sum | cut -d' ' -f1)"

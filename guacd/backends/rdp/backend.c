@@ -143,8 +143,8 @@ static int prepare(struct rdp *r, struct err *e) {
     if (!r->context || !rdp_screen_init(r))
         return err_set(e, STATUS_SERVER_BUSY, "no memory for an RDP client");
     ((struct rdp_client *)r->context)->rdp = r;
-    if (!rdp_connect_init(r))
-        return err_set(e, STATUS_SERVER_ERROR, "FreeRDP takes no connections of ours");
+    if (!rdp_connect_init(r) || !rdp_sound_init(r))
+        return err_set(e, STATUS_SERVER_ERROR, "FreeRDP takes nothing of ours");
     return 0;
 }
 

@@ -3,7 +3,7 @@
  * watch.c. Files: backend.c (life), settings.c (parameters to settings), connect.c (a descriptor),
  * watch.c (gives up while the library blocks), auth.c (credentials), cert.c (certificates),
  * explain.c (what failed; pure), screen.c (pixels, size), pointer.c, gfx.c (graphics pipeline),
- * clipboard.c, input.c (events to the server), keymap.c and layouts.c (keys; pure). */
+ * clipboard.c, sound.c, input.c (events to the server), keymap.c and layouts.c (keys; pure). */
 #ifndef GUAC_RDP_RDP_H
 #define GUAC_RDP_RDP_H
 
@@ -157,6 +157,9 @@ void rdp_clipboard_put(struct rdp *r, const struct event *ev);
 void rdp_clipboard_fini(struct rdp *r);
 /* Append text with lines that end in CR LF or in LF, however they did. -1: out is full. */
 int rdp_lines(const char *text, size_t len, bool with_cr, struct buf *out);
+
+/* sound.c */
+bool rdp_sound_init(struct rdp *r); /* before connecting */
 
 /* input.c: false when the session ends */
 bool rdp_events(struct rdp *r);
