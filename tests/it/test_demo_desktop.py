@@ -94,7 +94,7 @@ class Desktop(house.TestCase):
         self.assertIsNone(client.error)
         client.pump(lambda: client.canvas.pixel(20, 700)[:3] == (0x24, 0x47, 0x6B), 20 * PATIENCE,
                     "the desktop's colour")
-        client.pump(lambda: client.canvas.pixel(600, 400)[:3] == (255, 255, 255), 20 * PATIENCE,
+        client.pump(lambda: client.canvas.pixel(600, 400)[:3] == (255, 255, 255), 60 * PATIENCE,
                     "a terminal")
         for mask in (0, 1, 0):
             client.send("mouse", 600, 400, mask)

@@ -36,7 +36,7 @@ class Gateway(house.TestCase):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, 9)
 
-    def dial(self, recorder=None, hello=None, **values):
+    def dial(self, recorder=None, hello=None, protocol="demo", **values):
         """As authd does: tap with the first byte, then the handshake with policy."""
         self.number += 1
         self.tap = recorder or tap.Tap()
@@ -46,7 +46,7 @@ class Gateway(house.TestCase):
         values = {"session": f"0192f0c1-2345-7abc-8def-{self.number:012x}",
                   "connection": "relay/demo", "owner": "sub-olga", "owner_name": "Olga",
                   "started": str(int(time.time() * 1000)), **values}
-        c.raw(b".select,4.demo;")
+        c.raw(guac.encode("select", protocol)[1:])
         c.handshake(None, **(hello or {"size": SIZE}), **values)
         self.assertEqual(c.id, "$" + values["session"], "one id everywhere")
         self.path = os.path.join(self.guacd.run, "s", values["session"] + ".sock")
