@@ -22,6 +22,10 @@ static const struct {
     { "sftp-disable-download", "spec.files" },
     { "sftp-disable-upload", "spec.files" },
     { "host-key", "spec.hostKey" },
+    { "impersonate-user", "spec.credentials" },
+    { "impersonate-groups", "spec.credentials" },
+    { "impersonate-uid", "spec.credentials" },
+    { "impersonate-extra", "spec.credentials" },
 };
 
 static const char *own_field(const char *name) {

@@ -14,6 +14,7 @@
 #include "guacd/base/dial.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
+#include "proxy/authd/pods.h"
 #include "recording/note.h"
 
 #define ROW(key_, type_, member_, def_, min_, max_, help_) \
@@ -21,6 +22,7 @@
         .key = key_, .type = type_, .offset = offsetof(struct config, member_), .def = def_, \
         .min = min_, .max = max_, .help = help_ \
     }
+#define KUBE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount" /* of a pod */
 #define TEXT(key_, type_, member_, def_, help_) \
     { \
         .key = key_, .type = type_, .offset = offsetof(struct config, member_), .def = def_, \
@@ -111,6 +113,18 @@ static const struct conf_row rows[] = {
     ROW("tap-hard-ms", CONF_INT, tap_hard_ms, "10000", 100, 3600000,
         "Milliseconds the recording store is behind at which a session ends."),
 
+    TEXT("cluster-server", CONF_STRING, cluster_server, "",
+         "API server of the cluster this gateway runs in, https://host:port; empty: as a pod is "
+         "told. The gateway's own token goes nowhere else."),
+    TEXT("cluster-ca", CONF_PATH, cluster_ca, KUBE_ACCOUNT "/ca.crt", "Its CA certificates."),
+    TEXT("cluster-token", CONF_PATH, cluster_token, KUBE_ACCOUNT "/token",
+         "File of the gateway's own token there, read again for each use."),
+    TEXT("impersonate-prefix", CONF_STRING, impersonate_prefix, "oidc:",
+         "What stands before the names of people and their groups in that cluster; never empty, "
+         "never system:."),
+    TEXT("impersonate-claim", CONF_STRING, impersonate_claim, "preferred_username",
+         "What a person is called there: preferred_username, or sub where people may rename "
+         "themselves."),
     TEXT("connect-ports", CONF_LIST, connect_ports, "",
          "TCP ports this program may connect to beside the issuer's."),
     TEXT("show-refused", CONF_BOOL, show_refused, "yes",
@@ -276,6 +290,11 @@ int config_derive(struct config *c, struct err *e) {
         return err_prefix(e, "address-allow or address-deny");
     if (c->dev_link && (c->secure || !c->loopback))
         return err_set(e, 0, "dev-link: only where public-url is http on loopback");
+    if (pods_prefix_check(c->impersonate_prefix, e))
+        return -1;
+    if (strcmp(c->impersonate_claim, "sub") != 0 &&
+        strcmp(c->impersonate_claim, "preferred_username") != 0)
+        return err_set(e, 0, "impersonate-claim: preferred_username or sub");
     if (!note_name_valid(c->log_origin))
         return err_set(e, 0, "log-origin: printable letters without blank and plus");
     if (c->tap_soft_bytes > c->tap_hard_bytes || c->tap_soft_ms > c->tap_hard_ms)

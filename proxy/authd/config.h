@@ -30,6 +30,7 @@ struct config {
     long grace_seconds, warn_seconds, idle_minutes, max_minutes, sessions_per_person;
     long tap_soft_bytes, tap_hard_bytes, tap_soft_ms, tap_hard_ms;
     char *connect_ports;
+    char *cluster_server, *cluster_ca, *cluster_token, *impersonate_prefix, *impersonate_claim;
     bool show_refused, allow_no_seccomp;
     /* derived by config_derive() */
     char resources_path[400];

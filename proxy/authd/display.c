@@ -78,6 +78,25 @@ static void set_feature(struct display *d, const char *value) {
     add(&d->info.features, value);
 }
 
+/* A choice that cannot be a name is told as none: the connection then says what is missing. */
+static void choose(char *out, size_t size, const char *value, bool good) {
+    size_t n = strlen(value);
+    if (good && n < size)
+        memcpy(out, value, n + 1);
+}
+static void set_kube_namespace(struct display *d, const char *value) {
+    choose(d->kube.namespace, sizeof d->kube.namespace, value, field_is_label(value));
+}
+static void set_kube_pod(struct display *d, const char *value) {
+    choose(d->kube.pod, sizeof d->kube.pod, value, field_is_subdomain(value));
+}
+static void set_kube_container(struct display *d, const char *value) {
+    choose(d->kube.container, sizeof d->kube.container, value, field_is_label(value));
+}
+static void set_kube_command(struct display *d, const char *value) {
+    choose(d->kube.command, sizeof d->kube.command, value, true);
+}
+
 static const struct {
     const char *key, *apache; /* NULL: it has none */
     void (*set)(struct display *d, const char *value);
@@ -94,6 +113,10 @@ static const struct {
     { "timezone", "GUAC_TIMEZONE", set_timezone },
     { "client", "GUAC_CLIENT", set_client },
     { "feature", NULL, set_feature },
+    { "namespace", NULL, set_kube_namespace },
+    { "pod", NULL, set_kube_pod },
+    { "container", NULL, set_kube_container },
+    { "command", NULL, set_kube_command },
 };
 
 int display_read(const struct query *q, struct display *out, struct err *e) {

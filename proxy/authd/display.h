@@ -5,12 +5,14 @@
 
 #include "guacd/base/enc.h"
 #include "guacd/proto/handshake.h"
+#include "proxy/authd/pods.h"
 #include "proxy/authd/query.h"
 
 struct display {
     char namespace[64], name[254]; /* of a connection, or "" */
     char session[UUID_LEN + 1];    /* of a running session, or "" */
     struct handshake_info info;    /* clamped */
+    struct pods_choice kube;       /* the pod a person chose */
 };
 
 /* -1 with e: neither a connection nor a session is named, or both. Sizes, lists and names that make

@@ -31,6 +31,7 @@ void identity_free(struct identity *i) {
     free(i->sub);
     free(i->sid);
     free(i->name);
+    free(i->login);
     free(i->acr);
     free(i->id_token_sha256);
     free(i->refresh);
@@ -51,6 +52,7 @@ json_t *identity_write(const struct identity *i) {
     if (!o)
         return NULL;
     put(o, "a", i->acr);
+    put(o, "l", i->login);
     put(o, "h", i->id_token_sha256);
     put(o, "f", i->refresh);
     if (json_array_size(i->groups))
@@ -81,6 +83,7 @@ struct identity *identity_read(const json_t *o, struct err *e) {
     if (json_is_array(groups))
         json_array_extend(i->groups, groups);
     i->acr = copy(o, "a");
+    i->login = copy(o, "l");
     i->id_token_sha256 = copy(o, "h");
     i->refresh = copy(o, "f");
     i->auth_time = json_num(o, "t", 0);

@@ -11,6 +11,7 @@
 struct identity {
     char *sub, *sid; /* person, sign-in */
     char *name;      /* to show */
+    char *login;     /* as the person signs in (preferred_username); NULL: not said */
     json_t *roles;   /* strings */
     json_t *groups;  /* strings, without a leading slash; they name approvers, not audiences */
     char *acr;       /* NULL: not said */

@@ -128,6 +128,8 @@ struct args *launch_args(const struct launch *l, struct err *e) {
     set_host_key(&s, l->connection);
     set_credentials(&s, l);
     set_policy(&s, l);
+    if (s.rc == 0 && pods_launch(l, s.args, e))
+        s.rc = -1;
     if (s.rc == 0)
         return s.args;
     args_free(s.args);

@@ -9,6 +9,7 @@
 #include "guacd/proto/handshake.h"
 #include "proxy/authd/config.h"
 #include "proxy/authd/identity.h"
+#include "proxy/authd/pods.h"
 #include "proxy/authd/policy.h"
 
 struct launch {
@@ -18,7 +19,8 @@ struct launch {
     const struct decision *decision;
     const struct secret_set *secrets; /* empty: prompts by `required` */
     const char *session;
-    int64_t started; /* Unix ms */
+    int64_t started;                  /* Unix ms */
+    const struct pods_choice *choice; /* NULL: nothing was chosen */
 };
 
 /* New parameters, or NULL: e says which one is wrong (status for the person). Every gateway row is

@@ -19,6 +19,7 @@
 #include "guacd/base/sandbox.h"
 #include "guacd/base/secret.h"
 #include "guacd/base/util.h"
+#include "proxy/authd/pods.h"
 #include "proxy/authd/record.h"
 #include "proxy/authd/evidence_log.h"
 #include "proxy/authd/keeper.h"
@@ -171,9 +172,17 @@ static int lock_doors(const struct config *c, struct err *e) {
         ports.list[ports.count++] = u.port;
         ports.list[ports.count++] = 53; /* a resolver may fall back to TCP */
     }
+    char token[PATH_MAX], ca[PATH_MAX];
+    struct err none = { 0 };
+    folder_of(c->cluster_token, token, sizeof token);
+    folder_of(c->cluster_ca, ca, sizeof ca);
+    if (pods_server(c, &u, &none) == 0) {
+        names = names || !dial_needs_no_resolver(u.host);
+        ports.list[ports.count++] = u.port;
+    }
     if (c->connect_ports && conf_each(c->connect_ports, add_port, &ports))
         return err_set(e, 0, "connect-ports: at most %zu ports of 1…65535",
-                       ARRAY_LEN(ports.list) - 2);
+                       ARRAY_LEN(ports.list) - 3);
     const struct sandbox_path paths[] = {
         { c->run, SANDBOX_READ },
         { own, SANDBOX_WRITE }, /* the link */
@@ -182,6 +191,8 @@ static int lock_doors(const struct config *c, struct err *e) {
         { c->cookie_keys, SANDBOX_READ },
         { *audit ? audit : c->run, SANDBOX_WRITE },
         { c->oidc_ca && *c->oidc_ca ? c->oidc_ca : c->folder, SANDBOX_READ },
+        { token, SANDBOX_READ }, /* the folder: a pod's files are links that change */
+        { ca, SANDBOX_READ },
     };
     const struct sandbox_profile profile = { .paths = paths,
                                              .path_count = ARRAY_LEN(paths),

@@ -7,12 +7,9 @@ static bool by_certificate(const struct connection *c) {
     return c->credentials.from == CREDENTIALS_CERTIFICATE;
 }
 
-static bool by_cluster(const struct connection *c) {
-    return c->credentials.from == CREDENTIALS_KUBERNETES;
-}
-
-static bool in_cluster(const struct connection *c) {
-    return c->kubernetes.there;
+static bool by_own_token(const struct connection *c) {
+    return c->credentials.from == CREDENTIALS_KUBERNETES &&
+           c->credentials.kubernetes_as == KUBERNETES_USER_TOKEN;
 }
 
 static bool moderation(const struct connection *c) {
@@ -28,8 +25,7 @@ static const struct {
     bool (*asked)(const struct connection *c);
 } rows[] = {
     { "spec.credentials.from: certificate", by_certificate },
-    { "spec.credentials.from: kubernetes", by_cluster },
-    { "spec.kubernetes", in_cluster },
+    { "spec.credentials.kubernetes: userToken", by_own_token },
     { "spec.moderation", moderation },
     { "spec.watermark", watermark },
 };

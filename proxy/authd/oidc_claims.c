@@ -10,6 +10,7 @@
 #include "proxy/authd/oidc.h"
 #include "proxy/authd/token.h"
 
+#define LOGIN_MAX 128
 #define REFRESH_MAX 1500 /* longer ones would not fit into the cookie */
 
 /* The first of these that can be shown. */
@@ -94,8 +95,10 @@ struct identity *oidc_identity(const struct config *conf, const json_t *id_claim
     }
     groups_of(conf, id_claims, access_claims, i->groups);
     const char *acr = json_str(id_claims, "acr", NULL);
+    const char *login = json_str(id_claims, "preferred_username", NULL);
     sha256_hex(id_token, strlen(id_token), hash);
     i->id_token_sha256 = strdup(hash);
+    i->login = login && strlen(login) <= LOGIN_MAX ? strdup(login) : NULL;
     i->acr = acr && strlen(acr) <= 64 ? strdup(acr) : NULL;
     i->refresh = refresh && strlen(refresh) <= REFRESH_MAX ? strdup(refresh) : NULL;
     i->auth_time = json_num(id_claims, "auth_time", json_num(id_claims, "iat", now));

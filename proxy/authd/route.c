@@ -19,6 +19,7 @@ static const struct route routes[] = {
     { "POST", "/api/requests", GUARD_CHANGE, WHO_SIGNED_IN, api_request_new },
     { "GET", "/api/requests/:id", GUARD_READ, WHO_SIGNED_IN, api_request },
     { "POST", "/api/requests/:id/:decision", GUARD_CHANGE, WHO_SIGNED_IN, api_request_decide },
+    { "GET", "/api/connections/:ns/:name/targets", GUARD_READ, WHO_SIGNED_IN, api_targets },
     { "GET", "/api/sessions", GUARD_READ, WHO_SIGNED_IN, api_sessions },
     { "POST", "/api/sessions/:id/end", GUARD_CHANGE, WHO_SIGNED_IN, api_session_end },
     { "GET", "/api/recordings", GUARD_READ, WHO_AUDITOR, api_recordings },

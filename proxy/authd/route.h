@@ -47,6 +47,8 @@ void api_requests(struct exchange *x);
 void api_request(struct exchange *x);
 void api_request_new(struct exchange *x);
 void api_request_decide(struct exchange *x);
+/* api_targets.c */
+void api_targets(struct exchange *x);
 /* api_recordings.c */
 void api_recordings(struct exchange *x);
 void api_recording(struct exchange *x);

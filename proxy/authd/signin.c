@@ -225,6 +225,7 @@ void signin_link(struct exchange *x) {
         return;
     }
     who->development = true;
+    who->login = strdup(conf->dev_user);
     who->issued_ms = (int64_t)clock_wall_ms();
     who->auth_time = who->issued_ms / 1000;
     who->exp = who->auth_time + DEVELOPMENT_S;

@@ -92,7 +92,9 @@ static int connect_guacd(struct authd *a, const struct connection *c, struct tun
 
 static int read_secrets(struct authd *a, const struct connection *c, struct secret_set *out,
                         struct err *e) {
-    if (c->credentials.from != CREDENTIALS_SECRET)
+    bool by_cluster = c->credentials.from == CREDENTIALS_KUBERNETES &&
+                      c->credentials.kubernetes_as == KUBERNETES_CLIENT_CERTIFICATE;
+    if (c->credentials.from != CREDENTIALS_SECRET && !by_cluster)
         return 0;
     if (catalog_secret(a->catalog, c->namespace, c->credentials.secret, out, e) == 0)
         return 0;
@@ -108,7 +110,7 @@ static int start(struct authd *a, struct tunnel_request *rq, const struct connec
     struct secret_set secrets __attribute__((cleanup(secret_set_fini))) = { 0 };
     if (read_secrets(a, c, &secrets, e))
         return -1;
-    struct launch l = { &a->conf, c, rq->who, d, &secrets, id, started };
+    struct launch l = { &a->conf, c, rq->who, d, &secrets, id, started, &rq->display.kube };
     struct args *args __attribute__((cleanup(args_drop))) = launch_args(&l, e);
     if (!args)
         return -1;

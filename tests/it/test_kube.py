@@ -265,6 +265,12 @@ class Choice(KubeCase):
         self.assertIn("default/shop-", json.dumps(c.states()))
         c = self.shell(statefulset="store", **none)
         self.assertIn("default/store-0/main", json.dumps(c.states()))
+        pod = k.kubectl("get", "pod", "-l", "app=shop", "-o", "name").split()[0].partition("/")[2]
+        self.shell(pod=pod, container=None, deployment="shop").close()
+        self.refused(FORBIDDEN, "no ready one of Deployment shop", pod="store-0", container=None,
+                     deployment="shop")
+        self.refused(FORBIDDEN, "no ready one of app=store", pod=pod, container=None,
+                     pod_selector="app=store")
         self.refused(UNAVAILABLE, "there is none", pod_selector="app=nothing", **none)
         self.refused(NOT_FOUND, "cannot do that", pod_selector="app in (", **none)
         self.refused(NOT_FOUND, "nothing", deployment="nothing", **none)

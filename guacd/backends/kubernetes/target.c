@@ -50,20 +50,29 @@ static int refused(const struct kube *k, int status, const struct buf *body, str
 /* ---- which pod --------------------------------------------------------------------------------
  */
 
-static int by_labels(struct kube *k, const char *selector, const char *what, struct buf *body,
-                     struct err *e) {
+/* pod: this one of them, "": the newest that is ready. */
+static int by_labels(struct kube *k, const char *selector, const char *pod, const char *what,
+                     struct buf *body, struct err *e) {
     _buf_cleanup_ struct buf path = { 0 };
     char why[512];
     buf_init(&path, 16u << 10);
     pods_path(k, NULL, &path);
     buf_printf(&path, "?limit=%d&labelSelector=", KUBE_PODS_MAX);
     http1_escape(&path, selector);
+    if (*pod) {
+        buf_puts(&path, "&fieldSelector=metadata.name%3D");
+        http1_escape(&path, pod);
+    }
     int status = ask_get(k, &k->conn, buf_str(&path), body, e);
     if (status < 0)
         return -1;
     if (status != 200)
         return refused(k, status, body, e);
-    if (!kpods_choose(body->data, body->len, &k->pod, why, sizeof why))
+    bool found = kpods_choose(body->data, body->len, &k->pod, why, sizeof why);
+    if (!found && *pod)
+        return err_set(e, STATUS_CLIENT_FORBIDDEN, "pod %s is no ready one of %s in namespace %s",
+                       pod, what, k->namespace);
+    if (!found)
         return err_set(e, STATUS_UPSTREAM_UNAVAILABLE,
                        "no pod of %s in namespace %s is ready (%s); try again when one is", what,
                        k->namespace, why);
@@ -73,7 +82,7 @@ static int by_labels(struct kube *k, const char *selector, const char *what, str
 }
 
 static int by_owner(struct kube *k, const char *kind, const char *kinds, const char *name,
-                    struct buf *body, struct err *e) {
+                    const char *pod, struct buf *body, struct err *e) {
     _buf_cleanup_ struct buf path = { 0 }, selector = { 0 };
     char what[300];
     buf_init(&path, 4096);
@@ -91,7 +100,7 @@ static int by_owner(struct kube *k, const char *kind, const char *kinds, const c
         return err_set(e, STATUS_UPSTREAM_ERROR, "%s %s has no selector that can be used", kind,
                        name);
     snprintf(what, sizeof what, "%s %s", kind, name);
-    return by_labels(k, buf_str(&selector), what, body, e);
+    return by_labels(k, buf_str(&selector), pod, what, body, e);
 }
 
 static int by_name(struct kube *k, const char *name, struct buf *body, struct err *e) {
@@ -118,14 +127,14 @@ static int choose_pod(struct kube *k, const struct args *a, struct err *e) {
     buf_init(&body, KUBE_BODY_MAX);
     const char *pod = args_str(a, "pod"), *labels = args_str(a, "pod-selector");
     const char *deployment = args_str(a, "deployment"), *set = args_str(a, "statefulset");
+    if (*labels)
+        return by_labels(k, labels, pod, labels, &body, e);
+    if (*deployment)
+        return by_owner(k, "Deployment", "deployments", deployment, pod, &body, e);
+    if (*set)
+        return by_owner(k, "StatefulSet", "statefulsets", set, pod, &body, e);
     if (*pod)
         return by_name(k, pod, &body, e);
-    if (*labels)
-        return by_labels(k, labels, labels, &body, e);
-    if (*deployment)
-        return by_owner(k, "Deployment", "deployments", deployment, &body, e);
-    if (*set)
-        return by_owner(k, "StatefulSet", "statefulsets", set, &body, e);
     return err_set(e, STATUS_CLIENT_BAD_REQUEST,
                    "no pod is named: set pod, pod-selector, deployment or statefulset");
 }
