@@ -94,7 +94,7 @@ BINARIES := $(PROGRAMS:%=$(B)/%) $(B)/guac-demo-shell $(B)/guac-demo-desktop
 WEB      := $(if $(wildcard web-client/package.json),$(B)/web/.done)
 
 .PHONY: all deps run link test unit it e2e fuzz bench lint cover install dist image soak clean help \
-        programs web crds corpus fuzzers format
+        programs web crds corpus fuzzers format pkg-cflags
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -317,6 +317,8 @@ dist:  ## the sources of HEAD as build/guac-VERSION.tar.gz
 	git archive --prefix=guac-$(VERSION)/ -o build/guac-$(VERSION).tar.gz HEAD
 lint:  ## layers, format, static analysis, shell, types
 	@tests/lint/lint.sh
+pkg-cflags:
+	@echo '$(PKG_CFLAGS)'
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 clean:

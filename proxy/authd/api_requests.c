@@ -371,9 +371,8 @@ static bool allowed(const struct sight *s, enum approval_decision d) {
     struct exchange *x = s->x;
     const struct approvals_verdict *v = &s->verdict;
     if (d == APPROVAL_APPROVE && v->rule) {
-        exchange_error(
-            x, strcmp(v->rule, "own-request") && strcmp(v->rule, "approver-role") ? 409 : 403,
-            v->why, v->advice, v->rule);
+        bool never = strcmp(v->rule, "own-request") == 0 || strcmp(v->rule, "approver-role") == 0;
+        exchange_error(x, never ? 403 : 409, v->why, v->advice, v->rule);
         return false;
     }
     if (d == APPROVAL_APPROVE)

@@ -11,7 +11,8 @@ DISPLAY = [*PROTO, "guacd/display/"]
 TERM = [*DISPLAY, "guacd/term/"]
 SESSION = [*DISPLAY, "recording/tap.h", "guacd/daemon/child.h"]
 BACKEND = [*TERM, "guacd/session/backend.h", "guacd/session/files.h"]
-EVIDENCE = [f"recording/{n}.h" for n in ("statement", "dsse", "sign", "name", "merkle", "tap")]
+EVIDENCE = [f"recording/{n}.h" for n in ("statement", "dsse", "sign", "name", "merkle", "tap",
+                                              "leaf", "list", "note", "proof")]
 LAYERS = {
     "guacd/base/": [],
     "guacd/proto/": BASE,

@@ -54,21 +54,16 @@ static() {
     # jansson's loop macro is told to it, since it does not read libraries' headers.
     sources | xargs cppcheck -q -j "$(nproc)" --std=c11 --enable=warning,portability,performance \
         --inline-suppr --error-exitcode=1 -I. -D_GNU_SOURCE -D__x86_64__ -D__linux__ \
-        '-DGUAC_VERSION=""' '-Djson_object_foreach(o,k,v)=for(;;)' \
+        '-Djson_object_foreach(o,k,v)=for(;;)' \
         --suppressions-list=tests/lint/cppcheck.txt
 }
 
-flags() {
-    prefix=$(deploy/deps/deps.sh prefix 2>/dev/null)
-    PKG_CONFIG_PATH=${prefix:+$prefix/lib/pkgconfig} pkg-config --cflags jansson libssl libcurl \
-        libpng pixman-1 vterm freetype2 fontconfig libssh2 libzstd yaml-0.1 libwebsockets libuv \
-        libvncclient 2>/dev/null
-}
+flags() { make -s pkg-cflags; }
 tidy() { # CHECKS
     # shellcheck disable=SC2016 # the inner shell's
     sources | xargs -P "$(nproc)" -n 8 sh -c 'checks=$1; flags=$2; shift 2
         clang-tidy --quiet --warnings-as-errors="*" --checks="$checks" "$@" -- -std=gnu17 \
-            -D_GNU_SOURCE -I. "-DGUAC_VERSION=\"\"" $flags 2>/dev/null' tidy "$1" "$(flags)"
+            -D_GNU_SOURCE -I. $flags 2>/dev/null' tidy "$1" "$(flags)"
 }
 # Without those that do not know our idioms (cleanup attributes, rows by macro, pointer arrays).
 bugs='-*,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier'
@@ -90,7 +85,7 @@ for path in sys.argv[1:]:
 
 # A path of somebody'"'"'s machine: /home/x, /root/, a checkout.
 paths() {
-    ! git grep -nIE '(^|[^A-Za-z0-9_.])(/home/[a-z]|/root/|/work/)' -- . ':!tests/lint/lint.sh' \
+    ! git grep -nIE '(^|[^A-Za-z0-9_.}])(/home/[a-z]|/root/|/work/)' -- . ':!tests/lint/lint.sh' \
         ':!*package-lock.json' ':!tests/fuzz/corpus' | grep -v 'lint: path'
 }
 
