@@ -8,6 +8,11 @@
 
 #include "guacd/base/util.h"
 
+#if OPENSSL_VERSION_NUMBER < 0x30400000L /* the newer names say who owns them */
+#define TS_VERIFY_CTX_set0_data TS_VERIFY_CTX_set_data
+#define TS_VERIFY_CTX_set0_store TS_VERIFY_CTX_set_store
+#endif
+
 static int verify(TS_RESP *rs, const void *data, size_t len, const char *ca_file) {
     TS_VERIFY_CTX *ctx = TS_VERIFY_CTX_new();
     X509_STORE *roots = X509_STORE_new();
@@ -15,8 +20,8 @@ static int verify(TS_RESP *rs, const void *data, size_t len, const char *ca_file
     int ok = 0;
     if (ctx && roots && bytes && X509_STORE_load_file(roots, ca_file) == 1) {
         TS_VERIFY_CTX_set_flags(ctx, TS_VFY_VERSION | TS_VFY_DATA | TS_VFY_SIGNATURE);
-        TS_VERIFY_CTX_set_data(ctx, bytes); /* both are the context's from here on */
-        TS_VERIFY_CTX_set_store(ctx, roots);
+        TS_VERIFY_CTX_set0_data(ctx, bytes); /* both are the context's from here on */
+        TS_VERIFY_CTX_set0_store(ctx, roots);
         roots = NULL;
         bytes = NULL;
         ok = TS_RESP_verify_response(ctx, rs);
