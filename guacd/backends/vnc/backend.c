@@ -18,7 +18,7 @@
 #define ENCODING_DESKTOP_NAME (-307)
 /* What is asked for where the connection says nothing, by the round trip to the server: beside it
  * raw pixels are the cheapest for both; in its network hextile, which costs little; farther away
- * what is small. With a quality Tight comes first, since only it has JPEG. */
+ * what is small. Tight comes first where a level is asked for, since only it has both of them. */
 static const struct way {
     unsigned most_us;
     const char *encodings;
@@ -27,7 +27,7 @@ static const struct way {
     { 1500, "copyrect hextile zrle raw" },
     { UINT_MAX, "copyrect zrle tight hextile zlib raw" },
 };
-#define ENCODINGS_LOSSY "copyrect tight zrle hextile zlib raw"
+#define ENCODINGS_TIGHT "copyrect tight zrle hextile zlib raw"
 
 /* libgcrypt and GnuTLS read files when first used: not behind the sandbox. */
 static int vnc_warm(void *state, struct err *e) {
@@ -98,8 +98,8 @@ static void on_cut_text_utf8(rfbClient *client, const char *text, int len) {
 static const char *choose_encodings(const struct vnc *v, bool quality) {
     if (args_is_set(v->args, "encodings"))
         return args_str(v->args, "encodings");
-    if (quality)
-        return ENCODINGS_LOSSY;
+    if (quality || args_is_set(v->args, "compress-level"))
+        return ENCODINGS_TIGHT;
     unsigned us = vnc_distance_us(v->client->sock);
     size_t i = 0;
     while (us > ways[i].most_us)
@@ -188,8 +188,6 @@ static int vnc_open(struct session *s, void *state, const struct args *args, str
              v->client->tlsSession ? ", TLS" : "");
     vnc_auth_fini(v);
     set_title(v, v->client->desktopName, strlen(v->client->desktopName));
-    if (args_bool(args, "disable-server-input"))
-        PermitServerInput(v->client, 1);
     v->picture_set = true;
     session_set_picture(s, surface_picture(v->surface));
     return 0;

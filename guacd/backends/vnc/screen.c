@@ -227,6 +227,9 @@ static void on_update(rfbClient *client) {
     struct vnc *v = vnc_of(client);
     v->updates++;
     v->asked_early = false;
+    /* Only now is it known whether the server has that message. 1: its own hands are off. */
+    if (v->updates == 1 && args_bool(v->args, "disable-server-input"))
+        PermitServerInput(client, 1);
     v->shown_ms = clock_ms();
     v->sharpen_ms = v->shown_ms + VNC_SHARPEN_MS;
     session_damage(v->session);
