@@ -182,6 +182,11 @@ def compressed(raw, encoding=ZLIB, w=16, h=16):
     return rect(0, 0, w, h, encoding, struct.pack(">I", len(data)) + data)
 
 
+def zipped(raw):
+    data = zlib.compress(raw)
+    return struct.pack(">I", len(data)) + data
+
+
 def tight_rows(w, h, rows):
     """Tight, basic compression, for many more rows than the rectangle has."""
     data = zlib.compress(b"\xa5" * (w * 3 * rows), 9)

@@ -98,6 +98,67 @@ CASES["unknown security types"] = (unknown_security, BROKEN)
 CASES["locked after wrong passwords"] = (locked, UNAVAILABLE)
 
 
+def word(n):
+    return struct.pack(">I", n & 0xFFFFFFFF)
+
+
+# Said behind an honest beginning, and followed by an honest picture: the session may end, with a
+# status, or go on; what it may not is die, hang or grow.
+ODD = {
+    "RRE of 4 G pieces": rect(0, 0, 9, 9, 2, word(-1) + bytes(64)),
+    "RRE piece outside": rect(0, 0, 9, 9, 2, word(1) + bytes(8) + struct.pack(">4H", 65000, 0, 9, 9)),
+    "CoRRE of 4 G pieces": rect(0, 0, 9, 9, 4, word(-1) + bytes(64)),
+    "CoRRE piece outside": rect(0, 0, 9, 9, 4, word(1) + bytes(8) + bytes([200, 200, 255, 255])),
+    "hextile piece outside its tile": rect(304, 184, 16, 16, 5, b"\x1e" + bytes(8) + b"\x01" +
+                                           bytes(4) + b"\xff\xff"),
+    "hextile of a size none has": rect(0, 0, 65535, 1, 5, b"\x01" * 64),
+    "Ultra that is no LZO": rect(0, 0, 9, 9, 9, word(64) + b"\xff" * 64),
+    "Ultra of 4 GB": rect(0, 0, 9, 9, 9, word(-1) + bytes(64)),
+    "UltraZip of nothing": rect(0, 0, 9, 9, 10, word(0)),
+    "UltraZip of 65535 rectangles": rect(65535, 65535, 65535, 65535, 10, word(16) + b"\x11" * 16),
+    "ZRLE palette run beyond": rect(0, 0, 16, 16, hostile.ZRLE, hostile.zipped(b"\x82" + b"\xff" * 200)),
+    "ZRLE packed beyond": rect(0, 0, 64, 64, hostile.ZRLE, hostile.zipped(b"\x10" + bytes(40))),
+    "TRLE run without end": rect(0, 0, 16, 16, 15, b"\x80" + b"\xff" * 400),
+    "Tight palette of 256, none there": rect(0, 0, 9, 9, 7, b"\x50\x01\xff" + bytes(600)),
+    "Tight gradient": rect(0, 0, 9, 9, 7, b"\x40\x02\x8a\x01" + bytes(300)),
+    "Tight of a negative length": rect(0, 0, 99, 99, 7, b"\x00\xff\xff\xff" + bytes(300)),
+    "cursor with its point outside": rect(65000, 65000, 8, 8, hostile.CURSOR, bytes(8 * 8 * 4 + 8)),
+    "X cursor of 65535": rect(0, 0, 65535, 65535, -240, bytes(64)),
+    "cursor position outside": rect(65535, 65535, 0, 0, -232),
+    "screens: 255 of them, cut off": rect(0, 0, 320, 200, hostile.EXT_SIZE, b"\xff\0\0\0" + bytes(64)),
+    "screens of 65535 by 65535": rect(0, 0, 65535, 65535, hostile.EXT_SIZE, b"\x01\0\0\0" + b"\xff" * 16),
+    "keyboard lights": rect(0, 0, 1, 0, -131072),
+    "supported messages, too many": rect(0, 0, 65535, 0, -0x1FFFF, bytes(300)),
+    "supported encodings, too many": rect(0, 65535, 65535, 65535, -0x1FFFE, bytes(300)),
+    "identity of 65535": rect(0, 0, 65535, 0, -0x1FFFD, bytes(300)),
+    "last rectangle first": rect(0, 0, 0, 0, hostile.LAST_RECT),
+    "colour map": b"RAW\x01\0" + struct.pack(">HH", 65535, 65535) + bytes(600),
+    "text chat of 2 GB": b"RAW\x0b\0\0\0" + word(0x7FFFFFFF) + bytes(64),
+    "text chat of -1": b"RAW\x0b\0\0\0" + word(-1) + bytes(64),
+    "file transfer": b"RAW\x07" + b"\xff" * 64,
+    "xvp": b"RAW\xfa\0\xff\xff",
+    "resized by message": b"RAW\x04\0" + struct.pack(">HH", 65535, 65535) + bytes(12),
+    "Palm's resize": b"RAW\x0f\0" + b"\xff" * 10,
+    "fence of 255": b"RAW\xf8\0\0\0" + b"\xff" * 5 + bytes(255),
+    "end of continuous updates": b"RAW\x96",
+    "server's wish to stop": b"RAW\x02" * 50,
+}
+
+
+def odd(what):
+    def case(peer):
+        peer.begin()
+        peer.wait_request()
+        if what[:3] == b"RAW":
+            peer.send(what[3:])
+        else:
+            peer.update(what)
+        for _ in range(2):
+            peer.update(rect(0, 0, 320, 200, hostile.RAW, b"\x40\x80\xc0\x00" * (320 * 200)))
+        return False
+    return case
+
+
 class Hostile(house.TestCase):
     def setUp(self):
         super().setUp()
@@ -129,6 +190,21 @@ class Hostile(house.TestCase):
             witness.pump(timeout=0.1)
             self.assertFalse(witness.closed)
             self.assertEqual(witness.canvas.pixel(5, 5), (0xC0, 0x80, 0x40, 255))
+        self.assertNotIn("signal", self.guacd.text())
+
+    def test_odd_words(self):
+        """In the encodings and messages that few servers have."""
+        with Server(hostile.honest) as other:
+            witness = self.connect(other)
+            witness.pump(lambda: witness.syncs)
+            for name, what in ODD.items():
+                with self.subTest(name), Server(odd(what)) as server:
+                    client = self.connect(server)
+                    # The server hangs up in the end: then it is over, whatever was made of it.
+                    client.pump(lambda c=client: c.closed, 25 * PATIENCE, "the end")
+                    self.assertTrue(client.error is None or client.error[0].isascii())
+                    witness.pump(timeout=0.02)
+            self.assertFalse(witness.closed)
         self.assertNotIn("signal", self.guacd.text())
 
     def test_hang_ups(self):
