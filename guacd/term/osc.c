@@ -134,7 +134,7 @@ static void clipboard(struct term *t, struct slice rest) {
 }
 
 static void osc(struct term *t, const char *data, size_t len) {
-    struct slice rest = { data, len }, first;
+    struct slice rest = { data, len }, first = { 0 };
     element(&rest, &first);
     struct slice body = rest.data ? rest : (struct slice){ "", 0 };
     switch (number(first)) {
