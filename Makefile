@@ -121,6 +121,9 @@ $(shell mkdir -p $(B) && echo '$(VERSION)' >$(B)/version)
 endif
 $(B)/obj/guacd/base/version.o: $(B)/version
 
+# It carries the script that bags are verified by.
+$(B)/obj/recording/evidence/export.o: recording/evidence/verify.sh
+
 # What a backend carries is hidden but for its one const struct; guacd-session exports to backends.
 $(B)/obj/guacd/backends/%.o $(TERM_O): VISIBILITY := -fvisibility=hidden
 

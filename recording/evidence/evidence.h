@@ -13,7 +13,7 @@
 struct config {
     struct store_config store;
     char *run, *buckets, *trusted_uids, *log_level, *key;
-    char *log_bucket, *anchor, *events, *stamp_ca, *from, *to, *index;
+    char *log_bucket, *anchor, *events, *stamp_ca, *from, *to, *index, *output;
     long workers;
     bool json, raw, quick, allow_no_seccomp;
 };
@@ -30,6 +30,7 @@ struct evidence {
 int command_ls(struct evidence *v, char **words, size_t count, struct err *e);
 int command_verify(struct evidence *v, char **words, size_t count, struct err *e);
 int command_anchor(struct evidence *v, char **words, size_t count, struct err *e);
+int command_export(struct evidence *v, char **words, size_t count, struct err *e);
 int command_transcript(struct evidence *v, char **words, size_t count, struct err *e);
 int command_cat(struct evidence *v, char **words, size_t count, struct err *e);
 int command_serve(struct evidence *v, char **words, size_t count, struct err *e);

@@ -28,6 +28,7 @@ static struct conf_row rows[] = {
     { "from", CONF_STRING, AT(from), "", 0, 0, 0,
       "For verify of a whole store: sessions begun then or later (2026-11-22T00:00:00Z)" },
     { "to", CONF_STRING, AT(to), "", 0, 0, 0, "For verify of a whole store: begun before" },
+    { "output", CONF_PATH, AT(output), "", 0, 0, 0, "For export: the folder to be made" },
     { "quick", CONF_BOOL, AT(quick), "no", 0, 0, 0,
       "For verify of a whole store: the log, open records and seals, and no chunks" },
     { "json", CONF_BOOL, AT(json), "no", 0, 0, 0, "ls, verify, transcript: JSON lines" },
@@ -47,7 +48,7 @@ static struct conf_row rows[] = {
 static const struct conf_table table = {
     .program = "guac-evidence",
     .purpose = "Reads and proves recordings. Commands: ls [CONNECTION], verify [WHAT...], "
-               "anchor, "
+               "anchor, export [WHAT...] --output FOLDER, "
                "transcript WHAT, cat WHAT, serve; WHAT is a prefix, an id, or a folder.",
     .rows = rows,
     .count = ARRAY_LEN(rows),
@@ -59,9 +60,13 @@ static const struct command {
     int (*fn)(struct evidence *v, char **words, size_t count, struct err *e);
     bool needs_store;
 } commands[] = {
-    { "ls", command_ls, true },         { "verify", command_verify, false },
-    { "anchor", command_anchor, true }, { "transcript", command_transcript, false },
-    { "cat", command_cat, false },      { "serve", command_serve, true },
+    { "ls", command_ls, true },
+    { "verify", command_verify, false },
+    { "export", command_export, true },
+    { "anchor", command_anchor, true },
+    { "transcript", command_transcript, false },
+    { "cat", command_cat, false },
+    { "serve", command_serve, true },
 };
 
 static const struct command *find_command(const char *name) {
@@ -112,8 +117,8 @@ int main(int argc, char **argv) {
     int status = 2;
     if (loaded == CONF_OK && !c)
         err_set(&e, 0,
-                count ? "'%s' is no command (ls, verify, transcript, cat, serve)"
-                      : "say what: ls, verify, transcript, cat or serve%s",
+                count ? "'%s' is no command (ls, verify, anchor, export, transcript, cat, serve)"
+                      : "say what: ls, verify, anchor, export, transcript, cat or serve%s",
                 count ? words[0] : "");
     if (c)
         status = run(c, &v, words + 1, count - 1, &e);
