@@ -61,7 +61,7 @@ static struct tile_box whole(const struct tiles *t, size_t i) {
 
 bool photos_sharpen(struct photos *p, const struct tiles *t, struct tile_box *boxes,
                     unsigned thrift, uint64_t now_ms) {
-    size_t done = 0, most = PHOTO_SHARPEN_MAX >> (2 * thrift);
+    size_t done = 0, most = MAX_OF(PHOTO_SHARPEN_MAX >> (2 * thrift), PHOTO_SHARPEN_MIN);
     for (size_t i = 0; p->blurred_count && i < p->count && done < most; i++) {
         if (!p->blurred[i] || !is_empty(&boxes[i]) || now_ms - p->changed_ms[i] < PHOTO_REST_MS)
             continue;

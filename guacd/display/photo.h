@@ -15,6 +15,7 @@
 
 #define PHOTO_REST_MS 900    /* unchanged for so long, a tile is sent exactly */
 #define PHOTO_SHARPEN_MAX 64 /* tiles a frame: a megabyte at most, and 10 ms; less with thrift */
+#define PHOTO_SHARPEN_MIN 4  /* of them, whatever the thrift */
 #define PHOTO_AREA_MIN 1024  /* pixels; less is not worth a JPEG's tables */
 
 struct photos {
