@@ -243,7 +243,7 @@ $(B)/guac-motion: $(B)/obj/tests/bench/motion.o
 # Probes of tests/it/test_sandbox*.py: loaded into the programs under test, never installed.
 PROBE_SO := $(B)/probe/preload.so $(B)/probe/backends/demo.so
 .PHONY: probes
-probes: $(PROBE_SO) $(B)/probe/crd_kube $(B)/probe/crd_live
+probes: $(PROBE_SO) $(B)/probe/crd_cluster $(B)/probe/crd_live
 it: probes
 PROBE_O  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/probe/probes*.c))
 $(B)/probe/preload.so: $(B)/obj/tests/probe/preload.o $(PROBE_O)

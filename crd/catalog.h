@@ -47,12 +47,12 @@ struct catalog;
  * and Secrets as `<folder>/secrets/<namespace>/<name>/<key>` or as Secret documents; both are
  * refused when others than owner and group can read them. */
 struct catalog *catalog_folder_new(const char *folder, struct err *e);
-struct kube;
+struct cluster;
 struct resources;
 /* The Kubernetes API; `k` outlives it. Connections appear once they and the policies were listed.
  * Writes conditions, active sessions and the last recording into each connection's status; the
  * latter two from `sessions`, which may be NULL and outlives it. */
-struct catalog *catalog_kube_new(struct kube *k, struct resources *sessions, struct err *e);
+struct catalog *catalog_cluster_new(struct cluster *k, struct resources *sessions, struct err *e);
 /* Milliseconds since the snapshot was known to be current; INT64_MAX: never yet. */
 int64_t catalog_age_ms(struct catalog *s);
 void catalog_free(struct catalog *s);                 /* ends its thread */

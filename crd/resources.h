@@ -44,10 +44,10 @@ struct resources;
 /* A folder that this program may write: one file a resource, <plural>/<namespace>.<name>.yaml, by
  * atomic rename; several processes may share it. Made when it is missing. */
 struct resources *resources_folder_new(const char *folder, struct err *e);
-struct kube;
+struct cluster;
 /* The Kubernetes API; `k` outlives it. Views are empty, and of no age, until the API server
  * answers. */
-struct resources *resources_kube_new(struct kube *k, struct err *e);
+struct resources *resources_cluster_new(struct cluster *k, struct err *e);
 void resources_free(struct resources *s); /* NULL is fine; ends its threads */
 
 struct resources_view *resources_view(struct resources *s,

@@ -31,6 +31,7 @@ struct authd {
     struct catalog *catalog;
     struct oidc *oidc;           /* NULL: none configured */
     struct links *links;         /* NULL: none configured */
+    struct cluster *cluster;     /* NULL: resources are in folders */
     struct resources *resources; /* what the gateway itself writes */
     struct locks *locks;
     struct recorder *recorder;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "crd/cluster.h"
 #include "crd/field.h"
 #include "guacd/base/dial.h"
 #include "guacd/base/log.h"
@@ -22,7 +23,6 @@
         .key = key_, .type = type_, .offset = offsetof(struct config, member_), .def = def_, \
         .min = min_, .max = max_, .help = help_ \
     }
-#define KUBE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount" /* of a pod */
 #define TEXT(key_, type_, member_, def_, help_) \
     { \
         .key = key_, .type = type_, .offset = offsetof(struct config, member_), .def = def_, \
@@ -39,6 +39,12 @@ static const struct conf_row rows[] = {
          "User ids or names that may connect to authd.sock beside our own."),
     TEXT("folder", CONF_PATH, folder, "/etc/guac/connections",
          "Folder of GuacamoleConnection and EnvironmentPolicy YAML, and of secrets/."),
+    TEXT("store", CONF_STRING, store, "folder",
+         "Where resources are: folder (the keys folder and resources), or kubernetes (the keys "
+         "namespaces and cluster-…)."),
+    TEXT("namespaces", CONF_LIST, namespaces, "",
+         "Namespaces whose connections are served with store = kubernetes; * for all, empty for "
+         "the pod's own."),
     TEXT("resources", CONF_PATH, resources, "",
          "Folder for access requests, approvals, sessions and locks, one that all replicas share; "
          "empty: RUN/authd/resources."),
@@ -116,8 +122,8 @@ static const struct conf_row rows[] = {
     TEXT("cluster-server", CONF_STRING, cluster_server, "",
          "API server of the cluster this gateway runs in, https://host:port; empty: as a pod is "
          "told. The gateway's own token goes nowhere else."),
-    TEXT("cluster-ca", CONF_PATH, cluster_ca, KUBE_ACCOUNT "/ca.crt", "Its CA certificates."),
-    TEXT("cluster-token", CONF_PATH, cluster_token, KUBE_ACCOUNT "/token",
+    TEXT("cluster-ca", CONF_PATH, cluster_ca, CLUSTER_ACCOUNT "/ca.crt", "Its CA certificates."),
+    TEXT("cluster-token", CONF_PATH, cluster_token, CLUSTER_ACCOUNT "/token",
          "File of the gateway's own token there, read again for each use."),
     TEXT("impersonate-prefix", CONF_STRING, impersonate_prefix, "oidc:",
          "What stands before the names of people and their groups in that cluster; never empty, "
@@ -303,6 +309,9 @@ int config_derive(struct config *c, struct err *e) {
         snprintf(c->resources_path, sizeof c->resources_path, "%s", c->resources);
     else
         snprintf(c->resources_path, sizeof c->resources_path, "%s/authd/resources", c->run);
+    c->in_cluster = strcmp(c->store, "kubernetes") == 0;
+    if (!c->in_cluster && strcmp(c->store, "folder") != 0)
+        return err_set(e, 0, "store: '%.32s' is neither folder nor kubernetes", c->store);
     if (!c->namespace || !field_is_label(c->namespace))
         return err_set(e, 0, "namespace: must be small letters, digits and hyphens, 63 at most");
     c->operators = to_array(c->operator_roles);

@@ -13,6 +13,7 @@
 struct config {
     /* rows of the table */
     char *run, *public_url, *gateway_name, *trusted_uids, *folder, *log_level;
+    char *store, *namespaces;
     char *resources, *namespace;
     long workers;
     char *cookie_keys, *gateway_key, *log_origin;
@@ -33,6 +34,7 @@ struct config {
     char *cluster_server, *cluster_ca, *cluster_token, *impersonate_prefix, *impersonate_claim;
     bool show_refused, allow_no_seccomp;
     /* derived by config_derive() */
+    bool in_cluster; /* store = kubernetes */
     char resources_path[400];
     char origin[300];               /* scheme://host[:port] of public-url, as browsers send it */
     bool secure;                    /* public-url is https */

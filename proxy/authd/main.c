@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "crd/cluster.h"
 #include "guacd/base/clock.h"
 #include "guacd/base/dial.h"
 #include "guacd/base/fdpass.h"
@@ -154,7 +155,7 @@ static int make_folders(const struct config *c, struct err *e) {
     snprintf(own, sizeof own, "%s/authd", c->run);
     if (mkdir(own, 0700) < 0 && errno != EEXIST)
         return err_errno(e, 0, "cannot make the folder %s", own);
-    if (mkdir(c->resources_path, 0700) < 0 && errno != EEXIST)
+    if (!c->in_cluster && mkdir(c->resources_path, 0700) < 0 && errno != EEXIST)
         return err_errno(e, 0, "resources: %s", c->resources_path);
     return 0;
 }
@@ -186,11 +187,11 @@ static int lock_doors(const struct config *c, struct err *e) {
     const struct sandbox_path paths[] = {
         { c->run, SANDBOX_READ },
         { own, SANDBOX_WRITE }, /* the link */
-        { c->resources_path, SANDBOX_WRITE },
-        { c->folder, SANDBOX_READ },
+        { c->in_cluster ? own : c->resources_path, SANDBOX_WRITE },
+        { c->in_cluster ? own : c->folder, SANDBOX_READ },
         { c->cookie_keys, SANDBOX_READ },
         { *audit ? audit : c->run, SANDBOX_WRITE },
-        { c->oidc_ca && *c->oidc_ca ? c->oidc_ca : c->folder, SANDBOX_READ },
+        { c->oidc_ca && *c->oidc_ca ? c->oidc_ca : own, SANDBOX_READ },
         { token, SANDBOX_READ }, /* the folder: a pod's files are links that change */
         { ca, SANDBOX_READ },
     };
@@ -262,8 +263,14 @@ static int make_state(struct authd *a, struct err *e) {
     a->opened = opened_new();
     a->used = used_new();
     a->replays = used_new();
-    if (!(a->resources = resources_folder_new(a->conf.resources_path, e)) ||
-        !(a->locks = locks_new(a->resources, a->conf.namespace, e)))
+    const struct cluster_config cluster = { a->conf.cluster_server, a->conf.cluster_token,
+                                            a->conf.cluster_ca, a->conf.namespaces,
+                                            a->conf.namespace };
+    if (a->conf.in_cluster && !(a->cluster = cluster_new(&cluster, e)))
+        return -1;
+    a->resources = a->cluster ? resources_cluster_new(a->cluster, e)
+                              : resources_folder_new(a->conf.resources_path, e);
+    if (!a->resources || !(a->locks = locks_new(a->resources, a->conf.namespace, e)))
         return -1;
     if (a->conf.dev_link)
         a->links = links_new(a->conf.origin);
@@ -277,8 +284,9 @@ static int start_threads(struct program *p, struct err *e) {
     struct authd *a = &p->a;
     char path[400];
     snprintf(path, sizeof path, "%s/recorder.sock", a->conf.run);
-    if (!(a->catalog = catalog_folder_new(a->conf.folder, e)) ||
-        !(a->sessions = sessions_new(a->conf.run, sessions_changed, trust, a, e)) ||
+    a->catalog = a->cluster ? catalog_cluster_new(a->cluster, a->resources, e)
+                            : catalog_folder_new(a->conf.folder, e);
+    if (!a->catalog || !(a->sessions = sessions_new(a->conf.run, sessions_changed, trust, a, e)) ||
         !(a->recorder = recorder_new(path, record_on_message, trust, a, e)) ||
         !(p->listener = listener_new(a, p->loop, steal_fd(&p->listening), e)))
         return -1;
@@ -334,6 +342,7 @@ static void finish(struct program *p) {
     links_free(a->links);
     locks_free(a->locks);
     resources_free(a->resources);
+    cluster_free(a->cluster);
     opened_free(a->opened);
     evidence_log_free(a->evidence_log);
     used_free(a->used);

@@ -143,6 +143,13 @@ static void run_tunnel(struct request *rq) {
 
 /* ---- the operator's -------------------------------------------------------------------------- */
 
+/* Seconds, of the older of the two; -1: one was never heard. */
+static int64_t resources_age(struct authd *a) {
+    int64_t x = catalog_age_ms(a->catalog), y = resources_age_ms(a->resources, RESOURCE_LOCK);
+    int64_t age = MAX_OF(x, y);
+    return age == INT64_MAX ? -1 : age / 1000;
+}
+
 static void run_metrics(struct request *rq) {
     struct buf text;
     struct err e = { 0 };
@@ -152,6 +159,7 @@ static void run_metrics(struct request *rq) {
         bad += !connection_usable(s->connections[i]);
     metric_set(&stats_connections, (int64_t)s->count - bad);
     metric_set(&stats_connections_invalid, bad);
+    metric_set(&stats_resources_age, resources_age(rq->a));
     snapshot_unref(s);
     buf_init(&text, METRICS_MAX);
     stats_write(&text);
@@ -186,6 +194,8 @@ json_t *request_checks(struct authd *a, struct http *http, bool *all) {
     char text[128];
     int64_t offset = authd_clock_offset(a);
     *all = true;
+    check(checks, all, "resources", resources_age(a) >= 0,
+          "the resources were not read yet: is the API server there, and does it let us?");
     check(checks, all, "recorder", recorder_up(a->recorder), "the recorder is away");
     check(checks, all, "guacd", listening(a, "guacd.sock", SOCK_DGRAM), "guacd is not listening");
     check(checks, all, "evidence", listening(a, "evidence.sock", SOCK_DGRAM),

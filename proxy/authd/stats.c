@@ -40,6 +40,8 @@ COUNTER(stats_busy, "guacamole_authd_busy_total", "Requests refused because the 
 GAUGE(stats_parked, "guacamole_authd_parked", "Long polls that wait for a change.");
 GAUGE(stats_connections, "guacamole_connections", "Usable connections.");
 GAUGE(stats_connections_invalid, "guacamole_connections_invalid", "Connections with errors.");
+GAUGE(stats_resources_age, "guacamole_resources_age_seconds",
+      "Since the store of resources was last heard; -1 before the first time.");
 COUNTER(stats_audit_events, "guacamole_audit_events_total", "Audit events written.");
 COUNTER(stats_audit_errors, "guacamole_audit_errors_total",
         "Audit events that could not be written to their file.");
@@ -86,6 +88,7 @@ int stats_write(struct buf *out) {
                              &stats_parked,
                              &stats_connections,
                              &stats_connections_invalid,
+                             &stats_resources_age,
                              &stats_audit_events,
                              &stats_audit_errors,
                              &stats_checkpoints_refused,

@@ -9,7 +9,7 @@ extern struct metric stats_session_duration; /* seconds, when the seal is signed
 extern struct metric stats_sessions_started, stats_sessions_resumed, stats_session_failures;
 extern struct metric stats_decisions_allowed, stats_decisions_refused;
 extern struct metric stats_sign_ins, stats_requests, stats_busy, stats_parked;
-extern struct metric stats_connections, stats_connections_invalid;
+extern struct metric stats_connections, stats_connections_invalid, stats_resources_age;
 extern struct metric stats_audit_events, stats_audit_errors;
 extern struct metric stats_checkpoints_refused, stats_seals_signed, stats_clock_offset_ms,
     stats_recorder_up;

@@ -189,7 +189,7 @@ class Store(unittest.TestCase):
         return None
 
     def test_suite_of_all_stores(self):
-        done = subprocess.run([house.program("probe/crd_kube")], env=self.cluster.environment(),
+        done = subprocess.run([house.program("probe/crd_cluster")], env=self.cluster.environment(),
                               text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=300, check=False)
         self.assertEqual(done.returncode, 0, done.stdout)
@@ -268,10 +268,10 @@ spec: {{ connection: good, owner: {{ sub: a }}, started: "2026-11-21T22:08:26Z" 
         self.assertEqual(verbs, {"get"})
 
     def test_many_come_in_pages(self):
-        text = "".join(connection(f"c{i:04}", f"protocol: ssh, hostname: h{i}") for i in range(1200))
+        text = "".join(connection(f"c{i:04}", f"protocol: ssh, hostname: h{i}") for i in range(600))
         self.cluster.kubectl("create", "-f", "-", stdin=text)
         live = self.live()
-        live.until(lambda v: v["count"] == 1200, 60, "three pages")
+        live.until(lambda v: v["count"] == 600, 60, "two pages")
         self.cluster.kubectl("-n", "relay", "delete", "guac", "--all", "--wait=false")
         live.until(lambda v: v["count"] == 0, 60, "all gone")
 

@@ -1,5 +1,5 @@
 /* What the Kubernetes stores know, as one JSON line whenever it changed and five times a second:
- * tests/it/test_crd_store.py reads them while it breaks the API server. Places as in crd_kube.c,
+ * tests/it/test_crd_store.py reads them while it breaks the API server. Places as in crd_cluster.c,
  * and CRD_NAMESPACES. `crd_live NAMESPACE NAME` reads that Secret once and says how many keys it
  * has. */
 #include <signal.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "crd/catalog.h"
-#include "crd/kube.h"
+#include "crd/cluster.h"
 #include "crd/resources.h"
 #include "guacd/base/clock.h"
 #include "guacd/base/json.h"
@@ -55,14 +55,14 @@ static void one_secret(struct catalog *c, char **argv) {
 
 int main(int argc, char **argv) {
     struct err e = { 0 };
-    struct kube_config config = { getenv("CRD_SERVER"), getenv("CRD_TOKEN"), getenv("CRD_CA"),
-                                  getenv("CRD_NAMESPACES") };
+    struct cluster_config config = { getenv("CRD_SERVER"), getenv("CRD_TOKEN"), getenv("CRD_CA"),
+                                     getenv("CRD_NAMESPACES"), NULL };
     log_init("crd_live", LOG_LEVEL_WARNING);
     signal(SIGPIPE, SIG_IGN);
     uint64_t began = clock_ms(), listed = 0;
-    struct kube *k = kube_new(&config, &e);
-    struct resources *r = k ? resources_kube_new(k, &e) : NULL;
-    struct catalog *c = r ? catalog_kube_new(k, r, &e) : NULL;
+    struct cluster *k = cluster_new(&config, &e);
+    struct resources *r = k ? resources_cluster_new(k, &e) : NULL;
+    struct catalog *c = r ? catalog_cluster_new(k, r, &e) : NULL;
     if (!c) {
         fprintf(stderr, "%s\n", e.text);
         return EXIT_FAILURE;
@@ -71,7 +71,7 @@ int main(int argc, char **argv) {
         one_secret(c, argv);
         catalog_free(c);
         resources_free(r);
-        kube_free(k);
+        cluster_free(k);
         return EXIT_SUCCESS;
     }
     for (uint64_t known = 0;;) {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crd/kube_status.h"
+#include "crd/cluster_status.h"
 #include "crd/resource.h"
 #include "crd/watch_lines.h"
 #include "guacd/base/json.h"
@@ -20,18 +20,18 @@ static void typed(const json_t *object) {
     struct resource *r = resource_read(RESOURCE_LOCK, object, "fuzz");
     resource_unref(r);
     struct connection *c = connection_read(object, "fuzz");
-    struct kube_status_seen seen;
-    kube_status_read(object, &seen);
-    json_t *status = c ? kube_status_make(c, &seen, 1, NULL, 1795312345000) : NULL;
+    struct cluster_status_seen seen;
+    cluster_status_read(object, &seen);
+    json_t *status = c ? cluster_status_make(c, &seen, 1, NULL, 1795312345000) : NULL;
     if (c && !status)
         abort();
     json_t *wrapped = json_pack("{s:O}", "status", status);
-    struct kube_status_seen written;
-    kube_status_read(wrapped, &written);
-    if (status && !kube_status_same(&written, status))
+    struct cluster_status_seen written;
+    cluster_status_read(wrapped, &written);
+    if (status && !cluster_status_same(&written, status))
         abort(); /* it would be written again for ever */
-    kube_status_fini(&written);
-    kube_status_fini(&seen);
+    cluster_status_fini(&written);
+    cluster_status_fini(&seen);
     json_decref(wrapped);
     json_decref(status);
     connection_unref(c);

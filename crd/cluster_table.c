@@ -1,4 +1,4 @@
-#include "crd/kube_table.h"
+#include "crd/cluster_table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 
 #include "crd/watch_lines.h"
 
-static size_t place(const struct kube_table *t, const char *key) {
+static size_t place(const struct cluster_table *t, const char *key) {
     size_t lo = 0, hi = t->count;
     if (hi && strcmp(t->rows[hi - 1].key, key) < 0)
         return hi; /* a list comes in order */
@@ -20,14 +20,14 @@ static size_t place(const struct kube_table *t, const char *key) {
     return lo;
 }
 
-struct kube_row *kube_table_find(const struct kube_table *t, const char *key) {
+struct cluster_row *cluster_table_find(const struct cluster_table *t, const char *key) {
     size_t i = place(t, key);
     return i < t->count && strcmp(t->rows[i].key, key) == 0 ? &t->rows[i] : NULL;
 }
 
-bool kube_table_is_news(struct kube_table *t, const char *key, const char *version, unsigned seen,
-                        bool listed) {
-    struct kube_row *row = kube_table_find(t, key);
+bool cluster_table_is_news(struct cluster_table *t, const char *key, const char *version,
+                           unsigned seen, bool listed) {
+    struct cluster_row *row = cluster_table_find(t, key);
     if (!row)
         return true;
     row->seen = seen;
@@ -35,9 +35,9 @@ bool kube_table_is_news(struct kube_table *t, const char *key, const char *versi
            (listed || watch_version_compare(version, row->version) >= 0);
 }
 
-bool kube_table_put(struct kube_table *t, const char *key, const char *version, void *item,
-                    unsigned seen) {
-    struct kube_row *row = kube_table_find(t, key);
+bool cluster_table_put(struct cluster_table *t, const char *key, const char *version, void *item,
+                       unsigned seen) {
+    struct cluster_row *row = cluster_table_find(t, key);
     if (row) {
         t->drop(row->item);
         row->item = item;
@@ -48,7 +48,7 @@ bool kube_table_put(struct kube_table *t, const char *key, const char *version, 
     size_t at = place(t, key);
     if (t->count == t->room) {
         size_t room = t->room ? t->room * 2 : 64;
-        struct kube_row *p = realloc(t->rows, room * sizeof *p);
+        struct cluster_row *p = realloc(t->rows, room * sizeof *p);
         if (!p) {
             t->drop(item);
             return false;
@@ -62,19 +62,19 @@ bool kube_table_put(struct kube_table *t, const char *key, const char *version, 
         return false;
     }
     memmove(t->rows + at + 1, t->rows + at, (t->count - at) * sizeof *t->rows);
-    t->rows[at] = (struct kube_row){ .key = copy, .item = item, .seen = seen };
+    t->rows[at] = (struct cluster_row){ .key = copy, .item = item, .seen = seen };
     snprintf(t->rows[at].version, sizeof t->rows[at].version, "%s", version);
     t->count++;
     return true;
 }
 
-static void drop_row(struct kube_table *t, struct kube_row *row) {
+static void drop_row(struct cluster_table *t, struct cluster_row *row) {
     t->drop(row->item);
     free(row->key);
 }
 
-bool kube_table_remove(struct kube_table *t, const char *key) {
-    struct kube_row *row = kube_table_find(t, key);
+bool cluster_table_remove(struct cluster_table *t, const char *key) {
+    struct cluster_row *row = cluster_table_find(t, key);
     if (!row)
         return false;
     size_t at = (size_t)(row - t->rows);
@@ -84,10 +84,10 @@ bool kube_table_remove(struct kube_table *t, const char *key) {
     return true;
 }
 
-bool kube_table_sweep(struct kube_table *t, const char *namespace, unsigned seen) {
+bool cluster_table_sweep(struct cluster_table *t, const char *namespace, unsigned seen) {
     size_t kept = 0, n = namespace ? strlen(namespace) : 0, before = t->count;
     for (size_t i = 0; i < t->count; i++) {
-        struct kube_row *row = &t->rows[i];
+        struct cluster_row *row = &t->rows[i];
         bool ours = !namespace || (strncmp(row->key, namespace, n) == 0 && row->key[n] == '/');
         if (ours && row->seen != seen)
             drop_row(t, row);
@@ -98,9 +98,9 @@ bool kube_table_sweep(struct kube_table *t, const char *namespace, unsigned seen
     return kept != before;
 }
 
-void kube_table_fini(struct kube_table *t) {
+void cluster_table_fini(struct cluster_table *t) {
     for (size_t i = 0; i < t->count; i++)
         drop_row(t, &t->rows[i]);
     free(t->rows);
-    *t = (struct kube_table){ 0 };
+    *t = (struct cluster_table){ 0 };
 }

@@ -1,6 +1,6 @@
 /* Connections and policies from the Kubernetes API. A snapshot holds both, so nothing is shown
  * before both were listed: a policy that is not known yet must not open what it guards. */
-#include "crd/catalog_kube.h"
+#include "crd/catalog_cluster.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@
 /* ---- live ------------------------------------------------------------------------------------ */
 
 static void *make_connection(void *arg, const json_t *object, const char *source) {
-    struct kube_connection *x = calloc(1, sizeof *x);
+    struct cluster_connection *x = calloc(1, sizeof *x);
     (void)arg;
     if (!x)
         return NULL;
@@ -28,7 +28,7 @@ static void *make_connection(void *arg, const json_t *object, const char *source
         free(x);
         return NULL;
     }
-    kube_status_read(object, &x->seen);
+    cluster_status_read(object, &x->seen);
     x->dirty = true;
     x->not_before = clock_ms() + (uint64_t)(clock_us() % STAGGER_MS);
     return x;
@@ -37,8 +37,8 @@ static void *make_connection(void *arg, const json_t *object, const char *source
 /* Its sessions are known already; and what merely answers our own write is no reason for another.
  */
 static void inherit_connection(void *fresh, const void *old) {
-    struct kube_connection *x = fresh;
-    const struct kube_connection *was = old;
+    struct cluster_connection *x = fresh;
+    const struct cluster_connection *was = old;
     x->active = was->active;
     x->recording = was->recording ? strdup(was->recording) : NULL;
     if (x->seen.generation == was->seen.generation)
@@ -46,9 +46,9 @@ static void inherit_connection(void *fresh, const void *old) {
 }
 
 static void drop_connection(void *item) {
-    struct kube_connection *x = item;
+    struct cluster_connection *x = item;
     connection_unref(x->c);
-    kube_status_fini(&x->seen);
+    cluster_status_fini(&x->seen);
     free(x->recording);
     free(x);
 }
@@ -63,7 +63,7 @@ static void drop_policy(void *item) {
 }
 
 /* With s->lock. */
-static void combine(struct catalog_kube *s) {
+static void combine(struct catalog_cluster *s) {
     if (!s->with_connections || !s->with_policies)
         return;
     struct snapshot *next = snapshot_new();
@@ -86,11 +86,11 @@ static void replace(struct snapshot **part, struct snapshot *next) {
     *part = next;
 }
 
-static void publish_connections(void *arg, const struct kube_table *t) {
-    struct catalog_kube *s = arg;
+static void publish_connections(void *arg, const struct cluster_table *t) {
+    struct catalog_cluster *s = arg;
     struct snapshot *part = snapshot_new();
     for (size_t i = 0; part && i < t->count; i++)
-        snapshot_add(part, ((struct kube_connection *)t->rows[i].item)->c);
+        snapshot_add(part, ((struct cluster_connection *)t->rows[i].item)->c);
     if (!part)
         return;
     pthread_mutex_lock(&s->lock);
@@ -102,8 +102,8 @@ static void publish_connections(void *arg, const struct kube_table *t) {
     pthread_mutex_unlock(&s->writer_lock);
 }
 
-static void publish_policies(void *arg, const struct kube_table *t) {
-    struct catalog_kube *s = arg;
+static void publish_policies(void *arg, const struct cluster_table *t) {
+    struct catalog_cluster *s = arg;
     struct snapshot *part = snapshot_new();
     for (size_t i = 0; part && i < t->count; i++)
         snapshot_add_policy(part, t->rows[i].item);
@@ -116,14 +116,14 @@ static void publish_policies(void *arg, const struct kube_table *t) {
 }
 
 /* With s->lock. A kind of which there is nothing was never published: its first answer is. */
-static void note_current(struct catalog_kube *s, struct snapshot **part) {
+static void note_current(struct catalog_cluster *s, struct snapshot **part) {
     if (!*part && (*part = snapshot_new()))
         combine(s);
     catalog_current(&s->front, MIN_OF(s->connections_at, s->policies_at));
 }
 
 static void connections_current(void *arg, int64_t at) {
-    struct catalog_kube *s = arg;
+    struct catalog_cluster *s = arg;
     pthread_mutex_lock(&s->lock);
     s->connections_at = at;
     if (at >= 0)
@@ -132,7 +132,7 @@ static void connections_current(void *arg, int64_t at) {
 }
 
 static void policies_current(void *arg, int64_t at) {
-    struct catalog_kube *s = arg;
+    struct catalog_cluster *s = arg;
     pthread_mutex_lock(&s->lock);
     s->policies_at = at;
     if (at >= 0)
@@ -155,18 +155,18 @@ static int take_value(const char *key, const json_t *value, struct secret_set *o
     return rc;
 }
 
-static int kube_secret(struct catalog *front, const char *namespace, const char *name,
-                       struct secret_set *out, struct err *e) {
-    struct catalog_kube *s = (struct catalog_kube *)front;
+static int cluster_secret(struct catalog *front, const char *namespace, const char *name,
+                          struct secret_set *out, struct err *e) {
+    struct catalog_cluster *s = (struct catalog_cluster *)front;
     char path[512];
     _json_ json_t *answer = NULL;
     const char *key;
     json_t *value;
-    if (!field_is_label(namespace) || !field_is_subdomain(name) || !kube_watches(s->k, namespace))
+    if (!field_is_label(namespace) || !field_is_subdomain(name) || !cluster_serves(s->k, namespace))
         return err_set(e, STATUS_RESOURCE_NOT_FOUND, "'%.63s/%.253s' names no Secret", namespace,
                        name);
-    kube_secret_path(path, sizeof path, namespace, name);
-    if (kube_call(s->k, "GET", path, NULL, NULL, &answer, e) != RESOURCES_OK)
+    cluster_secret_path(path, sizeof path, namespace, name);
+    if (cluster_call(s->k, "GET", path, NULL, NULL, &answer, e) != RESOURCES_OK)
         return -1;
     json_object_foreach(json_object_get(answer, "data"), key, value) {
         if (take_value(key, value, out, e)) {
@@ -179,13 +179,13 @@ static int kube_secret(struct catalog *front, const char *namespace, const char 
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-static void kube_finish(struct catalog *front) {
-    struct catalog_kube *s = (struct catalog_kube *)front;
-    kube_live_stop(&s->connections);
-    kube_live_stop(&s->policies);
-    catalog_kube_status_stop(s);
-    kube_live_fini(&s->connections);
-    kube_live_fini(&s->policies);
+static void cluster_finish(struct catalog *front) {
+    struct catalog_cluster *s = (struct catalog_cluster *)front;
+    cluster_live_stop(&s->connections);
+    cluster_live_stop(&s->policies);
+    catalog_cluster_status_stop(s);
+    cluster_live_fini(&s->connections);
+    cluster_live_fini(&s->policies);
     snapshot_unref(s->with_connections);
     snapshot_unref(s->with_policies);
     pthread_mutex_destroy(&s->lock);
@@ -195,12 +195,12 @@ static void kube_finish(struct catalog *front) {
     free(s);
 }
 
-static const struct catalog_impl kube_impl = { "kubernetes", kube_secret, kube_finish };
+static const struct catalog_impl cluster_impl = { "kubernetes", cluster_secret, cluster_finish };
 
-struct catalog *catalog_kube_new(struct kube *k, struct resources *sessions, struct err *e) {
+struct catalog *catalog_cluster_new(struct cluster *k, struct resources *sessions, struct err *e) {
     pthread_condattr_t attr;
-    struct catalog_kube *s = calloc(1, sizeof *s);
-    if (!s || catalog_init(&s->front, &kube_impl, e)) {
+    struct catalog_cluster *s = calloc(1, sizeof *s);
+    if (!s || catalog_init(&s->front, &cluster_impl, e)) {
         free(s);
         err_set(e, STATUS_SERVER_ERROR, "no memory for a catalogue");
         return NULL;
@@ -214,26 +214,27 @@ struct catalog *catalog_kube_new(struct kube *k, struct resources *sessions, str
     s->k = k;
     s->sessions = sessions;
     s->connections_at = s->policies_at = -1;
-    s->connections = (struct kube_live){ .k = k,
-                                         .plural = "guacamoleconnections",
-                                         .make = make_connection,
-                                         .inherit = inherit_connection,
-                                         .drop = drop_connection,
-                                         .publish = publish_connections,
-                                         .current = connections_current,
+    s->connections = (struct cluster_live){ .k = k,
+                                            .plural = "guacamoleconnections",
+                                            .served = true,
+                                            .make = make_connection,
+                                            .inherit = inherit_connection,
+                                            .drop = drop_connection,
+                                            .publish = publish_connections,
+                                            .current = connections_current,
+                                            .arg = s };
+    s->policies = (struct cluster_live){ .k = k,
+                                         .plural = "environmentpolicies",
+                                         .optional = true,
+                                         .cluster = true,
+                                         .make = make_policy,
+                                         .drop = drop_policy,
+                                         .publish = publish_policies,
+                                         .current = policies_current,
                                          .arg = s };
-    s->policies = (struct kube_live){ .k = k,
-                                      .plural = "environmentpolicies",
-                                      .optional = true,
-                                      .cluster = true,
-                                      .make = make_policy,
-                                      .drop = drop_policy,
-                                      .publish = publish_policies,
-                                      .current = policies_current,
-                                      .arg = s };
-    if (kube_live_start(&s->policies, e) == 0 && kube_live_start(&s->connections, e) == 0 &&
-        catalog_kube_status_start(s, e) == 0)
+    if (cluster_live_start(&s->policies, e) == 0 && cluster_live_start(&s->connections, e) == 0 &&
+        catalog_cluster_status_start(s, e) == 0)
         return &s->front;
-    kube_finish(&s->front);
+    cluster_finish(&s->front);
     return NULL;
 }

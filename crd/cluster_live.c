@@ -1,4 +1,4 @@
-#include "crd/kube_live.h"
+#include "crd/cluster_live.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +16,7 @@ static void key_of(const json_t *object, char out[KEY_MAX]) {
 }
 
 static void on_begin(void *arg) {
-    struct kube_live_watch *w = arg;
+    struct cluster_live_watch *w = arg;
     pthread_mutex_lock(&w->live->lock);
     w->list++;
     w->listing = true;
@@ -24,42 +24,42 @@ static void on_begin(void *arg) {
 }
 
 static void on_object(void *arg, json_t *object) {
-    struct kube_live_watch *w = arg;
-    struct kube_live *l = w->live;
+    struct cluster_live_watch *w = arg;
+    struct cluster_live *l = w->live;
     char key[KEY_MAX];
     const char *version = json_str(json_object_get(object, "metadata"), "resourceVersion", "");
     key_of(object, key);
     pthread_mutex_lock(&l->lock);
-    if (kube_table_is_news(&l->table, key, version, w->list, w->listing)) {
+    if (cluster_table_is_news(&l->table, key, version, w->list, w->listing)) {
         void *item = l->make(l->arg, object, key);
-        struct kube_row *old = kube_table_find(&l->table, key);
+        struct cluster_row *old = cluster_table_find(&l->table, key);
         if (item && old && l->inherit)
             l->inherit(item, old->item);
         if (item)
-            w->changed |= kube_table_put(&l->table, key, version, item, w->list);
+            w->changed |= cluster_table_put(&l->table, key, version, item, w->list);
     }
     pthread_mutex_unlock(&l->lock);
 }
 
 static void on_gone(void *arg, const json_t *object) {
-    struct kube_live_watch *w = arg;
+    struct cluster_live_watch *w = arg;
     char key[KEY_MAX];
     key_of(object, key);
     pthread_mutex_lock(&w->live->lock);
-    w->changed |= kube_table_remove(&w->live->table, key);
+    w->changed |= cluster_table_remove(&w->live->table, key);
     pthread_mutex_unlock(&w->live->lock);
 }
 
 static void on_end(void *arg) {
-    struct kube_live_watch *w = arg;
+    struct cluster_live_watch *w = arg;
     pthread_mutex_lock(&w->live->lock);
     w->listing = false;
-    w->changed |= kube_table_sweep(&w->live->table, w->namespace, w->list);
+    w->changed |= cluster_table_sweep(&w->live->table, w->namespace, w->list);
     pthread_mutex_unlock(&w->live->lock);
 }
 
 static void on_rest(void *arg) {
-    struct kube_live_watch *w = arg;
+    struct cluster_live_watch *w = arg;
     pthread_mutex_lock(&w->live->lock);
     if (w->changed && !w->listing)
         w->live->publish(w->live->arg, &w->live->table);
@@ -69,8 +69,8 @@ static void on_rest(void *arg) {
 
 /* As old as the oldest of its namespaces. */
 static void on_alive(void *arg) {
-    struct kube_live_watch *w = arg;
-    struct kube_live *l = w->live;
+    struct cluster_live_watch *w = arg;
+    struct cluster_live *l = w->live;
     pthread_mutex_lock(&l->lock);
     w->alive_at = (int64_t)clock_ms();
     int64_t at = w->alive_at;
@@ -82,26 +82,26 @@ static void on_alive(void *arg) {
 }
 
 static void on_failed(void *arg, const struct err *e) {
-    struct kube_live_watch *w = arg;
+    struct cluster_live_watch *w = arg;
     log_warning("%s%s%s: %s; what is known stays", w->live->plural, w->namespace ? " in " : "",
                 w->namespace ? w->namespace : "", e->text);
 }
 
-int kube_live_start(struct kube_live *l, struct err *e) {
-    static const struct kube_watcher fn = { on_begin, on_object, on_gone,  on_end,
-                                            on_rest,  on_alive,  on_failed };
+int cluster_live_start(struct cluster_live *l, struct err *e) {
+    static const struct cluster_watcher fn = { on_begin, on_object, on_gone,  on_end,
+                                               on_rest,  on_alive,  on_failed };
     pthread_mutex_init(&l->lock, NULL);
     l->started = true;
     l->table.drop = l->drop;
-    l->count = l->cluster ? 1 : kube_namespace_count(l->k);
+    l->count = l->cluster ? 1 : cluster_namespace_count(l->k, l->served);
     for (size_t i = 0; i < l->count; i++)
-        l->watches[i] = (struct kube_live_watch){
-            .live = l, .namespace = l->cluster ? NULL : kube_namespace(l->k, i), .alive_at = -1
+        l->watches[i] = (struct cluster_live_watch){
+            .live = l, .namespace = l->cluster ? NULL : cluster_namespace(l->k, i), .alive_at = -1
         };
     for (size_t i = 0; i < l->count; i++) {
-        struct kube_live_watch *w = &l->watches[i];
-        struct kube_watch *watch =
-            kube_watch_new(l->k, w->namespace, l->plural, l->optional, &fn, w, e);
+        struct cluster_live_watch *w = &l->watches[i];
+        struct cluster_watch *watch =
+            cluster_watch_new(l->k, w->namespace, l->plural, l->optional, &fn, w, e);
         if (!watch)
             return -1;
         w->watch = watch;
@@ -109,23 +109,23 @@ int kube_live_start(struct kube_live *l, struct err *e) {
     return 0;
 }
 
-void kube_live_stop(struct kube_live *l) {
+void cluster_live_stop(struct cluster_live *l) {
     for (size_t i = 0; i < l->count; i++)
-        kube_watch_stop(l->watches[i].watch);
+        cluster_watch_stop(l->watches[i].watch);
 }
 
-void kube_live_fini(struct kube_live *l) {
+void cluster_live_fini(struct cluster_live *l) {
     if (!l->started)
         return;
-    kube_live_stop(l);
+    cluster_live_stop(l);
     for (size_t i = 0; i < l->count; i++)
-        kube_watch_free(l->watches[i].watch);
-    kube_table_fini(&l->table);
+        cluster_watch_free(l->watches[i].watch);
+    cluster_table_fini(&l->table);
     pthread_mutex_destroy(&l->lock);
     l->started = false;
 }
 
-bool kube_live_synced(struct kube_live *l) {
+bool cluster_live_synced(struct cluster_live *l) {
     bool synced = l->started;
     pthread_mutex_lock(&l->lock);
     for (size_t i = 0; i < l->count; i++)

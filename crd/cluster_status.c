@@ -1,4 +1,4 @@
-#include "crd/kube_status.h"
+#include "crd/cluster_status.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,11 +38,11 @@ static void facts_of(const json_t *status, char out[65]) {
     buf_fini(&text);
 }
 
-void kube_status_read(const json_t *object, struct kube_status_seen *out) {
+void cluster_status_read(const json_t *object, struct cluster_status_seen *out) {
     const json_t *status = json_object_get(object, "status"), *ready = ready_of(status);
     size_t i;
     json_t *c;
-    *out = (struct kube_status_seen){ 0 };
+    *out = (struct cluster_status_seen){ 0 };
     out->generation = json_num(json_object_get(object, "metadata"), "generation", 0);
     facts_of(status, out->facts);
     snprintf(out->ready, sizeof out->ready, "%s", json_str(ready, "status", ""));
@@ -58,10 +58,10 @@ void kube_status_read(const json_t *object, struct kube_status_seen *out) {
     out->recording = recording ? strdup(recording) : NULL;
 }
 
-void kube_status_fini(struct kube_status_seen *s) {
+void cluster_status_fini(struct cluster_status_seen *s) {
     json_decref(s->others);
     free(s->recording);
-    *s = (struct kube_status_seen){ 0 };
+    *s = (struct cluster_status_seen){ 0 };
 }
 
 static json_t *message_of(const struct connection *c) {
@@ -77,8 +77,8 @@ static json_t *message_of(const struct connection *c) {
     return json_string(buf_str(&text));
 }
 
-json_t *kube_status_make(const struct connection *c, const struct kube_status_seen *seen,
-                         long active, const char *recording, uint64_t wall_ms) {
+json_t *cluster_status_make(const struct connection *c, const struct cluster_status_seen *seen,
+                            long active, const char *recording, uint64_t wall_ms) {
     char now[32];
     const char *ready = connection_usable(c) ? "True" : "False", *since = now;
     clock_format(wall_ms / 1000 * 1000, now, sizeof now);
@@ -102,7 +102,7 @@ json_t *kube_status_make(const struct connection *c, const struct kube_status_se
     return status;
 }
 
-bool kube_status_same(const struct kube_status_seen *seen, const json_t *status) {
+bool cluster_status_same(const struct cluster_status_seen *seen, const json_t *status) {
     char facts[65];
     facts_of(status, facts);
     return strcmp(facts, seen->facts) == 0;

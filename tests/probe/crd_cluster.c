@@ -2,21 +2,21 @@
  * where it is: CRD_SERVER, CRD_CA, CRD_TOKEN (a file). */
 #include <signal.h>
 
-#include "crd/kube.h"
+#include "crd/cluster.h"
 #include "guacd/base/log.h"
 #include "tests/unit/crd/suite.inc"
 
-static struct kube *kube;
+static struct cluster *cluster;
 
 static struct resources *suite_open(void) {
     struct err e = { 0 };
-    if (!kube) {
-        struct kube_config c = { getenv("CRD_SERVER"), getenv("CRD_TOKEN"), getenv("CRD_CA"),
-                                 NS " " OTHER };
-        kube = kube_new(&c, &e);
-        ck_assert_msg(kube != NULL, "%s", e.text);
+    if (!cluster) {
+        struct cluster_config c = { getenv("CRD_SERVER"), getenv("CRD_TOKEN"), getenv("CRD_CA"),
+                                    NS " " OTHER, NULL };
+        cluster = cluster_new(&c, &e);
+        ck_assert_msg(cluster != NULL, "%s", e.text);
     }
-    struct resources *s = resources_kube_new(kube, &e);
+    struct resources *s = resources_cluster_new(cluster, &e);
     ck_assert_msg(s != NULL, "%s", e.text);
     for (uint64_t until = clock_ms() + WAIT_MS; resources_age_ms(s, RESOURCE_LOCK) == INT64_MAX;) {
         ck_assert(clock_ms() < until);
@@ -33,12 +33,12 @@ static void setup(void) {
 
 static void teardown(void) {
     suite_teardown();
-    kube_free(kube);
-    kube = NULL;
+    cluster_free(cluster);
+    cluster = NULL;
 }
 
 static Suite *suite(void) {
-    Suite *s = suite_create("resources_kube");
+    Suite *s = suite_create("resources_cluster");
     TCase *t = tcase_create("all");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 120);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "crd/catalog_kube.h"
+#include "crd/catalog_cluster.h"
 #include "guacd/base/clock.h"
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
@@ -50,13 +50,13 @@ static void count(const struct resources_view *v, const struct connection *c, st
     }
 }
 
-static bool differs(const struct kube_connection *x, const struct tally *t) {
+static bool differs(const struct cluster_connection *x, const struct tally *t) {
     return x->active != t->active ||
            (t->recording && (!x->recording || strcmp(x->recording, t->recording) != 0));
 }
 
 /* Marks connections whose sessions changed. Only those that have some, or had some, are counted. */
-static void look_at_sessions(struct catalog_kube *s) {
+static void look_at_sessions(struct catalog_cluster *s) {
     struct resources_view *v = resources_view(s->sessions, RESOURCE_SESSION);
     _json_ json_t *named = json_object();
     char key[400];
@@ -68,8 +68,8 @@ static void look_at_sessions(struct catalog_kube *s) {
         }
     pthread_mutex_lock(&s->connections.lock);
     for (size_t i = 0; i < s->connections.table.count; i++) {
-        struct kube_row *row = &s->connections.table.rows[i];
-        struct kube_connection *x = row->item;
+        struct cluster_row *row = &s->connections.table.rows[i];
+        struct cluster_connection *x = row->item;
         struct tally t = { 0 };
         if (!x->active && !json_object_get(named, row->key))
             continue;
@@ -90,19 +90,20 @@ static void look_at_sessions(struct catalog_kube *s) {
 /* ---- writing --------------------------------------------------------------------------------- */
 
 /* Takes up to BATCH connections that have to be written. */
-static size_t collect(struct catalog_kube *s, struct job jobs[BATCH]) {
+static size_t collect(struct catalog_cluster *s, struct job jobs[BATCH]) {
     size_t n = 0;
     uint64_t now = clock_ms();
     pthread_mutex_lock(&s->connections.lock);
     for (size_t i = 0; n < BATCH && i < s->connections.table.count; i++) {
-        struct kube_row *row = &s->connections.table.rows[i];
-        struct kube_connection *x = row->item;
+        struct cluster_row *row = &s->connections.table.rows[i];
+        struct cluster_connection *x = row->item;
         if (!x->dirty || now < x->not_before)
             continue;
         x->dirty = false;
         x->not_before = now + CHURN_MS;
-        json_t *status = kube_status_make(x->c, &x->seen, x->active, x->recording, clock_wall_ms());
-        if (!status || kube_status_same(&x->seen, status)) {
+        json_t *status =
+            cluster_status_make(x->c, &x->seen, x->active, x->recording, clock_wall_ms());
+        if (!status || cluster_status_same(&x->seen, status)) {
             json_decref(status);
             continue;
         }
@@ -114,25 +115,25 @@ static size_t collect(struct catalog_kube *s, struct job jobs[BATCH]) {
     return n;
 }
 
-static void again(struct catalog_kube *s, const char *key) {
+static void again(struct catalog_cluster *s, const char *key) {
     pthread_mutex_lock(&s->connections.lock);
-    struct kube_row *row = key ? kube_table_find(&s->connections.table, key) : NULL;
+    struct cluster_row *row = key ? cluster_table_find(&s->connections.table, key) : NULL;
     if (row) {
-        struct kube_connection *x = row->item;
+        struct cluster_connection *x = row->item;
         x->dirty = true;
         x->not_before = clock_ms() + RETRY_MS;
     }
     pthread_mutex_unlock(&s->connections.lock);
 }
 
-static void write_one(struct catalog_kube *s, struct job *j, bool *refused) {
+static void write_one(struct catalog_cluster *s, struct job *j, bool *refused) {
     char path[700];
     struct err e = { 0 };
     _json_ json_t *patch =
         json_pack("{s:{s:s}, s:O}", "metadata", "resourceVersion", j->version, "status", j->status);
-    kube_path(path, sizeof path, j->c->namespace, "guacamoleconnections", j->c->name, "status");
+    cluster_path(path, sizeof path, j->c->namespace, "guacamoleconnections", j->c->name, "status");
     enum resources_result r =
-        kube_call(s->k, "PATCH", path, "application/merge-patch+json", patch, NULL, &e);
+        cluster_call(s->k, "PATCH", path, "application/merge-patch+json", patch, NULL, &e);
     if (r == RESOURCES_UNAVAILABLE)
         again(s, j->key);
     else if (r == RESOURCES_REFUSED || r == RESOURCES_INVALID) {
@@ -146,7 +147,7 @@ static void write_one(struct catalog_kube *s, struct job *j, bool *refused) {
     json_decref(j->status);
 }
 
-static bool rest(struct catalog_kube *s, bool soon) {
+static bool rest(struct catalog_cluster *s, bool soon) {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += (soon ? 1 : LOOK_MS) * 1000000L;
@@ -163,14 +164,14 @@ static bool rest(struct catalog_kube *s, bool soon) {
 }
 
 static void *run(void *arg) {
-    struct catalog_kube *s = arg;
+    struct catalog_cluster *s = arg;
     uint64_t known = 0;
     size_t n = 0;
     bool refused = false;
     while (rest(s, n == BATCH)) {
         struct job jobs[BATCH];
         uint64_t generation = s->sessions ? resources_generation(s->sessions) : 0;
-        if (!kube_live_synced(&s->connections))
+        if (!cluster_live_synced(&s->connections))
             continue;
         if (generation != known) {
             look_at_sessions(s);
@@ -183,14 +184,14 @@ static void *run(void *arg) {
     return NULL;
 }
 
-int catalog_kube_status_start(struct catalog_kube *s, struct err *e) {
+int catalog_cluster_status_start(struct catalog_cluster *s, struct err *e) {
     if (pthread_create(&s->writer, NULL, run, s))
         return err_set(e, STATUS_SERVER_ERROR, "no thread for the status of connections");
     s->writing = true;
     return 0;
 }
 
-void catalog_kube_status_stop(struct catalog_kube *s) {
+void catalog_cluster_status_stop(struct catalog_cluster *s) {
     pthread_mutex_lock(&s->writer_lock);
     s->stop = true;
     pthread_cond_broadcast(&s->writer_wake);

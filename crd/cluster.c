@@ -1,5 +1,5 @@
 /* A few connections kept alive for requests, and the token that goes with each of them. */
-#include "crd/kube.h"
+#include "crd/cluster.h"
 
 #include <ctype.h>
 #include <pthread.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "crd/connection.h"
-#include "crd/kube_impl.h"
+#include "crd/cluster_impl.h"
 #include "guacd/base/clock.h"
 #include "guacd/base/http.h"
 #include "guacd/base/json.h"
@@ -20,35 +20,38 @@
 
 /* ---- configuration --------------------------------------------------------------------------- */
 
-static char *own_server(struct err *e) {
+int cluster_server(const char *given, char *out, size_t size, struct err *e) {
     const char *host = getenv("KUBERNETES_SERVICE_HOST"), *port = getenv("KUBERNETES_SERVICE_PORT");
-    char url[512];
-    if (!host || !*host) {
-        err_set(e, 0, "no API server: this is no pod, so api-server has to be set");
-        return NULL;
-    }
-    snprintf(url, sizeof url, strchr(host, ':') ? "https://[%.200s]:%.10s" : "https://%.200s:%.10s",
-             host, port && *port ? port : "443");
-    return strdup(url);
+    if (given && *given)
+        snprintf(out, size, "%s", given);
+    else if (host && *host)
+        snprintf(out, size, strchr(host, ':') ? "https://[%.200s]:%.10s" : "https://%.200s:%.10s",
+                 host, port && *port ? port : "443");
+    else
+        return err_set(e, 0, "is not set, and this is no pod that would be told");
+    if (strncmp(out, "https://", 8) != 0)
+        return err_set(e, 0, "https only: a token goes there");
+    return 0;
 }
 
-static int add_namespace(struct kube *k, const char *name, struct err *e) {
+static int add_namespace(struct cluster *k, const char *name, struct err *e) {
     if (strcmp(name, "*") == 0)
         k->all = true;
     else if (!field_is_label(name))
         return err_set(e, 0, "'%.63s' is no namespace", name);
-    else if (k->count == KUBE_NAMESPACES_MAX)
-        return err_set(e, 0, "more than %d namespaces; use * for all of them", KUBE_NAMESPACES_MAX);
+    else if (k->count == CLUSTER_NAMESPACES_MAX)
+        return err_set(e, 0, "more than %d namespaces; use * for all of them",
+                       CLUSTER_NAMESPACES_MAX);
     else if (!(k->namespaces[k->count++] = strdup(name)))
         return err_set(e, 0, "no memory");
     return 0;
 }
 
-static int read_namespaces(struct kube *k, const char *list, struct err *e) {
+static int add_namespaces(struct cluster *k, const char *list, struct err *e) {
     char own[128] = "", *save = NULL;
     _free_ char *copy = list && *list ? strdup(list) : NULL;
     if (!copy) {
-        FILE *f = fopen(KUBE_ACCOUNT "/namespace", "re");
+        FILE *f = fopen(CLUSTER_ACCOUNT "/namespace", "re");
         if (f && !fgets(own, sizeof own, f))
             *own = '\0';
         if (f)
@@ -63,36 +66,40 @@ static int read_namespaces(struct kube *k, const char *list, struct err *e) {
     return 0;
 }
 
-struct kube *kube_new(const struct kube_config *c, struct err *e) {
-    struct kube *k = calloc(1, sizeof *k);
+static int read_namespaces(struct cluster *k, const char *list, struct err *e) {
+    int rc = add_namespaces(k, list, e);
+    k->served = k->count;
+    return rc;
+}
+
+struct cluster *cluster_new(const struct cluster_config *c, struct err *e) {
+    struct cluster *k = calloc(1, sizeof *k);
     if (!k) {
         err_set(e, 0, "no memory for a store");
         return NULL;
     }
     pthread_mutex_init(&k->lock, NULL);
-    bool given = c->server && *c->server;
-    k->server = given ? strdup(c->server) : own_server(e);
-    k->token_file = strdup(c->token_file && *c->token_file ? c->token_file : KUBE_ACCOUNT "/token");
-    /* the pod's CA vouches for the pod's cluster only */
-    k->ca_file = c->ca_file && *c->ca_file ? strdup(c->ca_file)
-                 : given                   ? NULL
-                                           : strdup(KUBE_ACCOUNT "/ca.crt");
+    char server[512];
+    if (cluster_server(c->server, server, sizeof server, e) == 0)
+        k->server = strdup(server);
+    k->token_file =
+        strdup(c->token_file && *c->token_file ? c->token_file : CLUSTER_ACCOUNT "/token");
+    k->ca_file = strdup(c->ca_file && *c->ca_file ? c->ca_file : CLUSTER_ACCOUNT "/ca.crt");
     struct secret token = { 0 };
-    if (k->server && strncmp(k->server, "https://", 8) != 0)
-        err_set(e, 0, "api-server: https only; a token goes there");
-    else if (k->server && k->token_file && read_namespaces(k, c->namespaces, e) == 0 &&
-             kube_token(k, false, &token, e) == 0) {
+    if (k->server && k->token_file && k->ca_file && read_namespaces(k, c->namespaces, e) == 0 &&
+        (k->all || !c->own || cluster_serves(k, c->own) || add_namespace(k, c->own, e) == 0) &&
+        cluster_token(k, false, &token, e) == 0) {
         secret_fini(&token);
         size_t n = strlen(k->server);
         while (n && k->server[n - 1] == '/')
             k->server[--n] = '\0';
         return k;
     }
-    kube_free(k);
+    cluster_free(k);
     return NULL;
 }
 
-void kube_free(struct kube *k) {
+void cluster_free(struct cluster *k) {
     if (!k)
         return;
     for (size_t i = 0; i < k->idle_count; i++)
@@ -107,17 +114,17 @@ void kube_free(struct kube *k) {
     free(k);
 }
 
-size_t kube_namespace_count(const struct kube *k) {
-    return k->all ? 1 : k->count;
+size_t cluster_namespace_count(const struct cluster *k, bool served) {
+    return k->all ? 1 : served ? k->served : k->count;
 }
 
-const char *kube_namespace(const struct kube *k, size_t i) {
+const char *cluster_namespace(const struct cluster *k, size_t i) {
     return k->all ? NULL : k->namespaces[i];
 }
 
-bool kube_watches(const struct kube *k, const char *namespace) {
+bool cluster_serves(const struct cluster *k, const char *namespace) {
     bool found = k->all;
-    for (size_t i = 0; i < k->count; i++)
+    for (size_t i = 0; i < k->served; i++)
         found |= strcmp(k->namespaces[i], namespace) == 0;
     return found;
 }
@@ -125,7 +132,7 @@ bool kube_watches(const struct kube *k, const char *namespace) {
 /* ---- token ----------------------------------------------------------------------------------- */
 
 /* A copy. The kubelet replaces the file long before the old token ends. */
-int kube_token(struct kube *k, bool again, struct secret *out, struct err *e) {
+int cluster_token(struct cluster *k, bool again, struct secret *out, struct err *e) {
     uint64_t now = clock_ms();
     pthread_mutex_lock(&k->lock);
     int rc = 0;
@@ -154,9 +161,9 @@ int kube_token(struct kube *k, bool again, struct secret *out, struct err *e) {
 }
 
 /* "Authorization: Bearer …" */
-int kube_bearer(struct kube *k, bool again, struct buf *out, struct err *e) {
+int cluster_bearer(struct cluster *k, bool again, struct buf *out, struct err *e) {
     struct secret token _secret_ = { 0 };
-    if (kube_token(k, again, &token, e))
+    if (cluster_token(k, again, &token, e))
         return -1;
     buf_clear(out);
     buf_puts(out, "Authorization: Bearer ");
@@ -166,16 +173,16 @@ int kube_bearer(struct kube *k, bool again, struct buf *out, struct err *e) {
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-static struct http *borrow(struct kube *k, struct err *e) {
+static struct http *borrow(struct cluster *k, struct err *e) {
     pthread_mutex_lock(&k->lock);
     struct http *h = k->idle_count ? k->idle[--k->idle_count] : NULL;
     pthread_mutex_unlock(&k->lock);
     return h ? h : http_new(e);
 }
 
-static void give_back(struct kube *k, struct http *h) {
+static void give_back(struct cluster *k, struct http *h) {
     pthread_mutex_lock(&k->lock);
-    bool room = k->idle_count < KUBE_IDLE_MAX;
+    bool room = k->idle_count < CLUSTER_IDLE_MAX;
     if (room)
         k->idle[k->idle_count++] = h;
     pthread_mutex_unlock(&k->lock);
@@ -183,18 +190,18 @@ static void give_back(struct kube *k, struct http *h) {
         http_free(h);
 }
 
-void kube_path(char *out, size_t size, const char *namespace, const char *plural, const char *name,
-               const char *sub) {
+void cluster_path(char *out, size_t size, const char *namespace, const char *plural,
+                  const char *name, const char *sub) {
     snprintf(out, size, "/apis/%s%s%s/%s%s%s%s%s", CRD_VERSION, namespace ? "/namespaces/" : "",
              namespace ? namespace : "", plural, name ? "/" : "", name ? name : "", sub ? "/" : "",
              sub ? sub : "");
 }
 
-void kube_secret_path(char *out, size_t size, const char *namespace, const char *name) {
+void cluster_secret_path(char *out, size_t size, const char *namespace, const char *name) {
     snprintf(out, size, "/api/v1/namespaces/%s/secrets/%s", namespace, name);
 }
 
-void kube_escape(const char *text, char *out, size_t size) {
+void cluster_escape(const char *text, char *out, size_t size) {
     size_t n = 0;
     for (; *text && n + 4 < size; text++) {
         unsigned char c = (unsigned char)*text;
@@ -207,8 +214,8 @@ void kube_escape(const char *text, char *out, size_t size) {
     out[n] = '\0';
 }
 
-enum resources_result kube_result(int status, const json_t *answer, const char *what,
-                                  struct err *e) {
+enum resources_result cluster_result(int status, const json_t *answer, const char *what,
+                                     struct err *e) {
     const char *reason = json_str(answer, "reason", ""), *text = json_str(answer, "message", "");
     static const struct {
         int http;
@@ -237,7 +244,7 @@ enum resources_result kube_result(int status, const json_t *answer, const char *
     return r;
 }
 
-static enum resources_result attempt(struct kube *k, struct http_request *rq,
+static enum resources_result attempt(struct cluster *k, struct http_request *rq,
                                      struct http_response *rs, bool again, const char *type,
                                      struct err *e) {
     struct buf bearer;
@@ -247,7 +254,7 @@ static enum resources_result attempt(struct kube *k, struct http_request *rq,
     if (type)
         snprintf(content, sizeof content, "Content-Type: %s", type);
     enum resources_result r = RESOURCES_UNAVAILABLE;
-    struct http *h = kube_bearer(k, again, &bearer, e) == 0 ? borrow(k, e) : NULL;
+    struct http *h = cluster_bearer(k, again, &bearer, e) == 0 ? borrow(k, e) : NULL;
     if (h) {
         const char *headers[] = { buf_str(&bearer), "Accept: application/json",
                                   type ? content : NULL, NULL };
@@ -260,8 +267,9 @@ static enum resources_result attempt(struct kube *k, struct http_request *rq,
     return r;
 }
 
-enum resources_result kube_call(struct kube *k, const char *method, const char *path,
-                                const char *type, const json_t *body, json_t **out, struct err *e) {
+enum resources_result cluster_call(struct cluster *k, const char *method, const char *path,
+                                   const char *type, const json_t *body, json_t **out,
+                                   struct err *e) {
     struct http_response rs = { 0 };
     struct err ignored = { 0 };
     char url[2048], what[600];
@@ -273,7 +281,7 @@ enum resources_result kube_call(struct kube *k, const char *method, const char *
                                .body = text,
                                .body_len = text ? strlen(text) : 0,
                                .timeout_ms = TIMEOUT_MS,
-                               .max_body = KUBE_BODY_MAX,
+                               .max_body = CLUSTER_BODY_MAX,
                                .ca_file = k->ca_file,
                                .secret = true };
     if (body && !text) {
@@ -290,10 +298,10 @@ enum resources_result kube_call(struct kube *k, const char *method, const char *
     if (r != RESOURCES_OK)
         return r;
     bool good = rs.status >= 200 && rs.status < 300;
-    _json_ json_t *answer = json_parse(rs.body.data ? rs.body.data : "", rs.body.len, KUBE_BODY_MAX,
-                                       good ? e : &ignored);
+    _json_ json_t *answer = json_parse(rs.body.data ? rs.body.data : "", rs.body.len,
+                                       CLUSTER_BODY_MAX, good ? e : &ignored);
     if (!good) {
-        r = kube_result(rs.status, answer, what, e);
+        r = cluster_result(rs.status, answer, what, e);
     } else if (!answer) {
         err_prefix(e, "%s", what);
         r = RESOURCES_UNAVAILABLE;

@@ -8,7 +8,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "crd/kube_impl.h"
+#include "crd/cluster_impl.h"
 #include "crd/watch_lines.h"
 #include "guacd/base/clock.h"
 #include "guacd/base/http.h"
@@ -25,11 +25,11 @@
 #define BRIEF_MS 1000       /* a watch that ends sooner and told nothing counts as a failure */
 #define STACK ((size_t)512 << 10)
 
-struct kube_watch {
-    struct kube *k;
+struct cluster_watch {
+    struct cluster *k;
     char *namespace, *plural;
     bool optional;
-    struct kube_watcher fn;
+    struct cluster_watcher fn;
     void *arg;
     pthread_t thread;
     bool running;
@@ -52,7 +52,7 @@ static uint32_t random_below(uint32_t n) {
     return n ? r % n : 0;
 }
 
-static void rest(struct kube_watch *w, uint32_t ms) {
+static void rest(struct cluster_watch *w, uint32_t ms) {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
@@ -67,7 +67,7 @@ static void rest(struct kube_watch *w, uint32_t ms) {
     pthread_mutex_unlock(&w->lock);
 }
 
-static void failed(struct kube_watch *w, const struct err *e) {
+static void failed(struct cluster_watch *w, const struct err *e) {
     uint32_t ms = BACKOFF_MS;
     for (unsigned i = 0; i < w->failures && ms < BACKOFF_MAX_MS; i++)
         ms *= 2;
@@ -77,23 +77,23 @@ static void failed(struct kube_watch *w, const struct err *e) {
     rest(w, ms / 2 + random_below(ms / 2));
 }
 
-static void alive(struct kube_watch *w) {
+static void alive(struct cluster_watch *w) {
     w->failures = 0;
     w->fn.alive(w->arg);
 }
 
 /* ---- list ------------------------------------------------------------------------------------ */
 
-static enum resources_result list_page(struct kube_watch *w, char *next, size_t size,
+static enum resources_result list_page(struct cluster_watch *w, char *next, size_t size,
                                        struct err *e) {
     char path[1600], base[512];
     _json_ json_t *answer = NULL;
     json_t *item;
     size_t i;
-    kube_path(base, sizeof base, w->namespace, w->plural, NULL, NULL);
+    cluster_path(base, sizeof base, w->namespace, w->plural, NULL, NULL);
     snprintf(path, sizeof path, "%s?limit=%d%s%.1000s", base, PAGE, *next ? "&continue=" : "",
              next);
-    enum resources_result r = kube_call(w->k, "GET", path, NULL, NULL, &answer, e);
+    enum resources_result r = cluster_call(w->k, "GET", path, NULL, NULL, &answer, e);
     if (r != RESOURCES_OK)
         return r;
     const json_t *meta = json_object_get(answer, "metadata");
@@ -108,11 +108,11 @@ static enum resources_result list_page(struct kube_watch *w, char *next, size_t 
         w->fn.begin(w->arg);
     json_array_foreach(json_object_get(answer, "items"), i, item) w->fn.object(w->arg, item);
     snprintf(w->version, sizeof w->version, "%s", version);
-    kube_escape(more, next, size);
+    cluster_escape(more, next, size);
     return RESOURCES_OK;
 }
 
-static int list(struct kube_watch *w, struct err *e) {
+static int list(struct cluster_watch *w, struct err *e) {
     char next[1000] = "";
     do {
         enum resources_result r = list_page(w, next, sizeof next, e);
@@ -141,7 +141,7 @@ static int list(struct kube_watch *w, struct err *e) {
 /* ---- watch ----------------------------------------------------------------------------------- */
 
 static int on_event(void *arg, const struct watch_event *event) {
-    struct kube_watch *w = arg;
+    struct cluster_watch *w = arg;
     switch (event->type) {
     case WATCH_ADDED:
     case WATCH_MODIFIED:
@@ -162,7 +162,7 @@ static int on_event(void *arg, const struct watch_event *event) {
 }
 
 static int on_data(void *arg, const void *data, size_t len) {
-    struct kube_watch *w = arg;
+    struct cluster_watch *w = arg;
     w->heard = true;
     int rc = watch_lines_feed(&w->lines, data, len, on_event, w, &w->e);
     w->fn.rest(w->arg);
@@ -172,12 +172,12 @@ static int on_data(void *arg, const void *data, size_t len) {
 }
 
 /* 0: it ended as watches do; -1: not, and e says why. */
-static int watch(struct kube_watch *w, struct err *e) {
+static int watch(struct cluster_watch *w, struct err *e) {
     char base[512], url[1200];
     struct buf bearer;
     struct http_response rs = { 0 };
     uint32_t seconds = WATCH_S + random_below(WATCH_S / 2);
-    kube_path(base, sizeof base, w->namespace, w->plural, NULL, NULL);
+    cluster_path(base, sizeof base, w->namespace, w->plural, NULL, NULL);
     snprintf(url, sizeof url,
              "%s%s?watch=1&allowWatchBookmarks=true&resourceVersion=%s&timeoutSeconds=%u",
              w->k->server, base, w->version, seconds);
@@ -186,7 +186,7 @@ static int watch(struct kube_watch *w, struct err *e) {
     watch_lines_init(&w->lines);
     w->heard = w->expired = false;
     w->e = (struct err){ 0 };
-    int rc = kube_bearer(w->k, false, &bearer, e);
+    int rc = cluster_bearer(w->k, false, &bearer, e);
     if (rc == 0) {
         const char *headers[] = { buf_str(&bearer), "Accept: application/json", NULL };
         struct http_request rq = { .method = "GET",
@@ -206,8 +206,8 @@ static int watch(struct kube_watch *w, struct err *e) {
     } else if (rc == 0 && (rs.status < 200 || rs.status > 299)) {
         struct err ignored = { 0 };
         _json_ json_t *answer =
-            json_parse(rs.body.data ? rs.body.data : "", rs.body.len, KUBE_BODY_MAX, &ignored);
-        kube_result(rs.status, answer, base, e);
+            json_parse(rs.body.data ? rs.body.data : "", rs.body.len, CLUSTER_BODY_MAX, &ignored);
+        cluster_result(rs.status, answer, base, e);
         w->expired = rs.status == 410;
         w->version[0] = '\0';
         rc = -1;
@@ -219,7 +219,7 @@ static int watch(struct kube_watch *w, struct err *e) {
 }
 
 static void *run(void *arg) {
-    struct kube_watch *w = arg;
+    struct cluster_watch *w = arg;
     while (!atomic_load(&w->stop)) {
         struct err e = { 0 };
         if (!w->version[0]) {
@@ -245,12 +245,13 @@ static void *run(void *arg) {
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-struct kube_watch *kube_watch_new(struct kube *k, const char *namespace, const char *plural,
-                                  bool optional, const struct kube_watcher *fn, void *arg,
-                                  struct err *e) {
+struct cluster_watch *cluster_watch_new(struct cluster *k, const char *namespace,
+                                        const char *plural, bool optional,
+                                        const struct cluster_watcher *fn, void *arg,
+                                        struct err *e) {
     pthread_condattr_t cond;
     pthread_attr_t attr;
-    struct kube_watch *w = calloc(1, sizeof *w);
+    struct cluster_watch *w = calloc(1, sizeof *w);
     if (!w) {
         err_set(e, STATUS_SERVER_ERROR, "no memory for a watch");
         return NULL;
@@ -275,11 +276,11 @@ struct kube_watch *kube_watch_new(struct kube *k, const char *namespace, const c
     if (w->running)
         return w;
     err_set(e, STATUS_SERVER_ERROR, "no thread for a watch");
-    kube_watch_free(w);
+    cluster_watch_free(w);
     return NULL;
 }
 
-void kube_watch_stop(struct kube_watch *w) {
+void cluster_watch_stop(struct cluster_watch *w) {
     if (!w)
         return;
     pthread_mutex_lock(&w->lock);
@@ -288,10 +289,10 @@ void kube_watch_stop(struct kube_watch *w) {
     pthread_mutex_unlock(&w->lock);
 }
 
-void kube_watch_free(struct kube_watch *w) {
+void cluster_watch_free(struct cluster_watch *w) {
     if (!w)
         return;
-    kube_watch_stop(w);
+    cluster_watch_stop(w);
     if (w->running)
         pthread_join(w->thread, NULL);
     http_free(w->http);
