@@ -12,7 +12,7 @@ import house
 import kubeshell
 from house import PATIENCE, wait
 from kubeshell import (BAD_REQUEST, CLOSED, ERROR, FORBIDDEN, NOT_FOUND, UNAUTHORIZED, UNAVAILABLE,
-                       KubeCase)
+                       KubeCase, container)
 
 SHIFT, CTRL = 0xFFE1, 0xFFE3
 
@@ -67,6 +67,19 @@ class Terminal(KubeCase):
         c.see("This process has no terminal")
         c.type("over and back\n")
         c.see("over and back")
+
+    def test_end_of_input(self):
+        """Ctrl-D where no terminal is: the program reads the end, and says what it has counted."""
+        k = self.kube
+        k.start_pods(k.pod("once", container("main", k["IMAGE"], ["sh", "-c", "cat; echo over; exit 5"],
+                                             stdin=True, stdinOnce=True), restartPolicy="Never"))
+        c = self.connect(pod="once", exec_command=None)
+        c.see("This process has no terminal")
+        c.type("one line\n")
+        c.see("one line")
+        c.chord(CTRL, ord("d"))
+        c.see("over", 20)
+        self.assertIsNone(c.ended(20))
 
     def test_unicode(self):
         c = self.shell()

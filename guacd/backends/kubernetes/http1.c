@@ -16,7 +16,7 @@ static enum http1_result bad(struct err *e, const char *what) {
 
 /* The end of the line that begins at p, NULL: not there yet. *next is behind its line feed. */
 static const char *line_end(const char *p, size_t len, const char **next) {
-    const char *lf = memchr(p, '\n', len);
+    const char *lf = len ? memchr(p, '\n', len) : NULL;
     if (!lf)
         return NULL;
     *next = lf + 1;
@@ -111,6 +111,8 @@ static bool status_line(const char *p, size_t len, struct http1_head *h) {
 enum http1_result http1_head(const char *data, size_t len, struct http1_head *out, size_t *used,
                              struct err *e) {
     struct http1_head h = { 0 };
+    if (!len)
+        return HTTP1_MORE; /* and data may be NULL */
     size_t in = MIN_OF(len, (size_t)HTTP1_HEAD_MAX);
     const char *p = data, *next = NULL, *end = line_end(p, in, &next);
     if (end && !status_line(p, (size_t)(end - p), &h))
@@ -212,6 +214,8 @@ static enum http1_result chunks(struct http1_body *b, const char *data, size_t l
 enum http1_result http1_body(struct http1_body *b, const char *data, size_t len, bool ended,
                              size_t *used, struct buf *out, struct err *e) {
     *used = 0;
+    if (!len)
+        data = "";
     enum http1_result r = HTTP1_OK;
     if (b->chunked)
         r = chunks(b, data, len, used, out, e);

@@ -14,6 +14,7 @@
 
 #define CONTAINERS_MARK "choose one of: ["
 #define KILLED (128 + 9)
+#define CTRL_D 0x04
 #define FATE_TRIES 8
 #define FATE_EVERY_MS 300
 
@@ -107,11 +108,22 @@ static int tell_size(struct kube *k) {
     return channel_put(&k->conn, KUBE_RESIZE, text, (size_t)n);
 }
 
-/* A program that reads lines from a pipe ends them with line feeds. */
-static void to_lines(char *data, size_t len) {
-    for (size_t i = 0; i < len; i++)
-        if (data[i] == '\r')
-            data[i] = '\n';
+/* A program that reads lines from a pipe ends them with line feeds; and Ctrl-D, which a terminal
+ * over there would take for the end of its input, has to be told as that. How much of it is text.
+ */
+static size_t to_lines(char *data, size_t len) {
+    size_t n = 0;
+    for (; n < len && data[n] != CTRL_D; n++)
+        if (data[n] == '\r')
+            data[n] = '\n';
+    return n;
+}
+
+static void end_input(struct kube *k) {
+    if (!k->conn.v5)
+        term_note(k->con.term, "This API server is too old to be told the end of the input.");
+    channel_end_stdin(&k->conn);
+    k->input = !k->conn.v5;
 }
 
 static int write_some(struct kube *k, struct err *e) {
@@ -125,11 +137,16 @@ static int write_some(struct kube *k, struct err *e) {
         buf_clear(out);
     while (out->len && c->out.len < KUBE_OUT_LIMIT) {
         size_t n = MIN_OF(out->len, (size_t)KUBE_STDIN_MAX);
-        if (!k->tty)
-            to_lines(out->data, n);
-        if (channel_put(c, KUBE_STDIN, out->data, n))
+        size_t text = k->tty ? n : to_lines(out->data, n);
+        bool ends = text < n;
+        n = text;
+        if (n && channel_put(c, KUBE_STDIN, out->data, n))
             return err_set(e, STATUS_SERVER_ERROR, "no memory for what is typed");
-        buf_consume(out, n);
+        buf_consume(out, n + ends);
+        if (ends)
+            end_input(k);
+        if (!k->input)
+            buf_clear(out);
         console_paste_pump(&k->con);
     }
     if (conn_flush(c))

@@ -209,17 +209,17 @@ static int make_query(struct kube *k, const struct args *a, struct err *e) {
     if (count < 0)
         return -1;
     k->tty = k->input = true;
-    const char *p = words.data;
-    for (int i = 0; i < count; i++, p += strlen(p) + 1) {
+    const char *p = buf_str(&words);
+    for (int i = 0; p && i < count; i++, p += strlen(p) + 1) {
         if (i == 0)
             snprintf(k->command, sizeof k->command, "%s", p);
         buf_puts(&k->query, "command=");
         http1_escape(&k->query, p);
         buf_putc(&k->query, '&');
     }
-    return words.failed || k->query.failed
-               ? err_set(e, STATUS_CLIENT_BAD_REQUEST, "parameter exec-command is too long")
-               : 0;
+    if (!p || k->query.failed)
+        return err_set(e, STATUS_CLIENT_BAD_REQUEST, "parameter exec-command is too long");
+    return 0;
 }
 
 int target_choose(struct kube *k, const struct args *a, struct err *e) {

@@ -101,6 +101,8 @@ enum ws_result ws_next(struct ws *w, const char *data, size_t len, struct ws_pie
                        struct err *e) {
     size_t skipped = 0;
     out->used = 0;
+    if (!len)
+        return WS_MORE; /* and data may be NULL */
     while (!w->in_frame) {
         struct head h;
         enum ws_result r = read_head((const unsigned char *)data + skipped, len - skipped, &h, e);
