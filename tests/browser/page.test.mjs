@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readdirSync, statSync, readFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { accessible, build, launch, open, pixel, shot } from "./lib/browser.mjs";
-import { ids, live, request, serve, session, world } from "./lib/dev-server.mjs";
+import { ids, live, logProof, request, serve, session, world } from "./lib/dev-server.mjs";
 
 const web = join(build, "web");
 const SIGNED_OUT = [/401 \(Unauthorized\)/];
@@ -883,6 +883,108 @@ describe("recordings", () => {
     await accessible(page, "no such recording");
     await shot(page, "replay-missing");
   }, { allow: [/404/] });
+});
+
+describe("evidence", () => {
+  page("search: hits with their words marked, by kind, and each opens its moment", async ({ page, go, w }) => {
+    await go("/recordings");
+    await page.getByLabel("Search in all recordings").fill("srv");
+    await page.getByText("3 hits").waitFor();
+    assert.deepEqual(await page.locator(".hits mark").allTextContents(), ["srv", "srv", "srv"]);
+    assert.equal(await page.locator(".hits b").count(), 0, "what was recorded is text");
+    await accessible(page, "search");
+    await shot(page, "search");
+    await page.getByText("clipboard", { exact: true }).first().click();
+    await page.getByText("1 hit", { exact: true }).waitFor();
+    assert.equal(w.asked.at(-1)[1].kind, "clip");
+    await page.getByText("everything").click();
+    await page.getByText("3 hits").waitFor();
+    await page.locator(".hits a").first().click();
+    await page.waitForURL(new RegExp(`/replay/${ids.recording}\\?t=144.1`));
+    await at(page, 24);
+    await page.goBack();
+    await page.getByText("3 hits").waitFor();
+    await page.getByLabel("Search in all recordings").fill("nothing");
+    await page.getByText("“nothing” is nowhere").waitFor();
+    await accessible(page, "search-none");
+    await shot(page, "search-none");
+  });
+
+  page("the timeline shows small pictures and lanes; n and p go from event to event", async ({ page, go }) => {
+    await go(`/replay/${ids.recording}?t=5`);
+    await at(page, 5);
+    const box = await page.locator(".timeline").boundingBox();
+    await page.mouse.move(box.x + box.width / 2, box.y + 20);
+    await page.locator(".tip canvas").waitFor();
+    const ink = await page.evaluate(() => { const c = document.querySelector(".tip canvas"); return new Set(new Uint32Array(c.getContext("2d").getImageData(0, 0, c.width, c.height).data.buffer)).size; });
+    assert.ok(ink > 4, `${ink} colours`);
+    await shot(page, "replay-thumbnail");
+    await page.waitForFunction(() => (document.querySelector(".timeline .clip")?.getAttribute("d") ?? "").length > 10);
+    await page.mouse.move(10, 10);
+    const before = await page.locator(".time").textContent();
+    await page.keyboard.press("n");
+    await page.waitForFunction((b) => document.querySelector(".time").textContent !== b, before);
+  });
+
+  page("the place in the log is computed in the page; a forged path does not hold", async ({ page, go, w }) => {
+    await go(`/replay/${ids.other}?t=1.5`);
+    await at(page, 1);
+    await page.getByRole("button", { name: "Evidence" }).click();
+    await accessible(page, "evidence menu");
+    await page.getByRole("button", { name: "Proof in the log" }).click();
+    await page.getByText("in the log, proved here").waitFor();
+    await page.getByText("Anna Example").last().waitFor();
+    await accessible(page, "log proof");
+    await shot(page, "log-proof");
+    await page.getByRole("button", { name: "Close" }).last().click();
+    w.proof = (r) => { const p = logProof(r); p.open.proof[0] = "00".repeat(32); return p; };
+    await page.getByRole("button", { name: "Evidence" }).click();
+    await page.getByRole("button", { name: "Proof in the log" }).click();
+    await page.getByText("does not hold").waitFor();
+    await shot(page, "log-proof-bad");
+  });
+
+  page("legal hold: set with a reason, cleared; refused in words", async ({ page, go, w }) => {
+    await go(`/replay/${ids.other}`);
+    await page.getByRole("button", { name: "Evidence" }).click();
+    await page.getByRole("button", { name: "Legal hold" }).click();
+    await page.getByText("Not on hold").waitFor();
+    await page.getByLabel("Reason").fill("Case 4711");
+    await page.getByRole("button", { name: "Set the hold" }).click();
+    await page.getByText("On hold", { exact: true }).waitFor();
+    await accessible(page, "hold");
+    await shot(page, "hold");
+    w.holds = false;
+    await page.getByLabel("Reason").fill("Over");
+    await page.getByRole("button", { name: "Clear the hold" }).click();
+    await page.getByText("You may not set holds.").waitFor();
+  }, { allow: [/403/] });
+
+  page("export: one recording or a period, progress, download, how to verify", async ({ page, go, w }) => {
+    await go(`/replay/${ids.other}`);
+    await page.getByRole("button", { name: "Evidence" }).click();
+    await page.getByRole("link", { name: "Export this recording" }).click();
+    await page.getByText("1 recording chosen.").waitFor();
+    await page.getByText("No export yet").waitFor();
+    await accessible(page, "evidence-none");
+    await page.getByRole("button", { name: "Make the export" }).click();
+    await page.getByText("1 of 2").waitFor();
+    assert.deepEqual(w.asked.at(-1), ["export", { sessions: [ids.other] }]);
+    await shot(page, "evidence-running");
+    Object.assign(w.exports[0], { state: "ready", done: 2 });
+    w.exports.push({ export: "ex-0000", state: "failed", started: Date.now() - 3600000, sessions: 12, done: 3, total: 12, bytes: 0, error: "The store does not answer." });
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download" }).click()]);
+    assert.equal(download.suggestedFilename(), "ex-0001.tar");
+    await accessible(page, "evidence");
+    await shot(page, "evidence");
+    await page.getByRole("button", { name: "Remove" }).first().click();
+    await page.getByRole("link", { name: "Download" }).waitFor({ state: "detached" });
+    await page.getByLabel("From").fill("2026-11-01T00:00");
+    await page.getByLabel("To").fill("2026-12-01T00:00");
+    await page.getByRole("button", { name: "Make the export" }).click();
+    await page.getByText("1 of 2").waitFor();
+    assert.equal(w.asked.at(-1)[1].to - w.asked.at(-1)[1].from, 30 * 86400000);
+  });
 });
 
 // The bar at the bottom of the made picture is as long as the second within its minute.

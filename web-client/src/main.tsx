@@ -27,6 +27,7 @@ const lazy = {
   approvals: () => import("./pages/approvals.tsx").then((m) => m.Approvals as unknown as ComponentType<PageProps>),
   live: () => import("./pages/live.tsx").then((m) => m.Live as unknown as ComponentType<PageProps>),
   locks: () => import("./pages/locks.tsx").then((m) => m.Locks as unknown as ComponentType<PageProps>),
+  evidence: () => import("./pages/evidence.tsx").then((m) => m.Evidence as unknown as ComponentType<PageProps>),
   replay: () => import("./pages/replay.tsx").then((m) => m.ReplayPage as ComponentType<PageProps>),
 };
 
@@ -96,7 +97,7 @@ function Current({ who, route }: PageProps) {
         <Shell who={who} page={route.page}>
           {route.page === "connections" && <Connections who={who} />}
           {route.page === "recordings" && <Recordings who={who} />}
-          {(route.page === "approvals" || route.page === "live" || route.page === "locks") && <Lazy key={route.page} name={route.page} who={who} route={route} />}
+          {(route.page === "approvals" || route.page === "live" || route.page === "locks" || route.page === "evidence") && <Lazy key={route.page} name={route.page} who={who} route={route} />}
           {route.page === "join" && <Join token={route.token} />}
           {route.page === "settings" && <Settings />}
           {route.page === "missing" && (

@@ -1,6 +1,7 @@
 // The page's back end as ARCHITECTURE.md describes it, small enough to put the page into any state:
 // for work on the page and for tests of states that a real gateway reaches only by failing. The
 // acceptance tests use the real gateway (gateway.mjs).
+import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import { existsSync, readFileSync } from "node:fs";
 import { join, extname } from "node:path";
@@ -37,6 +38,15 @@ export function world() {
     requests: [],
     locks: [],
     asked: [],
+    exports: [],
+    hold: { on: false },
+    holds: true,
+    hits: [
+      { id: ids.recording, namespace: "relay", connection: "build-host", protocol: "ssh", person: { sub: "u-1", name: "Anna Example" }, started: Date.now() - 600000, state: "closed", t: 144100, kind: "key", by: "u-1", text: "ls -la /srv/app-72⏎", marks: [[8, 3]] },
+      { id: ids.recording, namespace: "relay", connection: "build-host", protocol: "ssh", person: { sub: "u-1", name: "Anna Example" }, started: Date.now() - 600000, state: "closed", t: 144300, kind: "out", text: "😀 -rw-r--r-- 1 srv <b>4072</b>", marks: [[15, 3]] },
+      { id: ids.other, namespace: "staging", connection: "db-admin", protocol: "ssh", person: { sub: "u-2", name: "Ben Beispiel" }, started: Date.now() - 86400000, state: "closed", t: 8000, kind: "clip", by: "u-2", text: "srv:5432", marks: [[0, 3]] },
+    ],
+    proof: logProof,
     recordings: [
       typical(ids.recording), typical(ids.live, { minutes: 3, live: true, person: { sub: "u-2", name: "Ben Beispiel" } }),
       typical(ids.other, { minutes: 1, connection: { namespace: "staging", name: "db-admin" }, target: "db-1.staging:22", start: Date.now() - 86400000 }),
@@ -63,6 +73,20 @@ export const session = (id, more = {}) => ({
   people: [{ user: 1, sub: "u-2", name: "Ben Beispiel", role: "owner", lagMs: 12 }], mine: false, recording: true, recorder: "ok", paused: [], moderated: false, graceMs: null,
   may: ["view", "help", "takeover", "message", "end", "pause"], ...more,
 });
+
+// A log of three leaves that holds the recording's open record at place 1.
+export function logProof(recording) {
+  const h = (...parts) => createHash("sha256").update(Buffer.concat(parts)).digest();
+  const zero = Buffer.from([0]), one = Buffer.from([1]);
+  const leaf = JSON.stringify({ at: recording.start, kind: "open", prefix: "p", session: recording.id, sha256: createHash("sha256").update(recording.objects.get("open.dsse.json")).digest("hex") });
+  const [a, b, c] = ["first", leaf, "third"].map((text) => h(zero, Buffer.from(text)));
+  const root = h(one, h(one, a, b), c);
+  return {
+    session: recording.id, open: { index: 1, leaf, hash: b.toString("hex"), proof: [a.toString("hex"), c.toString("hex")] }, seal: null,
+    checkpoint: { note: `gw/log\n3\n${root.toString("base64")}\n\n— gw AAAA\n`, size: 3, root: root.toString("hex"), origin: "gw/log", signatures: [{ name: "gw", keyid: "1a2b3c4d" }] },
+    stamps: [{ size: 2, name: "log/tsa/2.tsr" }], access: [{ index: 2, kind: "replay", at: Date.now() - 60000, person: { sub: "u-1", name: "Anna Example" }, range: null }],
+  };
+}
 
 const text = (req) => new Promise((resolve) => { let all = ""; req.on("data", (d) => { all += d; }).on("end", () => resolve(all || "{}")); });
 
@@ -131,6 +155,19 @@ async function api(w, req, res, url) {
     const at = Number(q.get("after") ?? 0), limit = w.pageSize ?? Number(q.get("limit") ?? 100);
     return json(res, 200, { recordings: rows.slice(at, at + limit), next: at + limit < rows.length ? String(at + limit) : "" });
   }
+  if (path === "/api/search") {
+    w.asked.push(["search", Object.fromEntries(url.searchParams)]);
+    const hits = url.searchParams.get("q") === "nothing" ? [] : w.hits.filter((h) => !url.searchParams.get("kind") || h.kind === url.searchParams.get("kind"));
+    return json(res, 200, { hits, next: "", indexed: { sessions: 3, waiting: 1 } });
+  }
+  if (path === "/api/exports" && req.method === "POST") { w.asked.push(["export", body]); w.exports.push({ export: "ex-0001", state: "running", started: Date.now(), by: w.me, sessions: 2, done: 1, total: 2, bytes: 4000000 }); return json(res, 202, { export: "ex-0001" }); }
+  if (path === "/api/exports") return json(res, 200, { exports: w.exports });
+  if (/^\/api\/exports\/[^/]+$/.test(path) && req.method === "DELETE") { w.exports = w.exports.filter((e) => !path.endsWith(e.export)); return json(res, 200, {}); }
+  if (/\/bag$/.test(path)) { res.writeHead(200, { "content-type": "application/x-tar", "content-disposition": 'attachment; filename="ex-0001.tar"' }); return res.end("a tar"); }
+  m = /^\/api\/recordings\/([^/]+)\/(proof|hold)$/.exec(path);
+  if (m?.[2] === "proof") return json(res, 200, w.proof(w.recordings.find((r) => r.id === m[1])));
+  if (m && req.method === "POST") { if (!w.holds) return json(res, 403, { error: "You may not set holds.", advice: "Ask for the role legal.", rule: "role" }); w.hold = { on: body.on, at: Date.now(), by: w.me, reason: body.reason }; return json(res, 200, {}); }
+  if (m) return json(res, 200, w.hold);
   m = /^\/api\/recordings\/([^/]+)(?:\/objects\/([^/]+))?$/.exec(path);
   const recording = m && w.recordings.find((r) => r.id === m[1]);
   if (!recording) return json(res, 404, { error: "There is no such recording.", advice: "It may have expired.", id: "c-123" });

@@ -20,7 +20,7 @@ const lists: Record<string, [keys: string[], what: Key][]> = {
   replay: [
     [["Space", "k"], "keys.play"], [["j", "l"], "keys.jump"], [["←", "→"], "keys.five"],
     [[",", "."], "keys.frame"], [["<", ">"], "keys.speed"], [["0…9"], "keys.tenth"], [["Home", "End"], "keys.ends"],
-    [["i"], "keys.skipIdle"], [["t"], "keys.transcript"], [["c"], "keys.copyLink"],
+    [["n", "p"], "keys.event"], [["i"], "keys.skipIdle"], [["t"], "keys.transcript"], [["c"], "keys.copyLink"],
   ],
 };
 

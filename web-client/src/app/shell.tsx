@@ -25,7 +25,7 @@ export function Shell({ who, page, children }: { who: Me; page: string; children
   const { data } = useList<{ requests: AccessRequest[] }>(who.canApprove === undefined ? null : "/api/requests?state=open");
   const requests = data?.requests ?? [];
   const todo = requests.filter((r) => r.state === "pending" && r.may.includes("approve")).length;
-  const link = (name: "connections" | "approvals" | "live" | "recordings", count = 0) => (
+  const link = (name: "connections" | "approvals" | "live" | "recordings" | "evidence", count = 0) => (
     <a href={`/${name}`} aria-current={page === name ? "page" : undefined}>
       {t(`nav.${name}`)}{count > 0 && <span class="count">{count}<span class="sr"> {tn("nav.waiting", count)}</span></span>}
     </a>
@@ -40,6 +40,7 @@ export function Shell({ who, page, children }: { who: Me; page: string; children
           {who.canApprove !== undefined && link("approvals", todo)}
           {(who.canModerate || who.canAudit || who.canApprove) && link("live")}
           {who.canAudit && link("recordings")}
+          {who.canAudit && link("evidence")}
         </nav>
         <span class="grow" />
         <button class="tool" type="button" title={t("keys.open")} aria-label={t("keys.open")} onClick={openKeys}><Icon name="help" /></button>
@@ -57,4 +58,4 @@ export function Shell({ who, page, children }: { who: Me; page: string; children
   );
 }
 
-const titles: Record<string, true> = { "nav.connections": true, "nav.approvals": true, "nav.live": true, "nav.locks": true, "nav.recordings": true, "nav.settings": true };
+const titles: Record<string, true> = { "nav.connections": true, "nav.approvals": true, "nav.live": true, "nav.locks": true, "nav.recordings": true, "nav.evidence": true, "nav.settings": true };

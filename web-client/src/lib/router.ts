@@ -7,6 +7,7 @@ export type Route =
   | { page: "approvals" }
   | { page: "live" }
   | { page: "locks" }
+  | { page: "evidence" }
   | { page: "join"; token: string }
   | { page: "recordings" }
   | { page: "replay"; id: string; at: number | null }
@@ -31,6 +32,7 @@ export function parseRoute(path: string, search: string): Route {
       case "recordings": return { page: "recordings" };
       case "approvals": return { page: "approvals" };
       case "live": return { page: "live" };
+      case "evidence": return { page: "evidence" };
       case "locks": return { page: "locks" };
       case "settings": return { page: "settings" };
       default: return { page: "missing" };

@@ -31,3 +31,21 @@ export function splitMatch(text: string, query: string): [before: string, hit: s
   const at = word ? text.toLowerCase().indexOf(word) : -1;
   return at < 0 ? [text, "", ""] : [text.slice(0, at), text.slice(at, at + word.length), text.slice(at + word.length)];
 }
+
+// A hit's text in parts; marks count code points, in order, as the search gives them.
+export function splitMarks(text: string, marks: readonly (readonly [first: number, count: number])[]): { text: string; hit: boolean }[] {
+  const points = [...text];
+  const out: { text: string; hit: boolean }[] = [];
+  const add = (from: number, to: number, hit: boolean) => {
+    if (to > from) out.push({ text: points.slice(from, to).join(""), hit });
+  };
+  let at = 0;
+  for (const [first, count] of marks) {
+    if (!(first >= at && count > 0 && first + count <= points.length)) continue;
+    add(at, first, false);
+    add(first, first + count, true);
+    at = first + count;
+  }
+  add(at, points.length, false);
+  return out;
+}

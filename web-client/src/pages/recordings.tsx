@@ -6,10 +6,14 @@ import { bytes, clock, shortDateTime } from "../lib/format.ts";
 import { t, tryT } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
 import { emptyFilter, filterQuery, type Filter } from "../lib/filter.ts";
+import { Hits } from "./search.tsx";
 import { protocolIcon } from "./connections.tsx";
 
 export function Recordings({ who: _who }: { who: Me }) {
   const [filter, setFilter] = useState<Filter>(emptyFilter);
+  const [words, setWords] = useState(() => new URLSearchParams(location.search).get("q") ?? "");
+  // The address keeps the words: back from a hit one finds the hits again.
+  useEffect(() => { history.replaceState(null, "", words.trim() ? `/recordings?q=${encodeURIComponent(words.trim())}` : "/recordings"); }, [words]);
   const [list, setList] = useState<Recording[] | null>(null);
   const [next, setNext] = useState("");
   const [busy, setBusy] = useState(false);
@@ -59,7 +63,12 @@ export function Recordings({ who: _who }: { who: Me }) {
   const filtered = JSON.stringify(filter) !== JSON.stringify(emptyFilter);
   return (
     <div onKeyDown={keys}>
-      <header class="page-head"><h1>{t("nav.recordings")}</h1></header>
+      <header class="page-head">
+        <h1>{t("nav.recordings")}</h1>
+        <label class="search"><Icon name="search" /><span class="sr">{t("search.label")}</span>
+          <input type="search" value={words} placeholder={t("search.label")} autocomplete="off" spellcheck={false} aria-describedby="search-how" onInput={(e) => setWords(e.currentTarget.value)} /></label>
+        <span class="sr" id="search-how">{t("search.how")}</span>
+      </header>
       <form class="filters" onSubmit={(e) => { e.preventDefault(); load(""); }}>
         <label class="field wide">{t("recordings.person")}<input type="search" value={filter.person} onInput={(e) => set({ person: e.currentTarget.value })} /></label>
         <label class="field wide">{t("recordings.connection")}<input type="search" placeholder={t("recordings.connection.hint")} value={filter.connection} onInput={(e) => set({ connection: e.currentTarget.value })} /></label>
@@ -79,7 +88,7 @@ export function Recordings({ who: _who }: { who: Me }) {
         <label class="field">{t("recordings.to")}<input type="datetime-local" value={filter.to} onInput={(e) => set({ to: e.currentTarget.value })} /></label>
         {filtered && <button class="button" type="button" onClick={() => setFilter(emptyFilter)}>{t("recordings.clear")}</button>}
       </form>
-      {error ? <ErrorState error={error} retry={() => load("")} /> : !list ? <Loading /> : list.length === 0 ? (
+      {words.trim() ? <Hits query={words.trim()} filter={filter} /> : error ? <ErrorState error={error} retry={() => load("")} /> : !list ? <Loading /> : list.length === 0 ? (
         filtered
           ? <Empty title={t("recordings.noMatch")}><p>{t("recordings.noMatch.advice")}</p></Empty>
           : <Empty title={t("recordings.none")}><p>{t("recordings.none.advice")}</p></Empty>

@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../main.tsx";
 import { openKeys } from "../app/keys-dialog.tsx";
+import { Menu } from "../app/menu.tsx";
 import { ErrorState, Loading } from "../app/states.tsx";
 import { api, type Me, type Show } from "../lib/api.ts";
 import { clock, dateTime } from "../lib/format.ts";
@@ -11,9 +12,11 @@ import { Book } from "../replay/book.ts";
 import { Index } from "../replay/index.ts";
 import { replayKey } from "../replay/keys.ts";
 import { Loader } from "../replay/loader.ts";
+import { HoldDialog, LogDialog } from "../replay/log-proof.tsx";
 import { Player, type PlayerView } from "../replay/player.ts";
 import { ProofMenu } from "../replay/proof-menu.tsx";
 import { openFacts } from "../replay/statement.ts";
+import { Thumbs } from "../replay/thumbs.ts";
 import { Timeline, type Lane } from "../replay/timeline.tsx";
 import { RATES } from "../replay/timing.ts";
 import { Transcript } from "../replay/transcript.tsx";
@@ -21,6 +24,7 @@ import { Watermark } from "../replay/watermark.tsx";
 
 // Text objects read for the timeline's lanes; beyond, lanes fill as one watches.
 const LANES = 600;
+const EVENT_LEAD = 1000; // ms
 
 export function ReplayPage({ route, who }: PageProps) {
   const id = route.page === "replay" ? route.id : "";
@@ -48,6 +52,7 @@ function Replay({ id, first, at, who }: { id: string; first: Show; at: number | 
   const [view, setView] = useState<PlayerView | null>(null);
   const [text, setText] = useState(() => innerWidth > 860);
   const [notice, setNotice] = useState("");
+  const [dialog, setDialog] = useState<"" | "log" | "hold">("");
   const [, redraw] = useState(0);
 
   useEffect(() => {
@@ -110,6 +115,7 @@ function Replay({ id, first, at, who }: { id: string; first: Show; at: number | 
         case "part": void player.seek(index.duration * command.part); break;
         case "frame": void player.step(command.step); break;
         case "speed": player.speed(command.step); setNotice(t("replay.speedNow", { rate: player.view.rate || rate })); break;
+        case "event": toEvent(command.step); break;
         case "idle": player.setSkipIdle(!player.view.skipIdle); break;
         case "text": setText((shown) => !shown); break;
         case "link": copyLink(); break;
@@ -118,6 +124,16 @@ function Replay({ id, first, at, who }: { id: string; first: Show; at: number | 
     document.addEventListener("keydown", keys);
     return () => document.removeEventListener("keydown", keys);
   }, [player, index]);
+
+  // To the next thing worth a look: clipboard, files; a little before it, so that it is seen happening.
+  const toEvent = (step: 1 | -1) => {
+    if (!player) return;
+    const here = player.view.position;
+    const all = index.texts.flatMap((o) => { const m = loader.moments.get(o.name); return m ? [...m.clips, ...m.files] : []; }).sort((a, b) => a - b);
+    const next = step > 0 ? all.find((ms) => ms > here + EVENT_LEAD + 50) : all.filter((ms) => ms < here + EVENT_LEAD - 50).at(-1);
+    if (next === undefined) setNotice(t("replay.noEvent"));
+    else void player.seek(next - EVENT_LEAD);
+  };
 
   // The lanes of the whole recording come piece by piece, while nothing else is waited for.
   useEffect(() => {
@@ -132,9 +148,12 @@ function Replay({ id, first, at, who }: { id: string; first: Show; at: number | 
     })();
     return () => { stop = true; };
   }, [index, player]);
-  const moments = (kind: "keys" | "clips") => index.texts.flatMap((o) => loader.moments.get(o.name)?.[kind] ?? []);
+  const moments = (kind: "keys" | "clips" | "files") => index.texts.flatMap((o) => loader.moments.get(o.name)?.[kind] ?? []);
   const keys = useMemo(() => moments("keys"), [index, loader.moments.size]);
   const clips = useMemo(() => moments("clips"), [index, loader.moments.size]);
+  const files = useMemo(() => moments("files"), [index, loader.moments.size]);
+  const thumbs = useMemo(() => new Thumbs(index, loader), []);
+  thumbs.index = index;
   const idle = useMemo(() => index.idle(player?.ends), [index, loader.proofs.checked]);
   const lanes = useMemo((): Lane[] => index.chunks.map((c, i) => ({ from: c.start, to: index.chunks[i + 1]?.start ?? index.duration, mark: loader.proofs.mark(c.name) })), [index, loader.proofs.checked]);
   const seek = (ms: number) => void player?.seek(ms);
@@ -173,7 +192,7 @@ function Replay({ id, first, at, who }: { id: string; first: Show; at: number | 
         {text && <Transcript book={book} position={position} seek={seek} close={() => setText(false)} />}
       </main>
       <footer class="controls">
-        <Timeline position={position} duration={index.duration} idle={idle} keys={keys} clips={clips} proofs={lanes} live={index.live} seek={seek} />
+        <Timeline position={position} duration={index.duration} idle={idle} keys={keys} clips={clips} files={files} proofs={lanes} live={index.live} thumbs={thumbs} seek={seek} />
         <div class="buttons">
           <button class="tool play" type="button" title={t(view?.playing ? "replay.pause" : "replay.play")} aria-label={t(view?.playing ? "replay.pause" : "replay.play")} onClick={() => player?.toggle()}><Icon name={view?.playing ? "pause" : "play"} /></button>
           <button class="tool" type="button" title={t("replay.back10")} aria-label={t("replay.back10")} onClick={() => seek(position - 10_000)}><Icon name="back10" /></button>
@@ -190,11 +209,24 @@ function Replay({ id, first, at, who }: { id: string; first: Show; at: number | 
           <span class="grow legend">
             <span><span class="swatch idle" />{t("replay.idle")}</span>
             <span><span class="swatch keys" />{t("replay.keys")}</span>
+            <span><span class="swatch clip" />{t("replay.kind.clip")}</span>
+            <span><span class="swatch file" />{t("replay.files")}</span>
           </span>
+          <Menu title={t("replay.evidence")} class="up" label={<Icon name="folder" />}>
+            {(close) => (
+              <>
+                <a class="item" href={`/evidence?sessions=${id}`}>{t("replay.export")}</a>
+                <button class="item" type="button" onClick={() => { close(); setDialog("log"); }}>{t("log.title")}</button>
+                <button class="item" type="button" onClick={() => { close(); setDialog("hold"); }}>{t("hold.title")}</button>
+              </>
+            )}
+          </Menu>
           <button class="tool" type="button" onClick={copyLink}><Icon name="link" />{t("replay.copyLink")}</button>
           <ProofMenu loader={loader} index={index} seal={show.seal} facts={facts} />
         </div>
       </footer>
+      {dialog === "log" && <LogDialog id={id} openHash={loader.proofs.first} close={() => setDialog("")} />}
+      {dialog === "hold" && <HoldDialog id={id} close={() => setDialog("")} />}
       {notice && <div class="toast" role="status"><span>{notice}</span><button class="tool" type="button" title={t("close")} aria-label={t("close")} onClick={() => setNotice("")}><Icon name="close" /></button></div>}
     </div>
   );

@@ -4,7 +4,7 @@ export type Command =
   | { do: "toggle" | "idle" | "text" | "link" }
   | { do: "by"; ms: number }
   | { do: "part"; part: number }
-  | { do: "frame" | "speed"; step: 1 | -1 };
+  | { do: "frame" | "speed" | "event"; step: 1 | -1 };
 
 export function replayKey(
   e: { key: string; ctrlKey: boolean; metaKey: boolean; altKey: boolean },
@@ -23,6 +23,8 @@ export function replayKey(
     case ".": return { do: "frame", step: 1 };
     case "<": return { do: "speed", step: -1 };
     case ">": return { do: "speed", step: 1 };
+    case "n": return { do: "event", step: 1 };
+    case "p": return { do: "event", step: -1 };
     case "Home": return { do: "part", part: 0 };
     case "End": return { do: "part", part: 1 };
     case "i": return { do: "idle" };

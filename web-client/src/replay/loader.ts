@@ -24,7 +24,7 @@ export class Loader {
   openSigned: boolean | null = null;
   onproof: () => void = () => {};
   // Moments of keys and of clipboard and files, by text object: small, and kept for the timeline.
-  readonly moments = new Map<string, { keys: number[]; clips: number[] }>();
+  readonly moments = new Map<string, { keys: number[]; clips: number[]; files: number[] }>();
   #cache = new Cache<Loaded>(48 << 20);
   #waiting = new Map<string, Promise<Loaded>>();
   #answers = new Map<number, (answer: Answer) => void>();
@@ -82,7 +82,8 @@ export class Loader {
     if (answer.loaded.kind === "text")
       this.moments.set(name, {
         keys: lines.filter((l) => l.kind === "key").map((l) => l.t),
-        clips: lines.filter((l) => l.kind === "clip" || l.kind === "file").map((l) => l.t),
+        clips: lines.filter((l) => l.kind === "clip").map((l) => l.t),
+        files: lines.filter((l) => l.kind === "file").map((l) => l.t),
       });
     const size = bytes.length + times.length * 12 + lines.reduce((n, l) => n + 120 + l.text.length * 2, 0);
     this.#cache.set(name, answer.loaded, size);
