@@ -14,12 +14,14 @@ interface TranscriptProps {
   close: () => void;
 }
 
+const REST = 2000; // ms the list rests after the pointer moved over it
 const SHOWN = 600; // entries in the document at once
 
 export function Transcript({ book, position, seek, close }: TranscriptProps) {
   const [, redraw] = useState(0);
   const [follow, setFollow] = useState(true);
   const list = useRef<HTMLDivElement>(null);
+  const pointed = useRef(-REST); // when the pointer last moved over it
   const touched = useRef(0); // when a person last moved the list: our own scrolling does not count
   useEffect(() => {
     book.onchange = () => redraw((n) => n + 1);
@@ -33,7 +35,8 @@ export function Transcript({ book, position, seek, close }: TranscriptProps) {
   const lines = all.slice(first, first + SHOWN);
 
   useLayoutEffect(() => {
-    if (!follow) return;
+    // A list that moves under the pointer cannot be clicked.
+    if (!follow || performance.now() - pointed.current < REST) return;
     const here = list.current?.querySelector<HTMLElement>("[aria-current]");
     const box = list.current;
     if (!here || !box) return;
@@ -56,9 +59,9 @@ export function Transcript({ book, position, seek, close }: TranscriptProps) {
         {!follow && <button class="button" type="button" onClick={() => setFollow(true)}>{t("replay.follow")}</button>}
         <button class="tool" type="button" title={t("close")} aria-label={t("close")} onClick={close}><Icon name="close" /></button>
       </header>
-      <div class="lines" ref={list} onScroll={scrolled} onWheel={touch} onTouchMove={touch} onPointerDown={touch} onKeyDown={touch} tabIndex={0} role="region" aria-label={t("replay.transcript")}>
+      <div class="lines" ref={list} onScroll={scrolled} onWheel={touch} onTouchMove={touch} onPointerDown={touch} onPointerMove={() => { pointed.current = performance.now(); }} onKeyDown={touch} tabIndex={0} role="region" aria-label={t("replay.transcript")}>
         {all.length === 0 ? <p class="line"><span /> <span>{t(book.index.texts.length ? "loading" : "replay.noText")}</span></p> : null}
-        {lines.map((line, i) => <Entry key={first + i} line={line} past={first + i <= current} current={first + i === current} seek={(ms) => { setFollow(true); seek(ms); }} />)}
+        {lines.map((line, i) => <Entry key={first + i} line={line} past={first + i <= current} current={first + i === current} seek={(ms) => { setFollow(true); pointed.current = -REST; seek(ms); }} />)}
       </div>
     </aside>
   );
