@@ -14,7 +14,7 @@ const options = { skip: missing || false };
 
 // What the terminal shows, as a screen reader reads it.
 const screen = (page) => page.locator(".sr pre").textContent();
-const shows = (page, pattern, ms = 10000) =>
+const shows = (page, pattern, ms = 30000) =>
   page.waitForFunction((p) => new RegExp(p, "m").test(document.querySelector(".sr pre")?.textContent ?? ""), pattern instanceof RegExp ? pattern.source : pattern, { timeout: ms });
 const focused = (page) => page.waitForFunction(() => document.activeElement?.classList.contains("sink"), null, { timeout: 15000 });
 // Colours on the remote picture: how many pixels are not its most frequent colour.
@@ -145,7 +145,7 @@ describe("the gateway", options, () => {
     const text = Array.from({ length: 2000 }, (_, i) => `line ${i} ünïcödé 😀 ${"x".repeat(i % 40)}`).join("\n") + "\n";
     await page.evaluate((t) => navigator.clipboard.writeText(t), text);
     await page.keyboard.press("Control+Shift+V");
-    await shows(page, "line 1999", 15000);
+    await shows(page, "line 1999", 90000); // sshd is given pasted text at the pace it takes
     await page.keyboard.press("Control+d");
     await page.keyboard.type("clear; md5sum < /tmp/pasted.$USER; rm /tmp/pasted.$USER\n");
     const md5 = execFileSync("md5sum", { input: text }).toString().split(" ")[0];

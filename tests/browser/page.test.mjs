@@ -1170,6 +1170,23 @@ describe("looks", () => {
       await shot(it.page, `session-${name}`);
     }, { options });
 
+  page("another language: from the browser, on every page, and changed at once", async ({ page, go }) => {
+    for (const [path, words] of [["/connections", "Verbindungen suchen"], ["/approvals", "Keine Anfrage ist offen"], ["/recordings", "Protokoll"], ["/evidence", "Noch kein Export"], ["/settings", "Einstellungen"]]) {
+      await go(path);
+      await page.getByText(words).or(page.getByPlaceholder(words)).first().waitFor();
+    }
+    assert.equal(await page.evaluate(() => document.documentElement.lang), "de");
+    await accessible(page, "settings in German");
+    await shot(page, "settings-de");
+    await page.getByLabel("English").check();
+    await page.getByRole("heading", { name: "Settings" }).waitFor();
+    await page.getByRole("link", { name: "Connections" }).waitFor();
+    await page.getByLabel("Deutsch").check();
+    await go("/session/new?connection=relay%2Flegacy-payment-gateway");
+    await page.getByRole("button", { name: "Trennen" }).waitFor();
+    await shot(page, "session-de");
+  }, { options: { locale: "de-DE" } });
+
   page("settings hold at once and after a reload", async ({ page, go }) => {
     await go("/settings");
     await page.getByLabel("Dark").check();

@@ -49,6 +49,7 @@ function App() {
   const [route, setRoute] = useState<Route>(() => parseRoute(location.pathname, location.search));
   const [who, setWho] = useState<Me | null | undefined>(undefined);
   const [error, setError] = useState<unknown>(null);
+  const [words, setWords] = useState(0); // counts languages chosen: everything is said anew
   const load = () => {
     setError(null);
     me().then((found) => {
@@ -59,6 +60,7 @@ function App() {
   useEffect(() => {
     onNavigate(() => setRoute(parseRoute(location.pathname, location.search)));
     setSignedOut(() => setWho(null));
+    addEventListener("language", () => setWords((n) => n + 1));
     load();
     const keys = (e: KeyboardEvent) => {
       const inField = e.target instanceof Element && e.target.closest("input, textarea, select, [data-remote]");
@@ -80,7 +82,7 @@ function App() {
   if (who === null) return <Home to={route.page === "home" ? "/" : location.pathname + location.search} />;
   return (
     <>
-      <Current who={who} route={route} />
+      <Current key={words} who={who} route={route} />
       <KeysDialog page={route.page} />
     </>
   );

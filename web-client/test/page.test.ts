@@ -92,6 +92,7 @@ test("every key that is used exists, every key that exists is used", () => {
 test("languages: chosen, else the browser's, else English", () => {
   assert.equal(chooseLanguage("en", ["fr"]), "en");
   assert.equal(chooseLanguage("", ["fr-CA", "en-GB"]), "en");
+  assert.equal(chooseLanguage("", ["fr", "de-AT"]), "de");
   assert.equal(chooseLanguage("xx", []), "en");
   assert.equal(fill("{a} of {b} {c}", { a: 1, b: "x" }), "1 of x {c}");
 });

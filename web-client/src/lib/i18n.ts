@@ -6,15 +6,21 @@ export type Key = keyof typeof en;
 export type Catalogue = Record<string, string>;
 export type Vars = Record<string, string | number>;
 
-export const languages: Record<string, string> = { en: "English" };
+export const languages: Record<string, string> = { en: "English", de: "Deutsch" };
+
+// All but English come when they are chosen.
+const load: Record<string, () => Promise<{ default: Catalogue }>> = {
+  de: () => import("../i18n/de.json") as Promise<{ default: Catalogue }>,
+};
 
 let catalogue: Catalogue = en;
 export let language = "en";
 let plural = new Intl.PluralRules("en");
 
 export async function useLanguage(code: string): Promise<void> {
-  catalogue = en;
-  language = code in languages ? code : "en";
+  const found = code in languages ? code : "en";
+  catalogue = found in load ? { ...en, ...(await (load[found] as (typeof load)[string])()).default } : en;
+  language = found;
   plural = new Intl.PluralRules(language);
   document.documentElement.lang = language;
 }

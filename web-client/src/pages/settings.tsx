@@ -24,7 +24,6 @@ function Choice<K extends keyof S>({ name, legend, note, options, value, set }: 
 
 export function Settings() {
   const [s, setS] = useState(settings());
-  const [, redraw] = useState(0);
   const set = (part: Partial<S>) => setS(change(part));
   const check = (name: "commandAsCtrl" | "ctrlVPastes", label: string, note: string): ComponentChildren => (
     <label class="check">
@@ -45,7 +44,7 @@ export function Settings() {
         ]} />
         <Choice name="language" legend={t("settings.language")} value={s.language} set={(language) => {
           set({ language });
-          void useLanguage(chooseLanguage(language, navigator.languages)).then(() => redraw((n) => n + 1));
+          void useLanguage(chooseLanguage(language, navigator.languages)).then(() => dispatchEvent(new Event("language")));
         }} options={[["", t("settings.language.system")], ...Object.entries(languages)]} />
         <fieldset>
           <legend>{t("settings.keyboard")}</legend>
