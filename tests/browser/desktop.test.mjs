@@ -2,7 +2,9 @@
 import { after, before, describe, test as nodeTest } from "node:test";
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { accessible, build, launch, open, root, shot } from "./lib/browser.mjs";
 import { Gateway, until } from "./lib/gateway.mjs";
@@ -145,6 +147,46 @@ describe("a desktop", { skip: missing || false }, () => {
     await page.waitForFunction(() => document.querySelectorAll(".screen canvas").length >= 2, null, { timeout: 15000 });
     await page.getByRole("button", { name: /Close Test shell here/ }).click();
     await until("the whole window again", () => size().startsWith("1280x"));
+  });
+
+  test("files over SFTP: 20 MB each way, whole; folders, a refusal in words", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "files-"));
+    try {
+      chmodSync(folder, 0o777);
+      const bytes = randomBytes(20 << 20);
+      writeFileSync(join(folder, "down ü.bin"), bytes);
+      writeFileSync(join(folder, "secret"), "x", { mode: 0o600 });
+      mkdirSync(join(folder, "sub"));
+      g.connection("files", {
+        title: "Shell with files", secret: { username: g.ssh.SSHD_USER, "private-key": readFileSync(g.ssh.SSHD_KEY_ED25519) },
+        spec: `  parameters: { enable-sftp: "true", sftp-root-directory: "${folder}" }\n`,
+      });
+      await page.goto(`${g.url}/connections`);
+      await page.getByText("Shell with files").click();
+      await page.getByRole("button", { name: "Files" }).click({ timeout: 60000 });
+      await page.getByRole("button", { name: /down ü\.bin/ }).waitFor();
+      await accessible(page, "real files");
+      const [download] = await Promise.all([page.waitForEvent("download", { timeout: 120000 }), page.getByRole("button", { name: /down ü\.bin/ }).click()]);
+      assert.equal(download.suggestedFilename(), "down ü.bin");
+      assert.ok(readFileSync(await download.path()).equals(bytes), "what came is what is there");
+      await page.getByRole("button", { name: /secret/ }).click();
+      await page.locator(".transfer.failed", { hasText: "secret" }).waitFor();
+      writeFileSync(join(g.state, "up 😀.bin"), bytes);
+      const t = Date.now();
+      await page.locator(".files input[type=file]").setInputFiles(join(g.state, "up 😀.bin"));
+      await page.locator(".transfer.done", { hasText: "up 😀.bin" }).waitFor({ timeout: 120000 });
+      console.log(`20 MB up: ${Date.now() - t} ms`);
+      assert.ok(readFileSync(join(folder, "up 😀.bin")).equals(bytes), "what is there is what was sent");
+      await page.getByRole("button", { name: "New folder" }).click();
+      await page.getByLabel("Name").fill("made");
+      await page.getByRole("button", { name: "Make it" }).click();
+      await page.getByRole("button", { name: /made/ }).waitFor();
+      await shot(page, "real-files");
+      await page.getByRole("button", { name: "Disconnect" }).click();
+      await page.getByText("Session ended").waitFor();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   test("a wrong password is said, a right one opens", async () => {

@@ -10,7 +10,7 @@ import { Status } from "./status.ts";
 export const INDEX = "application/vnd.glyptodon.guacamole.stream-index+json";
 export const LISTING = "application/vnd.guac.listing+json"; // what our own gateway answers this page
 const BLOB = 6048; // bytes before base64 that every guacd accepts
-const WINDOW = 64; // blobs on their way without an ack
+const WINDOW = 256; // blobs on their way without an ack
 const READ = BLOB * 168; // read from the disk at once, about 1 MB
 const ANSWER = 20_000; // ms until a request counts as unanswered
 const STALL = 60_000; // ms without any progress until a transfer is given up
