@@ -12,6 +12,7 @@ import time
 
 import desktop
 import procs
+import resources
 from gateway import Gateway, Tunnel
 
 BUILD = sys.argv[1]
@@ -390,6 +391,7 @@ def main():
         if wanted("proxy"):
             result["proxy"] = {"proxy": measure("proxy", row_proxy, work)}
             show("proxy", result["proxy"])
+        resources.measure(wanted, measure, show, result, work)
         if any(wanted(n) for n in GATEWAY_ROWS):
             run_gateway_rows(work, result)
     finally:
