@@ -1,4 +1,4 @@
-"""The desktop rows of make bench: Xvnc with something that moves on it (motion.c), watched through a
+"""The desktop rows of make bench: Xvnc and xrdp with something that moves on it (motion.c), watched through a
 daemon. Frames, CPU and bytes come from guac-load; what the picture is worth comes from a second run,
 whose instructions are kept and drawn afterwards, so that drawing does not slow the client down."""
 import base64
@@ -13,6 +13,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "it"))
 # pylint: disable=wrong-import-position
 import guac
+import rdppart
 from vncpart import Servers
 from PIL import Image, ImageChops
 
@@ -111,6 +112,7 @@ def psnr(a, b):
 
 class Desktop:
     """A bare Xvnc of this size."""
+    select = "vnc"
 
     def __init__(self, build, geometry):
         self.motion = os.path.join(build, "guac-motion")
@@ -130,6 +132,47 @@ class Desktop:
         self.servers.stop()
 
 
+class RdpDesktop:
+    """A user's session on xrdp in this size. It lives on between connections, as the first one left
+    it."""
+    select = "rdp"
+
+    def __init__(self, build, geometry):
+        self.motion = os.path.join(build, "guac-motion")
+        self.servers = rdppart.Servers("xrdp")
+        width, height = geometry.split("x")
+        self.params = {"hostname": "127.0.0.1", "port": self.servers.port("xrdp"),
+                       "username": self.servers["RDP_USER"],
+                       "password": self.servers["RDP_PASSWORD"], "ignore-cert": "true",
+                       "security": "tls", "width": width, "height": height,
+                       "disable-audio": "true"}
+
+    def log_in(self, d):
+        """The desktop appears with the first login; motion needs its display."""
+        if os.path.exists(self.servers["RDP_HOME"] + "/display"):
+            return
+        host, port = d.where.rsplit(":", 1)
+        client = guac.Client.tcp(int(port), host)
+        client.handshake("rdp", **{k.replace("-", "_"): v for k, v in self.params.items()})
+        client.pump(lambda: os.path.exists(self.servers["RDP_HOME"] + "/display"), 30, "a login")
+        client.send("disconnect")
+        client.close()
+
+    def move(self, mode, hz, seconds):
+        home = self.servers["RDP_HOME"]
+        with open(home + "/display") as f:
+            env = {**os.environ, "DISPLAY": f.read().strip(), "XAUTHORITY": home + "/.Xauthority"}
+        return subprocess.Popen([self.motion, mode, str(hz), str(seconds)], stdout=subprocess.PIPE,
+                                env=env)
+
+    def shot(self):
+        width, height, rgb = self.servers.shot()
+        return Image.frombytes("RGB", (width, height), rgb)
+
+    def stop(self):
+        self.servers.stop()
+
+
 def end(process):
     process.kill()
     process.wait()
@@ -141,7 +184,8 @@ def watch(d, desk, mode, hz, viewers=0):
     others = []
     try:
         time.sleep(0.5)
-        p, name = d.hold("watch", SECONDS + WARM, params=desk.params, select="vnc")
+        p, name = d.hold("watch", SECONDS + WARM, params=desk.params,
+                         select=desk.select)
         name = name if name.startswith("$") else "$" + name
         others = [d.hold("watch", SECONDS + WARM, params={}, select=name)[0] for _ in range(viewers)]
         time.sleep(WARM / 2)
@@ -163,7 +207,7 @@ def quality(d, desk, mode, hz):
     """PSNR of the picture when motion stops, and once it rests."""
     host, port = d.where.rsplit(":", 1)
     client = Recorder(guac.Client.tcp(int(port), host).sock)
-    client.handshake("vnc", image=("image/png", "image/jpeg", "image/webp"),
+    client.handshake(desk.select, image=("image/png", "image/jpeg", "image/webp"),
                      **{k.replace("-", "_"): v for k, v in desk.params.items()})
     client.pump(lambda: client.syncs, 10)
     moving = desk.move(mode, hz, RECORDED)
@@ -183,9 +227,11 @@ def quality(d, desk, mode, hz):
         end(moving)
 
 
-def row(geometry, mode, hz, viewers=False):
+def row(geometry, mode, hz, viewers=False, kind=Desktop):
     def run(d, desks):
-        desk = desks[geometry]
+        desk = desks[kind, geometry]
+        if kind is RdpDesktop:
+            desk.log_in(d)
         r = watch(d, desk, mode, hz)
         if viewers:
             ten = watch(d, desk, mode, hz, 10)
@@ -193,7 +239,7 @@ def row(geometry, mode, hz, viewers=False):
                     "ratio": ten["cores"] / max(r["cores"], 1e-9)}
         r.update(quality(d, desk, mode, hz))
         return r
-    return geometry, run
+    return (kind, geometry), run
 
 
 ROWS = {
@@ -201,6 +247,7 @@ ROWS = {
     "vnc1080": row("1920x1080", "mixed", 60),
     "vncscroll": row("1280x720", "scroll", 30),
     "vncviewers": row("1280x720", "mixed", 30, viewers=True),
+    "rdp720": row("1280x720", "mixed", 30, kind=RdpDesktop),
 }
 
 
@@ -210,9 +257,9 @@ def measure(daemons, wanted, measured, show, result, build):
     desks = {}
     try:
         for name in names:
-            geometry, run = ROWS[name]
-            if geometry not in desks:
-                desks[geometry] = Desktop(build, geometry)
+            (kind, geometry), run = ROWS[name]
+            if (kind, geometry) not in desks:
+                desks[kind, geometry] = kind(build, geometry)
             for d in daemons:
                 result.setdefault(d.name, {})[name] = measured(name, run, d, desks)
             show(name, {d.name: result[d.name][name] for d in daemons})

@@ -206,6 +206,17 @@ static uint32_t scale_of(long dpi) {
     return (uint32_t)MIN_OF(500L, MAX_OF(100L, percent));
 }
 
+/* The library's default keeps 35 MB of bitmaps; this is 11. */
+static bool put_caches(rdpSettings *s) {
+    static const uint32_t entries[] = { 600, 600, 512 }; /* of 1, 4 and 16 KB */
+    bool ok = UINT_SET(s, FreeRDP_BitmapCacheV2NumCells, ARRAY_LEN(entries));
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
+        const BITMAP_CACHE_V2_CELL_INFO cell = { .numEntries = entries[i] };
+        ok = ok && freerdp_settings_set_pointer_array(s, FreeRDP_BitmapCacheV2CellInfo, i, &cell);
+    }
+    return ok;
+}
+
 static bool put_screen(struct rdp *r, rdpSettings *s) {
     int w, h, dpi;
     session_size(r->session, &w, &h, &dpi);
@@ -276,7 +287,8 @@ rdpSettings *rdp_settings_new(struct rdp *r) {
         return NULL;
     bool ok = UINT_SET(s, FreeRDP_ThreadingFlags, THREADING_FLAGS_DISABLE_THREADS) &&
               put_tables(r, s) && put_credentials(r, s) && put_security(r, s) && put_target(r, s) &&
-              put_gateway(r, s) && put_screen(r, s) && put_clipboard(r, s) && put_client(r, s);
+              put_gateway(r, s) && put_screen(r, s) && put_caches(s) && put_clipboard(r, s) &&
+              put_client(r, s);
     if (!ok) {
         freerdp_settings_free(s);
         return NULL;
