@@ -91,6 +91,8 @@ static const struct conf_row rows[] = {
         "How long a request for access waits for its approvals."),
     ROW("keep-days", CONF_INT, keep_days, "30", 1, 3650,
         "How long decided requests and ended sessions stay listed."),
+    TEXT("hold-roles", CONF_LIST, hold_roles, "",
+         "Roles that may set and clear legal holds on recordings; empty: nobody."),
     TEXT("dev-link", CONF_BOOL, dev_link, "no",
          "Development: sign in by a link that works once; only with http on loopback."),
     TEXT("dev-user", CONF_STRING, dev_user, "developer", "Who signs in by that link."),
@@ -317,16 +319,18 @@ int config_derive(struct config *c, struct err *e) {
     c->operators = to_array(c->operator_roles);
     c->auditors = to_array(c->auditor_roles);
     c->moderators = to_array(c->moderator_roles);
+    c->holders = to_array(c->hold_roles);
     c->developer_roles = to_array(c->dev_roles);
     c->role_paths = role_paths(c);
-    if (!c->operators || !c->auditors || !c->moderators || !c->developer_roles || !c->role_paths)
+    if (!c->operators || !c->auditors || !c->moderators || !c->holders || !c->developer_roles ||
+        !c->role_paths)
         return err_set(e, 0, "a list of roles is not valid UTF-8");
     return 0;
 }
 
 void config_fini(struct config *c) {
-    json_t **lists[] = { &c->operators, &c->auditors, &c->moderators, &c->developer_roles,
-                         &c->role_paths };
+    json_t **lists[] = { &c->operators, &c->auditors,        &c->moderators,
+                         &c->holders,   &c->developer_roles, &c->role_paths };
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         json_decref(*lists[i]);
         *lists[i] = NULL;

@@ -23,7 +23,8 @@ struct config {
     char *oidc_issuer, *oidc_client, *oidc_secret, *oidc_ca, *oidc_scopes;
     long oidc_clock_skew;
     bool oidc_insecure_http;
-    char *roles_claim, *groups_claim, *operator_roles, *auditor_roles, *moderator_roles;
+    char *roles_claim, *groups_claim, *operator_roles, *auditor_roles, *moderator_roles,
+        *hold_roles;
     bool dev_link;
     char *dev_user, *dev_roles;
     char *address_allow, *address_deny;
@@ -41,7 +42,7 @@ struct config {
     bool loopback;                  /* its host is this machine's loopback */
     unsigned uids[CONFIG_UIDS_MAX]; /* trusted-uids */
     size_t uid_count;
-    json_t *operators, *auditors, *moderators, *developer_roles, *role_paths;
+    json_t *operators, *auditors, *moderators, *holders, *developer_roles, *role_paths;
 };
 
 extern const struct conf_table config_table;

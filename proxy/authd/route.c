@@ -25,6 +25,8 @@ static const struct route routes[] = {
     { "GET", "/api/recordings", GUARD_READ, WHO_AUDITOR, api_recordings },
     { "GET", "/api/recordings/:id", GUARD_READ, WHO_AUDITOR, api_recording },
     { "GET", "/api/search", GUARD_READ, WHO_AUDITOR, api_search },
+    { "GET", "/api/recordings/:id/hold", GUARD_READ, WHO_AUDITOR, api_hold },
+    { "POST", "/api/recordings/:id/hold", GUARD_CHANGE, WHO_SIGNED_IN, api_hold_set },
     { "GET", "/api/recordings/:id/proof", GUARD_READ, WHO_AUDITOR, api_recording_proof },
     { "GET", "/api/recordings/:id/verify", GUARD_READ, WHO_AUDITOR, api_recording_verify },
     { "GET", "/api/recordings/:id/objects/:name", GUARD_READ, WHO_AUDITOR, api_recording_object },

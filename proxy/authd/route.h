@@ -54,6 +54,9 @@ void api_recordings(struct exchange *x);
 void api_recording(struct exchange *x);
 void api_recording_object(struct exchange *x);
 /* evidence_api.c */
+/* evidence_hold.c */
+void api_hold(struct exchange *x);
+void api_hold_set(struct exchange *x);
 void api_search(struct exchange *x);
 void api_recording_proof(struct exchange *x);
 void api_recording_verify(struct exchange *x);

@@ -252,6 +252,35 @@ static void op_proof(struct request *q, struct worker *w) {
     q->answer = q->fd >= 0 ? json_object() : NULL;
 }
 
+static void op_find(struct request *q, struct worker *w) {
+    char prefix[NAME_PREFIX_SIZE];
+    if (find(q, w, prefix) == 0)
+        q->answer = json_pack("{s:s}", "prefix", prefix);
+}
+
+/* By the last leaf about it. */
+static void op_held(struct request *q, struct worker *w) {
+    const char *id = json_str(q->msg, "id", "");
+    if (!uuid_valid(id, strlen(id))) {
+        err_set(&q->err, STATUS_CLIENT_BAD_REQUEST, "no id of a recording");
+        return;
+    }
+    pthread_mutex_lock(&q->s->log_lock);
+    q->s->log->store = w->store;
+    _json_ json_t *o = prove_session(q->s->log, id, &q->err);
+    pthread_mutex_unlock(&q->s->log_lock);
+    const json_t *access = json_object_get(o, "access"), *last = NULL;
+    for (size_t i = json_array_size(access); i-- > 0 && !last;) {
+        const json_t *one = json_array_get(access, i);
+        last = strcmp(json_str(one, "kind", ""), "hold") == 0 ? one : NULL;
+    }
+    const json_t *range = json_object_get(last, "range");
+    if (o)
+        q->answer = json_pack("{s:b, s:I, s:s, s:O*}", "on", json_flag(range, "on", false), "at",
+                              (json_int_t)json_num(last, "at", 0), "reason",
+                              json_str(range, "reason", ""), "by", json_object_get(last, "person"));
+}
+
 static void op_verify(struct request *q, struct worker *w) {
     char prefix[NAME_PREFIX_SIZE];
     struct reading r = { 0 };
@@ -275,8 +304,9 @@ static void run(struct job *j, struct worker *w) {
     static const struct {
         const char *op;
         void (*fn)(struct request *q, struct worker *w);
-    } ops[] = { { "list", op_list },     { "show", op_show },   { "object", op_object },
-                { "search", op_search }, { "proof", op_proof }, { "verify", op_verify } };
+    } ops[] = { { "list", op_list },     { "show", op_show },    { "object", op_object },
+                { "search", op_search }, { "proof", op_proof },  { "find", op_find },
+                { "held", op_held },     { "verify", op_verify } };
     const char *op = json_str(q->msg, "op", "");
     for (size_t i = 0; i < ARRAY_LEN(ops); i++)
         if (strcmp(op, ops[i].op) == 0) {

@@ -9,6 +9,7 @@
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
+#include "recording/recorder/holder.h"
 #include "recording/recorder/logger.h"
 #include "recording/recorder/session.h"
 #include "recording/dsse.h"
@@ -183,6 +184,39 @@ static int op_leaf(struct control *c, struct server_conn *n, const json_t *msg, 
     return -1;
 }
 
+static void on_held(void *arg, const struct logger_place *place, size_t objects,
+                    const struct err *e) {
+    struct pending *q = arg;
+    json_t *answer = place ? place_json(place) : NULL;
+    if (answer)
+        json_object_set_new(answer, "objects", json_integer((json_int_t)objects));
+    server_reply(q->conn, q->rid, answer, e, -1);
+    pending_free(q);
+}
+
+static int op_hold(struct control *c, struct server_conn *n, const json_t *msg, json_t *rid,
+                   struct err *e) {
+    const char *id = json_str(msg, "id", "");
+    struct leaf_said said;
+    _json_ json_t *statement = NULL;
+    struct holder_want want = { .session = id,
+                                .prefix = json_str(msg, "prefix", ""),
+                                .on = json_flag(msg, "on", false),
+                                .envelope = json_object_get(msg, "envelope") };
+    if (leaf_check(want.envelope, LEAF_HOLD, id, &said, &statement, e) < 0)
+        return -1;
+    if (json_flag(said.detail, "on", !want.on) != want.on)
+        return err_set(e, STATUS_CLIENT_BAD_REQUEST, "hold: its statement says something else");
+    want.at = said.at;
+    struct pending *q = pending_new(c, n, rid, e);
+    if (!q)
+        return -1;
+    if (holder_set(c->r->holder, &want, on_held, q, e) == 0)
+        return 0;
+    pending_free(q);
+    return -1;
+}
+
 /* ---- the socket ----------------------------------------------------------------------------- */
 
 static const struct {
@@ -200,8 +234,8 @@ static void on_request(void *arg, struct server_conn *n, const json_t *msg) {
         logger_signed(c->r->logger, msg);
         return;
     }
-    if (strcmp(op, "open") == 0 || strcmp(op, "leaf") == 0) {
-        if ((*op == 'o' ? op_open : op_leaf)(c, n, msg, rid, &e) == 0)
+    if (strcmp(op, "open") == 0 || strcmp(op, "leaf") == 0 || strcmp(op, "hold") == 0) {
+        if ((*op == 'o' ? op_open : *op == 'l' ? op_leaf : op_hold)(c, n, msg, rid, &e) == 0)
             return;
     } else {
         for (size_t i = 0; i < ARRAY_LEN(ops); i++)
@@ -269,6 +303,7 @@ static void on_closed(void *arg, struct server_conn *n) {
         if (q->conn == n) {
             session_forget(c->r, q);
             logger_forget(c->r->logger, q);
+            holder_forget(c->r->holder, q);
             pending_free(q);
         }
     }

@@ -17,6 +17,7 @@
 #include "recording/name.h"
 #include "recording/log.h"
 #include "recording/recorder/control.h"
+#include "recording/recorder/holder.h"
 #include "recording/recorder/logger.h"
 #include "recording/recorder/recorder.h"
 #include "recording/recorder/session.h"
@@ -37,6 +38,10 @@ static const struct conf_row rows[] = {
       "Buckets to be checked at start (and made by `guac-recorder bucket`)" },
     { "retention-days", CONF_INT, offsetof(struct config, retention_days), "1", 1, 36500, 0,
       "For `bucket`: how long an object is kept that came without a retention of its own" },
+    { "hold-access-key-file", CONF_SECRET_FILE, offsetof(struct config, hold_access_key_file), "",
+      0, 0, 0, "File with the S3 access key of who may set legal holds (default: the writer)" },
+    { "hold-secret-key-file", CONF_SECRET_FILE, offsetof(struct config, hold_secret_key_file), "",
+      0, 0, 0, "File with its secret key" },
     { "log-bucket", CONF_STRING, offsetof(struct config, log_bucket), "", 0, 0, 0,
       "Bucket of the log over all sessions (default: the first of buckets); what moves lies in "
       "<log-bucket>-head" },
@@ -225,7 +230,8 @@ static int prepare(struct recorder *r, const struct buckets *buckets, struct err
                          : NULL;
     snprintf(path, sizeof path, "%s/recorder.sock", c->run);
     r->logger = r->work ? logger_new(r, e) : NULL;
-    r->control = r->logger ? control_new(r, path, c->trusted_uids, e) : NULL;
+    r->holder = r->logger ? holder_new(r, e) : NULL;
+    r->control = r->holder ? control_new(r, path, c->trusted_uids, e) : NULL;
     return r->control ? 0 : -1;
 }
 
@@ -253,6 +259,7 @@ static int run(struct recorder *r, const struct buckets *buckets, struct err *e)
     /* Workers may hang in a request, and use what is not freed then: they end with the process. */
     if (!work_free(r->work, 1000))
         _exit(0);
+    holder_free(r->holder);
     logger_free(r->logger);
     watch_free(r->watch);
     return 0;

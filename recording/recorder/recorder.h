@@ -16,6 +16,7 @@
 struct config {
     struct store_config store;
     char *run, *spool, *secret_file, *buckets, *trusted_uids, *log_level;
+    char *hold_access_key_file, *hold_secret_key_file;
     char *log_bucket, *tsa_url, *tsa_ca_file;
     long max_sessions, workers, level, put_timeout_ms, retention_days, memory;
     long log_retention_days, checkpoint_interval;
@@ -25,6 +26,7 @@ struct config {
 struct session;
 struct control;
 struct logger;
+struct holder;
 struct watch;
 
 struct recorder {
@@ -36,6 +38,7 @@ struct recorder {
     struct work *work;
     struct control *control;
     struct logger *logger;
+    struct holder *holder;
     struct session *sessions;
     size_t session_count;
     size_t held; /* bytes of frames and chunks in memory, all sessions */

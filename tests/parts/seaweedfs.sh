@@ -58,17 +58,19 @@ identity() { # name, access key, secret key, actions
 # The writer may put and read back, with retention, and the reader read and see the retention. (Write
 # also allows delete markers; only a bucket policy takes that away.)
 identities() {
-    writer='' reader=''
+    writer='' reader='' holder=''
     for b in $buckets; do
         writer="$writer Write:$b Read:$b List:$b PutObjectRetention:$b
             GetObjectRetention:$b GetBucketObjectLockConfiguration:$b
             Write:$b-head Read:$b-head List:$b-head"
+        holder="$holder List:$b PutObjectLegalHold:$b GetObjectLegalHold:$b"
         reader="$reader Read:$b List:$b GetObjectRetention:$b GetBucketObjectLockConfiguration:$b
             Read:$b-head List:$b-head"
     done
     echo '{"identities":['
     identity admin AKADMIN SKADMINSECRET 'Admin Read List Tagging Write' && echo ,
     identity writer AKWRITE SKWRITESECRET "$writer" && echo ,
+    identity holder AKHOLD SKHOLDSECRET "$holder" && echo ,
     identity reader AKREAD SKREADSECRET "$reader" && echo ']}'
 }
 
@@ -126,6 +128,8 @@ R
     put S3_ADMIN_SECRET_KEY SKADMINSECRET
     put S3_WRITER_ACCESS_KEY AKWRITE
     put S3_WRITER_SECRET_KEY SKWRITESECRET
+    put S3_HOLDER_ACCESS_KEY AKHOLD
+    put S3_HOLDER_SECRET_KEY SKHOLDSECRET
     put S3_READER_ACCESS_KEY AKREAD
     put S3_READER_SECRET_KEY SKREADSECRET
     put SEAWEEDFS_MASTER "127.0.0.1:$1"
