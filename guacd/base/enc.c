@@ -230,9 +230,26 @@ size_t utf8_decode(const char *text, size_t len, uint32_t *cp) {
     return n;
 }
 
+/* Bytes of ASCII in front, as far as eight at a time can tell: most text, and all base64. */
+static size_t ascii_run(const char *text, size_t len) {
+    size_t n = 0;
+    for (uint64_t word; n + sizeof(word) <= len; n += sizeof(word)) {
+        memcpy(&word, text + n, sizeof(word));
+        if (word & 0x8080808080808080u)
+            break;
+    }
+    return n;
+}
+
 long utf8_count(const char *text, size_t len) {
     long count = 0;
     while (len > 0) {
+        size_t plain = ascii_run(text, len);
+        text += plain;
+        len -= plain;
+        count += (long)plain;
+        if (!len)
+            break;
         uint32_t cp;
         size_t n = utf8_decode(text, len, &cp);
         if (n == 0)

@@ -62,8 +62,8 @@ int session_lock(struct session *s, struct err *e) {
     return 0;
 }
 
-int session_dial(struct session *s, const char *host, uint16_t port, int timeout_ms, int *fd,
-                 struct err *e) {
+int session_dial_beside(struct session *s, const char *host, uint16_t port, int timeout_ms, int *fd,
+                        struct err *e) {
     struct dial_policy policy = { .any = !s->gateway };
     if (s->gateway) {
         policy.allow = args_str(s->args, "address-allow");
@@ -73,11 +73,20 @@ int session_dial(struct session *s, const char *host, uint16_t port, int timeout
     int got = dial_tcp(host, port, &policy, timeout_ms, peer, sizeof(peer), e);
     if (got < 0)
         return -1;
+    log_info("connected to %s", peer);
+    *fd = got;
+    return 0;
+}
+
+int session_dial(struct session *s, const char *host, uint16_t port, int timeout_ms, int *fd,
+                 struct err *e) {
+    int got = -1;
+    if (session_dial_beside(s, host, port, timeout_ms, &got, e) < 0)
+        return -1;
     if (session_lock(s, e) < 0) {
         close(got);
         return -1;
     }
-    log_info("connected to %s", peer);
     *fd = got;
     return 0;
 }

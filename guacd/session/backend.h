@@ -91,6 +91,10 @@ struct backend {
  * target's first byte is read. *fd is the caller's. */
 int session_dial(struct session *s, const char *host, uint16_t port, int timeout_ms, int *fd,
                  struct err *e);
+/* A further connection (files, sound), before the one above: the same address policy, but the doors
+ * are still open, so not one byte of it may be read until session_lock() was called. */
+int session_dial_beside(struct session *s, const char *host, uint16_t port, int timeout_ms, int *fd,
+                        struct err *e);
 /* For backends that dial nothing (demo): stage B only. */
 int session_lock(struct session *s, struct err *e);
 

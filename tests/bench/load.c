@@ -11,6 +11,8 @@
  *   watch SECONDS       counts frames and bytes; "ready" on stdout before
  *   stall SECONDS       never reads; "ready" on stdout before
  *   selects N           N clients at once: until each is answered
+ *   get PATH            downloads a file of the target
+ *   put PATH BYTES AHEAD  uploads as much, AHEAD blobs before the first is acknowledged
  * One JSON object on stdout. */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +24,7 @@
 #include <sys/un.h>
 
 #include "guacd/base/buf.h"
+#include "guacd/base/enc.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/instr.h"
 
@@ -43,6 +46,12 @@ struct client {
     uint64_t bytes, frames;
     bool drew, busy, ended;
     char id[64], end[128];
+    /* files: one at a time */
+    struct buf answers; /* sent when what was read is through */
+    char object[12], stream[12];
+    uint64_t file_bytes, acks;
+    int refused;
+    bool file_ended;
 };
 
 static double now_ms(void) {
@@ -152,7 +161,31 @@ static void on_sync(struct client *c, const struct instr *in) {
     }
 }
 
+static void on_file(struct client *c, const struct instr *in) {
+    if (slice_is(in->opcode, "filesystem") && in->argc > 0) {
+        instr_to_str(in->argv[0], c->object, sizeof c->object);
+    } else if (slice_is(in->opcode, "body") && in->argc > 1) {
+        instr_to_str(in->argv[1], c->stream, sizeof c->stream);
+        instr_put(&c->answers, "ack", c->stream, "OK", "0", NULL);
+    } else if (slice_is(in->opcode, "blob") && in->argc > 1 && slice_is(in->argv[0], c->stream)) {
+        size_t n = in->argv[1].len, pad = 0;
+        while (pad < n && in->argv[1].data[n - 1 - pad] == '=')
+            pad++;
+        c->file_bytes += n / 4 * 3 - pad;
+        instr_put(&c->answers, "ack", c->stream, "OK", "0", NULL);
+    } else if (slice_is(in->opcode, "end") && in->argc > 0 && slice_is(in->argv[0], c->stream)) {
+        c->file_ended = true;
+    } else if (slice_is(in->opcode, "ack") && in->argc > 2) {
+        int64_t status = 0;
+        instr_to_int(in->argv[2], 0, INT32_MAX, &status);
+        c->acks++;
+        if (status)
+            c->refused = (int)status;
+    }
+}
+
 static void on_instruction(struct client *c, const struct instr *in) {
+    on_file(c, in);
     if (slice_is(in->opcode, "sync")) {
         on_sync(c, in);
     } else if (slice_is(in->opcode, "args")) {
@@ -193,6 +226,9 @@ static void take(struct client *c) {
         at += used;
     }
     buf_consume(&c->in, at);
+    if (c->answers.len)
+        say(c, &c->answers);
+    buf_clear(&c->answers);
 }
 
 /* One read, at most `ms`. False when the session ended. */
@@ -228,6 +264,7 @@ static void settle(struct client *c, double quiet_ms) {
 static void open_client(struct client *c) {
     memset(c, 0, sizeof *c);
     buf_init(&c->in, 64u << 20);
+    buf_init(&c->answers, 1u << 20);
     c->started = now_ms();
     c->fd = dial();
     _buf_cleanup_ struct buf b;
@@ -405,6 +442,71 @@ static int mode_selects(char **a) {
     return answered == n ? 0 : 1;
 }
 
+static void open_files(struct client *c) {
+    open_session(c);
+    double limit = now_ms() + 10000;
+    while (!c->object[0] && now_ms() < limit && step(c, 20))
+        ;
+    if (!c->object[0]) {
+        fprintf(stderr, "guac-load: no file system\n");
+        exit(1);
+    }
+    settle(c, 500);
+}
+
+static int told_file(const struct client *c, double began, uint64_t bytes, bool good) {
+    double s = (now_ms() - began) / 1000;
+    printf("{\"bytes\":%llu,\"seconds\":%.3f,\"mb_per_s\":%.1f,\"whole\":%s,\"status\":%d}\n",
+           (unsigned long long)bytes, s, (double)bytes / s / 1e6, good ? "true" : "false",
+           c->refused);
+    return !good;
+}
+
+static int mode_get(char **a) {
+    struct client c;
+    open_files(&c);
+    double began = now_ms();
+    _buf_cleanup_ struct buf b;
+    buf_init(&b, 16384);
+    instr_put(&b, "get", c.object, a[0], NULL);
+    say(&c, &b);
+    while (!c.file_ended && step(&c, 1000))
+        ;
+    return told_file(&c, began, c.file_bytes, c.file_ended);
+}
+
+static int mode_put(char **a) {
+    struct client c;
+    open_files(&c);
+    uint64_t whole = strtoull(a[1], NULL, 10), sent = 0, blobs = 0,
+             ahead = strtoull(a[2], NULL, 10);
+    char data[BLOB_BYTES_MAX];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (char)(i * 131 >> 3);
+    _buf_cleanup_ struct buf b, text;
+    buf_init(&b, 4u << 20);
+    buf_init(&text, 2 * sizeof data);
+    double began = now_ms();
+    instr_put(&b, "put", c.object, "7", "application/octet-stream", a[0], NULL);
+    say(&c, &b);
+    while (!c.refused && (sent < whole || c.acks < blobs + 1) && step(&c, 1000)) {
+        buf_clear(&b);
+        while (c.acks && sent < whole && blobs + 1 - c.acks < ahead) {
+            size_t n = (size_t)MIN_OF(whole - sent, (uint64_t)sizeof data);
+            buf_clear(&text);
+            base64_add(&text, data, n);
+            instr_put(&b, "blob", "7", buf_str(&text), NULL);
+            sent += n;
+            blobs++;
+        }
+        say(&c, &b);
+    }
+    buf_clear(&b);
+    instr_put(&b, "end", "7", NULL);
+    say(&c, &b);
+    return told_file(&c, began, sent, sent == whole && !c.refused && c.acks == blobs + 1);
+}
+
 static const struct {
     const char *name;
     int args;
@@ -412,7 +514,7 @@ static const struct {
 } modes[] = {
     { "first", 0, mode_first },         { "echo", 1, mode_echo },   { "run", 2, mode_run },
     { "interrupt", 1, mode_interrupt }, { "watch", 1, mode_watch }, { "stall", 1, mode_stall },
-    { "selects", 1, mode_selects },
+    { "selects", 1, mode_selects },     { "get", 1, mode_get },     { "put", 3, mode_put },
 };
 
 int main(int argc, char **argv) {

@@ -238,6 +238,16 @@ int sftp_fd(const struct sftp *c) {
     return c && c->files ? files_fd(c->files) : -1;
 }
 
+/* By way of the stream for errors, which no task reads. */
+bool sftp_drain(struct sftp *c) {
+    char text[1024];
+    if (!c->open)
+        return true;
+    LIBSSH2_CHANNEL *channel = libssh2_sftp_get_channel(c->lanes[0].lib);
+    ssize_t n = libssh2_channel_read_ex(channel, SSH_EXTENDED_DATA_STDERR, text, sizeof text);
+    return (n >= 0 && !libssh2_channel_eof(channel)) || n == LIBSSH2_ERROR_EAGAIN;
+}
+
 bool sftp_busy(const struct sftp *c) {
     return c && c->busy;
 }

@@ -33,6 +33,9 @@ int sftp_fd(const struct sftp *c); /* -1: nothing to poll (yet) */
 /* Whatever can be done now: call it when sftp_fd() or the socket is readable, when what was to be
  * sent is gone. true: something moved, so there may be more at once. */
 bool sftp_step(struct sftp *c);
+/* Read what came while nothing was asked: keep-alives, a farewell. Only where no other channel is
+ * read all the time. false: the connection is over. */
+bool sftp_drain(struct sftp *c);
 /* Bytes of files are on their way. */
 bool sftp_busy(const struct sftp *c);
 

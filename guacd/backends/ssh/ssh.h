@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "guacd/backends/console/console.h"
+#include "guacd/backends/sftp/pin.h"
 #include "guacd/backends/sftp/sftp.h"
 #include "guacd/backends/ssh/pace.h"
 #include "guacd/base/buf.h"
@@ -66,18 +67,6 @@ void ssh_free(void *p, void **arg);
 /* hostkey.c */
 int ssh_check_host(struct ssh *c, struct err *e);
 void ssh_prefer_host_keys(struct ssh *c);
-
-/* pin.c: pure */
-enum pin_result { PIN_MATCH, PIN_OTHER, PIN_BAD };
-/* Is this key (raw) the pinned one? `pin`: lines of known_hosts with or without names, bare base64,
- * or SHA256:fingerprint. BAD: there is no key in it. */
-enum pin_result pin_check(const char *pin, const unsigned char *key, size_t len);
-/* Type name of the first key in `pin` ("ssh-rsa"), "" when it cannot be told. */
-void pin_type(const char *pin, char *out, size_t size);
-/* "SHA256:…" without padding, as ssh-keygen prints it. out >= 52 bytes. */
-void pin_fingerprint(const unsigned char *key, size_t len, char *out);
-/* Does a private key in memory want a passphrase? */
-bool key_encrypted(const char *pem);
 
 /* auth.c */
 int ssh_login(struct ssh *c, struct err *e);

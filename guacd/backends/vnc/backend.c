@@ -34,6 +34,8 @@ static int vnc_warm(void *state, struct err *e) {
     (void)state;
     if (!gcry_check_version(NULL) || gnutls_global_init() < 0)
         return err_set(e, STATUS_SERVER_ERROR, "libgcrypt or GnuTLS does not start");
+    if (beside_warm(e) < 0)
+        return -1;
     gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
     return 0;
 }
@@ -175,6 +177,7 @@ static int vnc_open(struct session *s, void *state, const struct args *args, str
     if (prepare(v, e) < 0)
         return -1;
     int fd = -1;
+    v->files = beside_dial(s, args);
     if (vnc_connect(v, &fd, e) < 0)
         return -1;
     v->client->sock = fd; /* closed with the client */
@@ -189,6 +192,7 @@ static int vnc_open(struct session *s, void *state, const struct args *args, str
     vnc_auth_fini(v);
     set_title(v, v->client->desktopName, strlen(v->client->desktopName));
     v->picture_set = true;
+    beside_start(v->files);
     session_set_picture(s, surface_picture(v->surface));
     return 0;
 }
@@ -261,6 +265,7 @@ static int vnc_run(struct session *s, void *state, struct err *e) {
 static void vnc_close(struct session *s, void *state) {
     (void)s;
     struct vnc *v = state;
+    beside_free(v->files);
     if (v->client) {
         vnc_auth_fini(v);
         v->client->frameBuffer = NULL; /* the surface's, or the shadow */

@@ -25,10 +25,11 @@
 #define REPEATER_TARGET 250  /* the address it is told, padded by zeroes */
 
 size_t vnc_ports(const struct args *args, uint16_t *out, size_t max) {
-    if (!max || args_bool(args, "reverse-connect"))
-        return 0;
-    out[0] = (uint16_t)args_int(args, "port");
-    return 1;
+    size_t n = beside_ports(args, out, max);
+    if (n == max || args_bool(args, "reverse-connect"))
+        return n;
+    out[n] = (uint16_t)args_int(args, "port");
+    return n + 1;
 }
 
 size_t vnc_listens(const struct args *args, uint16_t *out, size_t max) {

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "guacd/backends/sftp/beside.h"
 #include "guacd/base/err.h"
 #include "guacd/backends/clip/clip.h"
 #include "guacd/backends/vnc/rfb.h"
@@ -33,6 +34,7 @@ struct vnc {
     rfbClient *client;
     struct surface *surface;
     bool picture_set;
+    struct beside *files; /* NULL: none */
 
     /* screen.c */
     uint8_t *shadow;         /* the library's own pixels, where they are not 32 bits */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guacd/backends/ssh/ssh.h"
+#include "guacd/backends/sftp/pin.h"
 #include "guacd/base/enc.h"
 #include "guacd/base/util.h"
 
