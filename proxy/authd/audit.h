@@ -18,20 +18,22 @@ enum audit_kind {
     AUDIT_SESSION_START,  /* <session>-2 */
     AUDIT_SESSION_FAILED, /* <session>-2: allowed, but did not open */
     AUDIT_SESSION_RESUME,
-    AUDIT_SESSION_END,   /* <session>-3, when the seal is signed */
-    AUDIT_SESSION_KILL,  /* somebody asked for the end */
-    AUDIT_REPLAY,        /* a recording was opened */
-    AUDIT_REPLAY_OBJECT, /* a piece of one was read without */
-    AUDIT_SEARCH,        /* words were looked for in recordings */
-    AUDIT_LOG_OPEN,      /* <session>-4: its open record's place in the log over all sessions */
-    AUDIT_LOG_SEAL,      /* <session>-5 */
-    AUDIT_LOG_LEAF,      /* of any other leaf */
-    AUDIT_LOG_WRONG,     /* a tree that does not contain the one signed before */
-    AUDIT_REQUEST,       /* access was asked for */
-    AUDIT_REQUEST_GLASS, /* the same in an emergency: loud */
-    AUDIT_APPROVAL,      /* yes, no, no longer */
-    AUDIT_LOCK,          /* set or lifted */
-    AUDIT_REFUSED,       /* request of a foreign page, wrong role, … */
+    AUDIT_SESSION_JOIN,   /* somebody else came in */
+    AUDIT_SESSION_INVITE, /* a link was made, or taken */
+    AUDIT_SESSION_END,    /* <session>-3, when the seal is signed */
+    AUDIT_SESSION_KILL,   /* somebody asked for the end */
+    AUDIT_REPLAY,         /* a recording was opened */
+    AUDIT_REPLAY_OBJECT,  /* a piece of one was read without */
+    AUDIT_SEARCH,         /* words were looked for in recordings */
+    AUDIT_LOG_OPEN,       /* <session>-4: its open record's place in the log over all sessions */
+    AUDIT_LOG_SEAL,       /* <session>-5 */
+    AUDIT_LOG_LEAF,       /* of any other leaf */
+    AUDIT_LOG_WRONG,      /* a tree that does not contain the one signed before */
+    AUDIT_REQUEST,        /* access was asked for */
+    AUDIT_REQUEST_GLASS,  /* the same in an emergency: loud */
+    AUDIT_APPROVAL,       /* yes, no, no longer */
+    AUDIT_LOCK,           /* set or lifted */
+    AUDIT_REFUSED,        /* request of a foreign page, wrong role, … */
     AUDIT_KINDS,
 };
 

@@ -69,19 +69,6 @@ int64_t authd_clock_offset(struct authd *a) {
     return at && (int64_t)clock_ms() - at < OFFSET_FRESH_MS ? atomic_load(&a->clock_offset_ms) : 0;
 }
 
-struct collected {
-    struct policy_session *list;
-    size_t count, room;
-    const char *sub;
-};
-
-/* This person's sessions. Only how many they are is asked, so no text is kept. */
-static void collect(void *arg, const struct session *one) {
-    struct collected *c = arg;
-    if (strcmp(one->sub, c->sub) == 0 && c->count < c->room)
-        c->list[c->count++] = (struct policy_session){ c->sub, "" };
-}
-
 void authd_view_init(struct authd_view *v, struct authd *a, const struct identity *who,
                      const struct snapshot *snapshot) {
     *v = (struct authd_view){
@@ -97,25 +84,23 @@ void authd_view_init(struct authd_view *v, struct authd *a, const struct identit
     v->policies.lock_count = v->locks.count;
     v->policies.locks_stale = locks_stale(a->locks);
     requests_own_init(&v->requests, a->resources, who);
-    size_t room = a->policy.sessions_per_person && who ? sessions_count(a->sessions) + 16 : 0;
-    struct collected own = { room ? calloc(room, sizeof *own.list) : NULL, 0, room,
-                             who ? who->sub : "" };
-    if (own.list)
-        sessions_each(a->sessions, collect, &own);
-    v->own = own.list;
-    v->own_count = own.count;
+    live_list_init(&v->sessions, a->resources, (int64_t)clock_wall_ms());
 }
 
 void authd_view_fini(struct authd_view *v) {
-    free(v->own);
+    live_list_fini(&v->sessions);
     locks_view_fini(&v->locks);
     requests_own_fini(&v->requests);
 }
 
+const struct resource *authd_grant(const struct authd_view *v, const struct connection *c) {
+    return json_array_size(c->jit.approvers) ? requests_newest(&v->requests, c, true) : NULL;
+}
+
 void authd_decide(const struct authd_view *v, const struct connection *c, bool resuming,
                   struct decision *out) {
-    struct policy_sessions sessions = { v->own, v->own_count, resuming, NULL };
-    const struct resource *request = requests_newest(&v->requests, c, true);
+    struct policy_sessions sessions = { v->sessions.list, v->sessions.count, resuming, NULL };
+    const struct resource *request = authd_grant(v, c);
     struct policy_grant grant = { 0 };
     if (request)
         grant = (struct policy_grant){ request->request.approved, request->request.expires };

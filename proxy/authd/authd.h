@@ -12,6 +12,7 @@
 #include "proxy/authd/config.h"
 #include "proxy/authd/cookie.h"
 #include "proxy/authd/link.h"
+#include "proxy/authd/live.h"
 #include "proxy/authd/locks.h"
 #include "proxy/authd/oidc.h"
 #include "proxy/authd/policy.h"
@@ -23,6 +24,7 @@
 struct listener;
 struct used;
 struct opened;
+struct share;
 struct evidence_log;
 
 struct authd {
@@ -34,6 +36,7 @@ struct authd {
     struct cluster *cluster;     /* NULL: resources are in folders */
     struct resources *resources; /* what the gateway itself writes */
     struct locks *locks;
+    struct share *share; /* who moderates what */
     struct recorder *recorder;
     struct sessions *sessions;
     struct evidence_log *evidence_log;
@@ -70,8 +73,7 @@ int64_t authd_clock_offset(struct authd *a);
 struct authd_view {
     const struct identity *who;
     struct policies policies;
-    struct policy_session *own; /* sessions of this person */
-    size_t own_count;
+    struct live_list sessions; /* of all replicas */
     struct locks_view locks;
     struct requests_own requests;
 };
@@ -81,6 +83,8 @@ void authd_view_fini(struct authd_view *v);
 /* decide() with everything this process knows. The view's snapshot must hold the connection. */
 void authd_decide(const struct authd_view *v, const struct connection *c, bool resuming,
                   struct decision *out);
+/* The request that lets this person in now, or NULL. Borrowed from the view. */
+const struct resource *authd_grant(const struct authd_view *v, const struct connection *c);
 /* Do any connection's approvers' names stand among this person's roles and groups? */
 bool authd_can_approve(const struct authd *a, const struct identity *who,
                        const struct snapshot *snapshot);

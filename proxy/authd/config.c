@@ -89,6 +89,8 @@ static const struct conf_row rows[] = {
 
     ROW("request-hours", CONF_INT, request_hours, "24", 1, 168,
         "How long a request for access waits for its approvals."),
+    ROW("unrefreshed-seconds", CONF_INT, unrefreshed_seconds, "600", 0, 86400,
+        "How long a session goes on while its owner's sign-in is not refreshed; 0: for ever."),
     ROW("keep-days", CONF_INT, keep_days, "30", 1, 3650,
         "How long decided requests and ended sessions stay listed."),
     TEXT("hold-roles", CONF_LIST, hold_roles, "",

@@ -28,7 +28,7 @@ struct config {
     bool dev_link;
     char *dev_user, *dev_roles;
     char *address_allow, *address_deny;
-    long request_hours, keep_days;
+    long request_hours, keep_days, unrefreshed_seconds;
     long grace_seconds, warn_seconds, idle_minutes, max_minutes, sessions_per_person;
     long tap_soft_bytes, tap_hard_bytes, tap_soft_ms, tap_hard_ms;
     char *connect_ports;

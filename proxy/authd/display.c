@@ -96,6 +96,12 @@ static void set_kube_container(struct display *d, const char *value) {
 static void set_kube_command(struct display *d, const char *value) {
     choose(d->kube.command, sizeof d->kube.command, value, true);
 }
+static void set_role(struct display *d, const char *value) {
+    static const char *const known[] = { "owner", "helper", "viewer" };
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (strcmp(known[i], value) == 0)
+            memcpy(d->role, value, strlen(value) + 1);
+}
 
 static const struct {
     const char *key, *apache; /* NULL: it has none */
@@ -104,6 +110,7 @@ static const struct {
     { "connection", NULL, set_connection },
     { "session", NULL, set_session },
     { "id", "GUAC_ID", set_id },
+    { "role", NULL, set_role },
     { "width", "GUAC_WIDTH", set_width },
     { "height", "GUAC_HEIGHT", set_height },
     { "dpi", "GUAC_DPI", set_dpi },

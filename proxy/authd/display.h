@@ -11,6 +11,7 @@
 struct display {
     char namespace[64], name[254]; /* of a connection, or "" */
     char session[UUID_LEN + 1];    /* of a running session, or "" */
+    char role[8];                  /* "", "owner", "helper" or "viewer" */
     struct handshake_info info;    /* clamped */
     struct pods_choice kube;       /* the pod a person chose */
 };

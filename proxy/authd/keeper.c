@@ -6,19 +6,31 @@
 #include <string.h>
 
 #include "guacd/base/clock.h"
+#include "guacd/base/buf.h"
+#include "guacd/base/enc.h"
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
-#include "proxy/authd/stats.h"
+#include "proxy/authd/live.h"
+#include "proxy/authd/share.h"
 
 #define LOOK_MS 1000
 #define SWEEP_MS 5000
+#define WRITE_MS 10000 /* between two writes of one session's status */
+#define ALIVE_MS 60000 /* and at least so often */
+#define LOST_MS 10000  /* a new session's resource is in view by then */
+
+struct kept;
 
 struct keeper {
     struct authd *a;
     pthread_t thread;
     _Atomic bool stopping;
+    struct kept *list; /* the thread's own */
+    size_t count, room;
+    int64_t began;   /* Unix ms */
+    bool moderating; /* some session waits for its moderator: look closer */
 };
 
 /* ---- the verdict ----------------------------------------------------------------------------- */
@@ -42,7 +54,7 @@ static bool granted(const struct keeper_session *s, const struct connection *c,
 const char *keeper_verdict(const struct keeper_session *s, const struct connection *c,
                            const struct policy_lock *locks, size_t lock_count,
                            const struct resource *const *requests, size_t request_count,
-                           int64_t now) {
+                           int64_t unrefreshed_ms, int64_t now) {
     const struct policy_lock of = {
         .sid = s->sid, .sub = s->sub, .connection = s->connection, .session = s->id
     };
@@ -51,59 +63,64 @@ const char *keeper_verdict(const struct keeper_session *s, const struct connecti
         return l->reason && *l->reason ? l->reason : "This session was locked.";
     if (c && json_array_size(c->jit.approvers) > 0 && !granted(s, c, requests, request_count, now))
         return "The approval for this session is over or was revoked.";
+    if (unrefreshed_ms && s->confirmed && now - s->confirmed > unrefreshed_ms)
+        return "Your sign-in was not confirmed for some time. Sign in again.";
     return NULL;
 }
 
-/* ---- looking --------------------------------------------------------------------------------- */
+/* ---- what is known of each --------------------------------------------------------------------
+ */
 
-/* What runs here, copied: ending one asks its process, and no lock may be held then. */
-struct running {
-    struct keeper_session *list;
-    size_t count, room;
+struct kept {
+    struct session one; /* a copy: ending one asks its process, and no lock may be held then */
+    bool here;          /* seen in this look */
+    bool stored;        /* its resource was seen */
+    bool waiting;       /* we paused it: no moderator is there */
+    bool moderated;     /* one was there */
+    int64_t written;    /* when its status was written last; Unix ms */
+    char digest[65];    /* of what was written */
 };
 
-static void copy(void *arg, const struct session *one) {
-    struct running *r = arg;
-    if (r->count == r->room)
-        return;
-    struct keeper_session s = { strdup(one->id), strdup(one->sub), NULL, strdup(one->connection),
-                                one->started };
-    if (s.id && s.sub && s.connection) {
-        r->list[r->count++] = s;
-        return;
+static struct kept *find_kept(struct keeper *k, const char *id) {
+    for (size_t i = 0; i < k->count; i++)
+        if (strcmp(k->list[i].one.id, id) == 0)
+            return &k->list[i];
+    return NULL;
+}
+
+static void take(void *arg, const struct session *one) {
+    struct keeper *k = arg;
+    struct session copy;
+    struct kept *it = find_kept(k, one->id);
+    if (!it && k->count == k->room) {
+        struct kept *p = realloc(k->list, (k->room + 64) * sizeof *p);
+        if (!p)
+            return;
+        k->list = p;
+        k->room += 64;
     }
-    free((char *)(uintptr_t)s.id);
-    free((char *)(uintptr_t)s.sub);
-    free((char *)(uintptr_t)s.connection);
+    if (session_copy(&copy, one))
+        return;
+    if (it)
+        session_fini(&it->one);
+    else
+        *(it = &k->list[k->count++]) = (struct kept){ 0 };
+    it->one = copy;
+    it->here = true;
 }
 
-static void running_init(struct running *r, struct sessions *s) {
-    *r = (struct running){ .room = sessions_count(s) + 16 };
-    r->list = calloc(r->room, sizeof *r->list);
-    if (r->list)
-        sessions_each(s, copy, r);
-}
-
-static void running_fini(struct running *r) {
-    for (size_t i = 0; i < r->count; i++) {
-        free((char *)(uintptr_t)r->list[i].id);
-        free((char *)(uintptr_t)r->list[i].sub);
-        free((char *)(uintptr_t)r->list[i].connection);
-    }
-    free(r->list);
-}
-
-static const struct connection *connection_of(const struct snapshot *s, const char *name) {
-    char namespace[64];
+/* "namespace/name" in two. */
+static bool split(const char *name, char namespace[64], const char **rest) {
     const char *slash = strchr(name, '/');
-    if (!slash || (size_t)(slash - name) >= sizeof namespace)
-        return NULL;
+    if (!slash || (size_t)(slash - name) >= 64)
+        return false;
     memcpy(namespace, name, (size_t)(slash - name));
     namespace[slash - name] = '\0';
-    return snapshot_find(s, namespace, slash + 1);
+    *rest = slash + 1;
+    return true;
 }
 
-static void end(struct authd *a, const struct keeper_session *s, const char *why) {
+static void end(struct authd *a, const struct session *s, const char *why) {
     struct err e = { 0 };
     _json_ json_t *answer = sessions_call(
         a->sessions, s->id,
@@ -120,27 +137,237 @@ static void end(struct authd *a, const struct keeper_session *s, const char *why
     audit_write(a->audit, &ev);
 }
 
-static void look(struct authd *a, int64_t now) {
-    struct running r;
-    running_init(&r, a->sessions);
-    if (r.count) {
-        struct snapshot *snapshot = catalog_snapshot(a->catalog);
-        struct resources_view *requests = resources_view(a->resources, RESOURCE_REQUEST);
-        struct locks_view locks;
-        locks_view_init(&locks, a->locks, NULL);
-        for (size_t i = 0; i < r.count; i++) {
-            const struct keeper_session *s = &r.list[i];
-            const char *why = keeper_verdict(
-                s, connection_of(snapshot, s->connection), locks.list, locks.count,
-                (const struct resource *const *)requests->items, requests->count, now);
-            if (why)
-                end(a, s, why);
-        }
-        locks_view_fini(&locks);
-        resources_view_unref(requests);
-        snapshot_unref(snapshot);
+/* ---- its resource ---------------------------------------------------------------------------- */
+
+struct status {
+    const struct session *one; /* may be NULL with a reason */
+    int64_t now;
+    const char *reason; /* NULL: it runs */
+};
+
+static json_t *users_of(const json_t *people) {
+    json_t *out = json_array(), *p;
+    size_t i;
+    json_array_foreach(people, i, p) {
+        const char *sub = json_str(p, "sub", "");
+        if (*sub)
+            json_array_append_new(out, json_pack("{s:s, s:s, s:s}", "sub", sub, "name",
+                                                 json_str(p, "name", ""), "role",
+                                                 json_str(p, "role", "viewer")));
     }
-    running_fini(&r);
+    return out;
+}
+
+static bool set_status(void *arg, struct session_resource *s) {
+    const struct status *want = arg;
+    if (want->reason && s->phase == SESSION_ENDED)
+        return false; /* the first reason stays */
+    json_decref(s->users);
+    s->users = want->reason ? json_array() : users_of(want->one->people);
+    s->updated = want->now;
+    if (want->reason) {
+        s->phase = SESSION_ENDED;
+        s->ended = want->now;
+        resource_text(&s->reason, want->reason);
+    }
+    return true;
+}
+
+static void digest_of(const struct session *s, char out[65]) {
+    _json_ json_t *users = users_of(s->people);
+    struct buf b;
+    buf_init(&b, 65536);
+    json_write(users, &b);
+    sha256_hex(b.data ? b.data : "", b.len, out);
+    buf_fini(&b);
+}
+
+static void write_status(struct authd *a, struct kept *it, int64_t now, const char *reason) {
+    struct err e = { 0 };
+    char namespace[64], digest[65];
+    const char *name;
+    const struct status want = { &it->one, now, reason };
+    digest_of(&it->one, digest);
+    bool changed = strcmp(digest, it->digest) != 0;
+    if (!reason && now - it->written < (changed ? WRITE_MS : ALIVE_MS))
+        return;
+    if (!split(it->one.connection, namespace, &name))
+        return;
+    enum resources_result r =
+        live_change(a, namespace, it->one.id, set_status, (void *)(uintptr_t)&want, &e);
+    if (r != RESOURCES_OK && r != RESOURCES_NOT_FOUND)
+        log_info("status of session %s: %s", it->one.id, e.text);
+    it->written = now;
+    memcpy(it->digest, digest, sizeof digest);
+}
+
+/* Its resource was deleted: that ends it. The store itself is asked, since a view may be behind. */
+static bool deleted(struct authd *a, const struct kept *it, const char *namespace, int64_t now) {
+    struct err e = { 0 };
+    struct resource *r = NULL;
+    if (!it->stored && now - it->one.started < LOST_MS)
+        return false;
+    enum resources_result result =
+        resources_get(a->resources, RESOURCE_SESSION, namespace, it->one.id, &r, &e);
+    resource_unref(r);
+    return result == RESOURCES_NOT_FOUND;
+}
+
+/* ---- moderation ------------------------------------------------------------------------------ */
+
+static void call(struct authd *a, const char *id, const char *op, const char *why) {
+    struct err e = { 0 };
+    _json_ json_t *answer =
+        sessions_call(a->sessions, id, json_pack("{s:s, s:s}", "op", op, "why", why), NULL, 0, &e);
+    if (!answer)
+        log_info("%s of session %s: %s", op, id, e.text);
+}
+
+static void moderate(struct keeper *k, struct kept *it, const struct connection *c) {
+    struct authd *a = k->a;
+    if (!c || !c->moderation.there)
+        return;
+    k->moderating = true;
+    bool there = share_present(a->share, it->one.id, it->one.people);
+    if (there && !it->moderated) {
+        call(a, it->one.id, "resume", "");
+        it->waiting = false;
+    } else if (!there && it->moderated && c->moderation.on_leave == MODERATION_END) {
+        end(a, &it->one, "The moderator left.");
+    } else if (!there && !it->waiting) {
+        call(a, it->one.id, "pause", "Waiting for a moderator.");
+        it->waiting = true;
+    }
+    it->moderated = there;
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+struct facts {
+    struct snapshot *snapshot;
+    struct resources_view *requests, *sessions;
+    struct locks_view locks;
+    int64_t now;
+};
+
+static void look_at(struct keeper *k, struct kept *it, const struct facts *f) {
+    struct authd *a = k->a;
+    char namespace[64];
+    const char *name;
+    if (!split(it->one.connection, namespace, &name))
+        return;
+    const struct resource *r = resources_view_find(f->sessions, namespace, it->one.id);
+    const struct connection *c = snapshot_find(f->snapshot, namespace, name);
+    if (!r && deleted(a, it, namespace, f->now)) {
+        end(a, &it->one, "An administrator ended the session.");
+        return;
+    }
+    it->stored |= r != NULL;
+    const char *sid = r && resource_usable(r) ? r->session.sid : NULL;
+    const struct keeper_session s = {
+        it->one.id,         it->one.sub,     sid,
+        it->one.connection, it->one.started, sid ? MAX_OF(r->session.refreshed, it->one.started) : 0
+    };
+    const char *why = keeper_verdict(
+        &s, c, f->locks.list, f->locks.count, (const struct resource *const *)f->requests->items,
+        f->requests->count, a->conf.unrefreshed_seconds * 1000, f->now);
+    if (why) {
+        end(a, &it->one, why);
+        return;
+    }
+    moderate(k, it, c);
+    if (r)
+        write_status(a, it, f->now, NULL);
+}
+
+/* Those that are gone are written down as ended, and forgotten. */
+static void drop_gone(struct keeper *k, int64_t now) {
+    size_t kept = 0;
+    for (size_t i = 0; i < k->count; i++) {
+        struct kept *it = &k->list[i];
+        if (it->here) {
+            k->list[kept++] = *it;
+            continue;
+        }
+        write_status(k->a, it, now, "It is over.");
+        share_forget(k->a->share, it->one.id);
+        session_fini(&it->one);
+    }
+    k->count = kept;
+}
+
+static void look(struct keeper *k, int64_t now) {
+    struct authd *a = k->a;
+    for (size_t i = 0; i < k->count; i++)
+        k->list[i].here = false;
+    if (k->moderating)
+        sessions_refresh(a->sessions);
+    k->moderating = false;
+    sessions_each(a->sessions, take, k);
+    struct facts f = { .snapshot = catalog_snapshot(a->catalog),
+                       .requests = resources_view(a->resources, RESOURCE_REQUEST),
+                       .sessions = resources_view(a->resources, RESOURCE_SESSION),
+                       .now = now };
+    locks_view_init(&f.locks, a->locks, NULL);
+    for (size_t i = 0; i < k->count; i++)
+        if (k->list[i].here)
+            look_at(k, &k->list[i], &f);
+    drop_gone(k, now);
+    locks_view_fini(&f.locks);
+    resources_view_unref(f.sessions);
+    resources_view_unref(f.requests);
+    snapshot_unref(f.snapshot);
+}
+
+static void write_end(struct authd *a, const struct resource *r, int64_t now, const char *reason) {
+    struct err e = { 0 };
+    const struct status want = { NULL, now, reason };
+    if (live_runs(r, now))
+        live_change(a, r->namespace, r->name, set_status, (void *)(uintptr_t)&want, &e);
+}
+
+/* Those whose recording was sealed; and those of an earlier life of this gateway. */
+static void write_ends(struct keeper *k, int64_t now) {
+    struct resources_view *v = resources_view(k->a->resources, RESOURCE_SESSION);
+    _json_ json_t *ended = share_take_ended(k->a->share);
+    for (size_t i = 0; i < v->count; i++) {
+        const struct resource *r = v->items[i];
+        const char *reason = json_string_value(json_object_get(ended, r->name));
+        bool ours = resource_usable(r) && r->session.gateway &&
+                    strcmp(r->session.gateway, k->a->conf.gateway_name) == 0;
+        if (reason)
+            write_end(k->a, r, now, reason);
+        else if (ours && r->session.started < k->began && now - k->began > LOST_MS &&
+                 !find_kept(k, r->name))
+            write_end(k->a, r, now, "It ended while its gateway was away.");
+    }
+    resources_view_unref(v);
+}
+
+static bool set_lost(void *arg, struct session_resource *s) {
+    if (s->phase != SESSION_LIVE)
+        return false;
+    s->phase = SESSION_ENDED;
+    s->ended = *(const int64_t *)arg;
+    resource_text(&s->reason, "Its gateway is gone.");
+    return true;
+}
+
+/* Sessions that nobody keeps any more, and those too old to be listed. */
+static void sweep_sessions(struct authd *a, int64_t now) {
+    struct resources_view *v = resources_view(a->resources, RESOURCE_SESSION);
+    for (size_t i = 0; i < v->count; i++) {
+        const struct resource *r = v->items[i];
+        struct err e = { 0 };
+        if (!resource_usable(r))
+            continue;
+        if (r->session.phase == SESSION_LIVE && !live_runs(r, now))
+            live_change(a, r->namespace, r->name, set_lost, &now, &e);
+        else if (r->session.phase == SESSION_ENDED &&
+                 now - r->session.ended > a->conf.keep_days * 86400000LL)
+            resources_delete(a->resources, r->kind, r->namespace, r->name, r->version, &e);
+    }
+    resources_view_unref(v);
 }
 
 static void *run(void *arg) {
@@ -149,10 +376,12 @@ static void *run(void *arg) {
     while (!atomic_load(&k->stopping)) {
         uint64_t known = resources_generation(k->a->resources);
         int64_t now = (int64_t)clock_wall_ms();
-        look(k->a, now);
+        look(k, now);
+        write_ends(k, now);
         if (clock_ms() - swept >= SWEEP_MS) {
             locks_sweep(k->a->locks, now);
             requests_sweep(k->a, now);
+            sweep_sessions(k->a, now);
             swept = clock_ms();
         }
         resources_wait(k->a->resources, known, LOOK_MS);
@@ -167,6 +396,7 @@ struct keeper *keeper_new(struct authd *a, struct err *e) {
         return NULL;
     }
     k->a = a;
+    k->began = (int64_t)clock_wall_ms();
     if (pthread_create(&k->thread, NULL, run, k) == 0)
         return k;
     free(k);
@@ -179,5 +409,8 @@ void keeper_free(struct keeper *k) {
         return;
     atomic_store(&k->stopping, true);
     pthread_join(k->thread, NULL);
+    for (size_t i = 0; i < k->count; i++)
+        session_fini(&k->list[i].one);
+    free(k->list);
     free(k);
 }

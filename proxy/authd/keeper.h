@@ -16,10 +16,11 @@ void keeper_free(struct keeper *k); /* NULL is fine */
 struct keeper_session {
     const char *id, *sub, *sid, *connection; /* sid NULL: not known */
     int64_t started;                         /* Unix ms */
+    int64_t confirmed;                       /* sign-in refreshed last; 0: need not be */
 };
 const char *keeper_verdict(const struct keeper_session *s, const struct connection *c,
                            const struct policy_lock *locks, size_t lock_count,
                            const struct resource *const *requests, size_t request_count,
-                           int64_t now);
+                           int64_t unrefreshed_ms, int64_t now);
 
 #endif

@@ -88,6 +88,15 @@ static long least(long a, long b) {
     return a == 0 ? b : b == 0 ? a : MIN_OF(a, b);
 }
 
+/* Seconds: the limits', or what is left of its approval's window. 0: none. */
+static int64_t longest(const struct launch *l) {
+    int64_t max = l->decision->max_minutes * 60, window = (l->decision->until - l->started) / 1000;
+    if (!l->decision->until)
+        return max;
+    window = MAX_OF(window, 1);
+    return max == 0 ? window : MIN_OF(max, window);
+}
+
 static void set_policy(struct setter *s, const struct launch *l) {
     const struct connection *c = l->connection;
     const struct config *conf = l->conf;
@@ -99,7 +108,7 @@ static void set_policy(struct setter *s, const struct launch *l) {
     set_text(s, "owner-name", l->who->name);
     set_number(s, "started", l->started);
     set_number(s, "grace", conf->grace_seconds);
-    set_number(s, "max-duration", l->decision->max_minutes * 60);
+    set_number(s, "max-duration", longest(l));
     set_number(s, "idle-timeout", least(c->limits.idle_minutes, conf->idle_minutes) * 60);
     set_number(s, "warn-before", conf->warn_seconds);
     set_text(s, "recording", c->recording.enabled ? "full" : "events");

@@ -12,10 +12,6 @@ static bool by_own_token(const struct connection *c) {
            c->credentials.kubernetes_as == KUBERNETES_USER_TOKEN;
 }
 
-static bool moderation(const struct connection *c) {
-    return c->moderation.there;
-}
-
 static bool watermark(const struct connection *c) {
     return c->watermark.there;
 }
@@ -26,7 +22,6 @@ static const struct {
 } rows[] = {
     { "spec.credentials.from: certificate", by_certificate },
     { "spec.credentials.kubernetes: userToken", by_own_token },
-    { "spec.moderation", moderation },
     { "spec.watermark", watermark },
 };
 

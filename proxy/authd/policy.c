@@ -253,13 +253,14 @@ static long running(const struct question *q, bool own, bool here) {
 }
 
 static bool session_limit(struct question *q) {
-    long limit = q->p->config->sessions_per_person, own = running(q, true, false);
+    long limit = q->p->config->sessions_per_person;
     const char *where = "";
     if (q->sessions->resuming)
         return false;
+    long own = limit ? running(q, true, false) : 0;
     if (limit == 0 || own < limit) {
         limit = q->c->limits.per_person;
-        own = running(q, true, true);
+        own = limit ? running(q, true, true) : 0;
         where = " on this connection";
     }
     if (limit == 0 || own < limit)
@@ -269,8 +270,11 @@ static bool session_limit(struct question *q) {
 }
 
 static bool connection_limit(struct question *q) {
-    long limit = q->c->limits.per_connection, all = running(q, false, true);
-    if (limit == 0 || all < limit || q->sessions->resuming)
+    long limit = q->c->limits.per_connection;
+    if (limit == 0 || q->sessions->resuming)
+        return false;
+    long all = running(q, false, true);
+    if (all < limit)
         return false;
     return refuse(q, "This connection has %ld session%s already, and may have %ld.", all,
                   all == 1 ? "" : "s", limit);
@@ -324,6 +328,29 @@ static long least(long a, long b) {
     return a == 0 ? b : b == 0 ? a : MIN_OF(a, b);
 }
 
+static void fill(struct decision *out, enum policy_rule r) {
+    out->rule = r;
+    out->status = rules[r].status;
+    out->advice = rules[r].advice;
+    if (!*out->name)
+        snprintf(out->name, sizeof out->name, "%s", rules[r].name);
+}
+
+bool policy_over_limit(const struct identity *who, const struct connection *c,
+                       const struct policy_config *config, const struct policy_session *earlier,
+                       size_t count, struct decision *out) {
+    const struct policies p = { .config = config };
+    const struct policy_sessions sessions = { earlier, count, false, NULL };
+    struct question q = { who, c, &p, NULL, &sessions, 0, out };
+    *out = (struct decision){ 0 };
+    for (enum policy_rule r = RULE_SESSION_LIMIT; r <= RULE_CONNECTION_LIMIT; r++)
+        if (rules[r].refuses(&q)) {
+            fill(out, r);
+            return true;
+        }
+    return false;
+}
+
 void decide(const struct identity *who, const struct connection *c, const struct policies *p,
             const struct policy_grant *grant, const struct policy_sessions *sessions, int64_t now,
             struct decision *out) {
@@ -332,11 +359,7 @@ void decide(const struct identity *who, const struct connection *c, const struct
     for (int r = 0; r < RULE_ALLOWED; r++) {
         if (!rules[r].refuses(&q))
             continue;
-        out->rule = (enum policy_rule)r;
-        out->status = rules[r].status;
-        out->advice = rules[r].advice;
-        if (!*out->name)
-            snprintf(out->name, sizeof out->name, "%s", rules[r].name);
+        fill(out, (enum policy_rule)r);
         return;
     }
     out->allow = true;

@@ -92,6 +92,11 @@ void decide(const struct identity *who, const struct connection *c, const struct
  * sign-in's cookie was made, or the session began, Unix ms. */
 const struct policy_lock *policy_locked(const struct policy_lock *locks, size_t count,
                                         const struct policy_lock *of, int64_t made, int64_t now);
+/* The two limits alone, for a session that is written down already: `earlier` are those that came
+ * before it. True: refused, with the rule and its words in out. */
+bool policy_over_limit(const struct identity *who, const struct connection *c,
+                       const struct policy_config *config, const struct policy_session *earlier,
+                       size_t count, struct decision *out);
 const char *policy_rule_name(enum policy_rule r);
 
 #endif

@@ -14,6 +14,7 @@
 #include "guacd/base/version.h"
 #include "guacd/proto/status.h"
 #include "proxy/authd/evidence_log.h"
+#include "proxy/authd/share.h"
 #include "proxy/authd/stats.h"
 #include "proxy/authd/text.h"
 #include "recording/dsse.h"
@@ -217,6 +218,7 @@ static void tell_end(struct authd *a, const char *id, const json_t *record, cons
     snprintf(text, sizeof text, "%s after %lld s: %.300s", state,
              (long long)(MAX_OF(end - start, 0) / 1000), json_str(seal, "reason", ""));
     text_clean(text);
+    share_ended(a->share, id, text);
     struct audit_event ev = {
         .kind = AUDIT_SESSION_END,
         .success = strcmp(state, "closed") == 0,

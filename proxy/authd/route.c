@@ -21,7 +21,13 @@ static const struct route routes[] = {
     { "POST", "/api/requests/:id/:decision", GUARD_CHANGE, WHO_SIGNED_IN, api_request_decide },
     { "GET", "/api/connections/:ns/:name/targets", GUARD_READ, WHO_SIGNED_IN, api_targets },
     { "GET", "/api/sessions", GUARD_READ, WHO_SIGNED_IN, api_sessions },
-    { "POST", "/api/sessions/:id/end", GUARD_CHANGE, WHO_SIGNED_IN, api_session_end },
+    { "GET", "/api/sessions/:id", GUARD_READ, WHO_SIGNED_IN, api_session },
+    { "POST", "/api/sessions/:id/invite", GUARD_CHANGE, WHO_SIGNED_IN, api_session_invite },
+    { "POST", "/api/sessions/:id/:action", GUARD_CHANGE, WHO_SIGNED_IN, api_session_act },
+    { "POST", "/api/invites", GUARD_CHANGE, WHO_SIGNED_IN, api_invites },
+    { "GET", "/api/locks", GUARD_READ, WHO_MODERATOR, api_locks },
+    { "POST", "/api/locks", GUARD_CHANGE, WHO_MODERATOR, api_lock_new },
+    { "POST", "/api/locks/:id/lift", GUARD_CHANGE, WHO_MODERATOR, api_lock_lift },
     { "GET", "/api/recordings", GUARD_READ, WHO_AUDITOR, api_recordings },
     { "GET", "/api/recordings/:id", GUARD_READ, WHO_AUDITOR, api_recording },
     { "GET", "/api/search", GUARD_READ, WHO_AUDITOR, api_search },
@@ -76,6 +82,10 @@ static enum failure admit(struct exchange *x, const struct route *r, const char 
         return FAILURE_CSRF;
     if (r->who == WHO_AUDITOR && !authd_can_audit(x->a, x->who)) {
         *detail = "Recordings are for auditors.";
+        return FAILURE_FORBIDDEN;
+    }
+    if (r->who == WHO_MODERATOR && !authd_can_moderate(x->a, x->who)) {
+        *detail = "Locks are for moderators.";
         return FAILURE_FORBIDDEN;
     }
     return FAILURE_NONE;

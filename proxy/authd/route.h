@@ -10,6 +10,7 @@ enum route_who {
     WHO_STALE, /* signed in once: claims past their time will do */
     WHO_SIGNED_IN,
     WHO_AUDITOR,
+    WHO_MODERATOR,
 };
 
 struct route {
@@ -38,10 +39,18 @@ void signin_backchannel(struct exchange *x);
 #define API_REFRESH_S 240 /* how often the page refreshes while a session is open */
 void api_me(struct exchange *x);
 void api_connections(struct exchange *x);
-void api_sessions(struct exchange *x);
-void api_session_end(struct exchange *x);
 /* True: a list that nothing changed in waits for a change. */
 bool api_park(struct exchange *x, uint64_t generation);
+/* api_sessions.c, api_invites.c */
+void api_sessions(struct exchange *x);
+void api_session(struct exchange *x);
+void api_session_act(struct exchange *x);
+void api_session_invite(struct exchange *x);
+void api_invites(struct exchange *x);
+/* api_locks.c */
+void api_locks(struct exchange *x);
+void api_lock_new(struct exchange *x);
+void api_lock_lift(struct exchange *x);
 /* api_requests.c */
 void api_requests(struct exchange *x);
 void api_request(struct exchange *x);

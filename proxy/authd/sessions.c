@@ -87,21 +87,23 @@ json_t *sessions_info(struct sessions *s, const char *id, struct err *e) {
 
 /* ---- the list -------------------------------------------------------------------------------- */
 
-static void session_fini(struct session *one) {
+void session_fini(struct session *one) {
     free(one->connection);
     free(one->protocol);
     free(one->sub);
     free(one->name);
     free(one->recording);
+    json_decref(one->people);
 }
 
-static int session_copy(struct session *to, const struct session *from) {
+int session_copy(struct session *to, const struct session *from) {
     *to = *from;
     to->connection = strdup(from->connection);
     to->protocol = strdup(from->protocol);
     to->sub = strdup(from->sub);
     to->name = strdup(from->name);
     to->recording = strdup(from->recording);
+    to->people = from->people ? json_deep_copy(from->people) : NULL; /* trees are never shared */
     if (to->connection && to->protocol && to->sub && to->name && to->recording)
         return 0;
     session_fini(to);
@@ -173,6 +175,8 @@ static bool look_at(struct sessions *s, const char *id) {
             .started = json_num(info, "started", 0),
             .grace_ms = json_num(info, "grace", 0),
             .users = (long)json_array_size(json_object_get(info, "users")),
+            .paused = json_flag(info, "paused", false),
+            .people = json_object_get(info, "users"),
         };
         memcpy(one.id, id, UUID_LEN + 1);
         fresh = put(s, &one);

@@ -17,7 +17,12 @@ struct session {
     int64_t started;  /* Unix ms */
     int64_t grace_ms; /* left, while nobody is there */
     long users;
+    bool paused;
+    json_t *people; /* [{user, sub, name, role, lagMs}]; NULL: not asked yet */
 };
+
+int session_copy(struct session *to, const struct session *from); /* -1: no memory */
+void session_fini(struct session *one);
 
 struct sessions;
 

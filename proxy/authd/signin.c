@@ -68,7 +68,7 @@ static char free_slot(const struct exchange *x, unsigned random) {
     return (char)('0' + random % PRELOGIN_SLOTS);
 }
 
-void signin_login(struct exchange *x) {
+static void login(struct exchange *x, const struct oidc_step *step) {
     struct oidc_login l;
     struct err e = { 0 };
     struct buf url;
@@ -80,7 +80,7 @@ void signin_login(struct exchange *x) {
     oidc_login_make(&l);
     l.state[0] = free_slot(x, (unsigned char)l.state[0]);
     buf_init(&url, 8192);
-    enum failure f = oidc_authorize(x->a->oidc, x->http, &l, NULL, &url, &e);
+    enum failure f = oidc_authorize(x->a->oidc, x->http, &l, step, &url, &e);
     if (f == FAILURE_NONE && set_prelogin(x, &l, query_is_local(to) ? to : "/", &e) == 0) {
         exchange_redirect(x, buf_str(&url));
     } else {
@@ -91,6 +91,28 @@ void signin_login(struct exchange *x) {
     OPENSSL_cleanse(&l, sizeof l);
 }
 
+/* What the connection of the query asks of a sign-in; false: nothing. acr is borrowed. */
+static bool step_of(struct exchange *x, struct snapshot *s, struct oidc_step *out) {
+    const char *name = query_get(&x->query, "connection", ""), *slash = strchr(name, '/');
+    char namespace[64];
+    if (!slash || (size_t)(slash - name) >= sizeof namespace)
+        return false;
+    snprintf(namespace, sizeof namespace, "%.*s", (int)(slash - name), name);
+    const struct connection *c = snapshot_find(s, namespace, slash + 1);
+    if (!c || (!c->step_up.acr && !c->step_up.max_age_minutes))
+        return false;
+    out->acr = c->step_up.acr;
+    out->max_age_s = c->step_up.max_age_minutes ? c->step_up.max_age_minutes * 60L : -1;
+    return true;
+}
+
+void signin_login(struct exchange *x) {
+    struct oidc_step step;
+    struct snapshot *snapshot = catalog_snapshot(x->a->catalog);
+    bool stepped = step_of(x, snapshot, &step);
+    login(x, stepped ? &step : NULL);
+    snapshot_unref(snapshot);
+}
 /* ---- and back -------------------------------------------------------------------------------- */
 
 /* The sign-in that this answer belongs to; its cookie is used up. */
@@ -243,6 +265,7 @@ static void refreshed(struct exchange *x, struct identity *fresh) {
     }
     identity_free(x->who);
     x->who = fresh;
+    live_refreshed(x->a, fresh);
     api_me(x);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "guacd/base/clock.h"
 #include "guacd/base/fdpass.h"
@@ -14,6 +15,7 @@
 #include "guacd/proto/status.h"
 #include "proxy/authd/launch.h"
 #include "proxy/authd/record.h"
+#include "proxy/authd/share.h"
 #include "proxy/authd/stats.h"
 #include "proxy/authd/used.h"
 
@@ -40,7 +42,7 @@ static void audit(struct authd *a, const struct tunnel_request *rq, enum audit_k
 }
 
 /* Decide, tell, count. */
-static int judge(struct authd *a, const struct tunnel_request *rq, const struct connection *c,
+static int judge(struct authd *a, struct tunnel_request *rq, const struct connection *c,
                  const struct snapshot *snapshot, bool resuming, const char *session,
                  struct decision *d, char *rule, struct err *e) {
     char name[400];
@@ -48,6 +50,8 @@ static int judge(struct authd *a, const struct tunnel_request *rq, const struct 
     struct authd_view view;
     authd_view_init(&view, a, rq->who, snapshot);
     authd_decide(&view, c, resuming, d);
+    const struct resource *grant = d->allow ? authd_grant(&view, c) : NULL;
+    snprintf(rq->request, sizeof rq->request, "%s", grant ? grant->name : "");
     authd_view_fini(&view);
     metric_add(d->allow ? &stats_decisions_allowed : &stats_decisions_refused, 1);
     if (!d->allow || !resuming)
@@ -139,6 +143,60 @@ static void note(struct authd *a, const struct tunnel_request *rq, const struct 
     used_note(a->used, rq->who->sub, name, started);
 }
 
+/* Limits count over all replicas: the session is written down, then those before it are counted. */
+static int take_turn(struct authd *a, const struct live_want *w, char *rule, struct err *e) {
+    const struct connection *c = w->connection;
+    struct live_list earlier;
+    struct decision d;
+    if (!a->conf.sessions_per_person && !c->limits.per_person && !c->limits.per_connection)
+        return 0;
+    int rc = live_turn(a, w, &earlier, e);
+    if (rc == 0 && policy_over_limit(w->who, c, &a->policy, earlier.list, earlier.count, &d)) {
+        snprintf(rule, RULE_SIZE, "%s", d.name);
+        rc = err_set(e, d.status, "%s %s", d.why, d.advice);
+    }
+    live_list_fini(&earlier);
+    return rc;
+}
+
+/* From the first moment on: nobody types before a moderator watches. */
+static int hold(struct authd *a, const struct connection *c, const char *id, struct err *e) {
+    if (!c->moderation.there)
+        return 0;
+    _json_ json_t *answer = sessions_call(
+        a->sessions, id, json_pack("{s:s, s:s}", "op", "pause", "why", "Waiting for a moderator."),
+        NULL, 0, e);
+    return answer ? 0 : -1;
+}
+
+static int begin(struct authd *a, struct tunnel_request *rq, const struct connection *c,
+                 const struct decision *d, const char *id, int64_t started, int *fd, char *rule,
+                 struct err *e) {
+    char target[300];
+    connection_target(c, target, sizeof target);
+    int64_t until = d->max_minutes ? started + d->max_minutes * 60000LL : 0;
+    if (d->until && (!until || d->until < until))
+        until = d->until;
+    const struct live_want w = { .id = id,
+                                 .target = target,
+                                 .peer = rq->peer,
+                                 .request = *rq->request ? rq->request : NULL,
+                                 .connection = c,
+                                 .who = rq->who,
+                                 .started = started,
+                                 .until = until };
+    if (live_create(a, &w, e))
+        return -1;
+    if (take_turn(a, &w, rule, e) == 0 && start(a, rq, c, d, id, started, fd, e) == 0) {
+        if (hold(a, c, id, e) == 0)
+            return 0;
+        close(*fd);
+        *fd = -1;
+    }
+    live_drop(a, c->namespace, id);
+    return -1;
+}
+
 static int open_new(struct authd *a, struct tunnel_request *rq, int *fd, char id[UUID_LEN + 1],
                     char *rule, struct err *e) {
     struct snapshot *snapshot __attribute__((cleanup(snapshot_drop))) =
@@ -158,9 +216,9 @@ static int open_new(struct authd *a, struct tunnel_request *rq, int *fd, char id
     uuid_v7(id, (uint64_t)started);
     if (judge(a, rq, c, snapshot, false, id, &d, rule, e))
         return -1;
-    if (start(a, rq, c, &d, id, started, fd, e)) {
+    if (begin(a, rq, c, &d, id, started, fd, rule, e)) {
         metric_add(&stats_session_failures, 1);
-        audit(a, rq, AUDIT_SESSION_FAILED, false, id, name, "", e->text);
+        audit(a, rq, AUDIT_SESSION_FAILED, false, id, name, rule, e->text);
         return -1;
     }
     metric_add(&stats_sessions_started, 1);
@@ -171,8 +229,8 @@ static int open_new(struct authd *a, struct tunnel_request *rq, int *fd, char id
 
 /* ---- back into a running one ----------------------------------------------------------------- */
 
-static int join(struct authd *a, struct tunnel_request *rq, const json_t *info, int *fd,
-                struct err *e) {
+static int join(struct authd *a, struct tunnel_request *rq, const json_t *info, const char *role,
+                int *fd, struct err *e) {
     const char *id = rq->display.session;
     const struct protocol *p = protocol_find(json_str(info, "protocol", ""));
     struct args *args __attribute__((cleanup(args_drop))) = p ? args_new(p) : NULL;
@@ -183,11 +241,11 @@ static int join(struct authd *a, struct tunnel_request *rq, const json_t *info, 
         return err_errno(e, STATUS_SERVER_BUSY, "no socket for the tunnel");
     _close_ int ours = pair[0];
     _close_ int theirs = pair[1];
-    _json_ json_t *answer =
-        sessions_call(a->sessions, id,
-                      json_pack("{s:s, s:s, s:s, s:s, s:b}", "op", "join", "role", "owner", "user",
-                                rq->who->sub, "name", rq->who->name, "replace", true),
-                      &theirs, 1, e);
+    _json_ json_t *answer = sessions_call(
+        a->sessions, id,
+        json_pack("{s:s, s:s, s:s, s:s, s:b}", "op", "join", "role", role, "user", rq->who->sub,
+                  "name", rq->who->name, "replace", strcmp(role, "owner") == 0),
+        &theirs, 1, e);
     if (!answer)
         return -1;
     close(steal_fd(&theirs));
@@ -195,6 +253,45 @@ static int join(struct authd *a, struct tunnel_request *rq, const json_t *info, 
     if (launch_handshake(ours, NULL, -1, &rq->display.info, args, id, e))
         return -1;
     *fd = steal_fd(&ours);
+    return 0;
+}
+
+/* Into somebody else's: to watch, to help, or to take over. */
+static int visit(struct authd *a, struct tunnel_request *rq, const json_t *info,
+                 const struct connection *c, int *fd, char id[UUID_LEN + 1], char *rule,
+                 struct err *e) {
+    const char *role = *rq->display.role ? rq->display.role : "owner",
+               *session = rq->display.session;
+    const char *name = json_str(info, "connection", "");
+    struct resources_view *v = resources_view(a->resources, RESOURCE_SESSION);
+    const struct resource *r = live_find(v, session);
+    const struct share_ask ask = { .who = rq->who,
+                                   .owner = json_str(info, "owner", ""),
+                                   .c = c,
+                                   .invites = r ? r->session.invites : NULL,
+                                   .moderates = authd_can_moderate(a, rq->who),
+                                   .audits = authd_can_audit(a, rq->who) };
+    unsigned rights = share_rights(&ask);
+    resources_view_unref(v);
+    unsigned need = strcmp(role, "viewer") == 0   ? SHARE_VIEW
+                    : strcmp(role, "helper") == 0 ? SHARE_HELP
+                                                  : SHARE_TAKEOVER;
+    if (!(rights & need)) {
+        snprintf(rule, RULE_SIZE, rights ? "join-role" : "session-owner");
+        audit(a, rq, AUDIT_DECISION, false, NULL, name, rule, "the session is another person's");
+        metric_add(&stats_decisions_refused, 1);
+        return err_set(e, STATUS_CLIENT_FORBIDDEN,
+                       rights ? "You may not join this session as %s."
+                              : "This session belongs to somebody else.",
+                       role);
+    }
+    if (join(a, rq, info, role, fd, e))
+        return -1;
+    if (share_moderates(&ask))
+        share_note(a->share, session, rq->who->sub);
+    memcpy(id, session, UUID_LEN + 1);
+    audit(a, rq, AUDIT_SESSION_JOIN, true, id, name, role,
+          strcmp(role, "owner") == 0 ? "took the session over" : "joined the session");
     return 0;
 }
 
@@ -212,20 +309,16 @@ static int rejoin(struct authd *a, struct tunnel_request *rq, int *fd, char id[U
                              "This session is over. Open the connection again.")
                    : -1;
     const char *name = json_str(info, "connection", ""), *slash = strchr(name, '/');
-    if (strcmp(json_str(info, "owner", ""), rq->who->sub) != 0) {
-        snprintf(rule, RULE_SIZE, "session-owner");
-        audit(a, rq, AUDIT_DECISION, false, NULL, name, rule, "the session is another person's");
-        metric_add(&stats_decisions_refused, 1);
-        return err_set(e, STATUS_CLIENT_FORBIDDEN, "This session belongs to somebody else.");
-    }
-    /* A role or a connection that is gone ends the right to come back, too. */
     if (slash && (size_t)(slash - name) < sizeof namespace)
         memcpy(namespace, name, (size_t)(slash - name));
     const struct connection *c = slash ? snapshot_find(snapshot, namespace, slash + 1) : NULL;
+    if (strcmp(json_str(info, "owner", ""), rq->who->sub) != 0)
+        return visit(a, rq, info, c, fd, id, rule, e);
+    /* A role or a connection that is gone ends the right to come back, too. */
     if (!c)
         return err_set(e, STATUS_RESOURCE_NOT_FOUND, "Its connection %s is not there any more.",
                        name);
-    if (judge(a, rq, c, snapshot, true, session, &d, rule, e) || join(a, rq, info, fd, e))
+    if (judge(a, rq, c, snapshot, true, session, &d, rule, e) || join(a, rq, info, "owner", fd, e))
         return -1;
     memcpy(id, session, UUID_LEN + 1);
     metric_add(&stats_sessions_resumed, 1);

@@ -167,7 +167,7 @@ class ComeBack(TunnelCase):
         answer = self.refused(f"session={session}", mallory)
         self.assertEqual((answer["status"], answer["rule"]), (0x303, "session-owner"))
         self.assertEqual(mallory.get("/api/sessions").json["sessions"], [], "not even seen")
-        self.assertEqual(mallory.post(f"/api/sessions/{session}/end").status, 403)
+        self.assertEqual(mallory.post(f"/api/sessions/{session}/end").status, 404)
         stream.serve()
         self.assertFalse(stream.closed)
 

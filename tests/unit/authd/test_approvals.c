@@ -175,24 +175,28 @@ START_TEST(keeping) {
     struct connection plain = { .jit = { .approvers = NULL } };
     struct resource *r = a_request("me");
     const struct resource *list[] = { r };
-    const struct keeper_session s = { "id-1", "me", "sid-1", "relay/box", NOW - 5000 };
+    const struct keeper_session s = {
+        "id-1", "me", "sid-1", "relay/box", NOW - 5000, NOW - 600000
+    };
     struct policy_lock l = { .sub = "me", .reason = "gone" };
-    ck_assert_ptr_null(keeper_verdict(&s, &plain, NULL, 0, NULL, 0, NOW));
-    ck_assert_ptr_null(keeper_verdict(&s, NULL, NULL, 0, NULL, 0, NOW));
-    ck_assert_str_eq(keeper_verdict(&s, &plain, &l, 1, NULL, 0, NOW), "gone");
+    ck_assert_ptr_null(keeper_verdict(&s, &plain, NULL, 0, NULL, 0, 0, NOW));
+    ck_assert_ptr_null(keeper_verdict(&s, NULL, NULL, 0, NULL, 0, 0, NOW));
+    ck_assert_str_eq(keeper_verdict(&s, &plain, &l, 1, NULL, 0, 0, NOW), "gone");
     l = (struct policy_lock){ .sid = "sid-1", .reason = "out", .before = NOW - 5000 };
-    ck_assert_str_eq(keeper_verdict(&s, &plain, &l, 1, NULL, 0, NOW), "out");
+    ck_assert_str_eq(keeper_verdict(&s, &plain, &l, 1, NULL, 0, 0, NOW), "out");
     l.before = NOW - 5001; /* it began after that sign-out */
-    ck_assert_ptr_null(keeper_verdict(&s, &plain, &l, 1, NULL, 0, NOW));
+    ck_assert_ptr_null(keeper_verdict(&s, &plain, &l, 1, NULL, 0, 0, NOW));
+    ck_assert_ptr_null(keeper_verdict(&s, &plain, NULL, 0, NULL, 0, 600000, NOW));
+    ck_assert_ptr_nonnull(keeper_verdict(&s, &plain, NULL, 0, NULL, 0, 599999, NOW));
     l = (struct policy_lock){ .session = "id-2", .reason = "x" };
-    ck_assert_ptr_null(keeper_verdict(&s, &plain, &l, 1, NULL, 0, NOW));
-    ck_assert_ptr_nonnull(keeper_verdict(&s, &c, NULL, 0, list, 1, NOW));
+    ck_assert_ptr_null(keeper_verdict(&s, &plain, &l, 1, NULL, 0, 0, NOW));
+    ck_assert_ptr_nonnull(keeper_verdict(&s, &c, NULL, 0, list, 1, 0, NOW));
     r->request.phase = REQUEST_APPROVED;
     r->request.expires = NOW + 1;
-    ck_assert_ptr_null(keeper_verdict(&s, &c, NULL, 0, list, 1, NOW));
-    ck_assert_ptr_nonnull(keeper_verdict(&s, &c, NULL, 0, list, 1, NOW + 1));
+    ck_assert_ptr_null(keeper_verdict(&s, &c, NULL, 0, list, 1, 0, NOW));
+    ck_assert_ptr_nonnull(keeper_verdict(&s, &c, NULL, 0, list, 1, 0, NOW + 1));
     r->request.phase = REQUEST_REVOKED;
-    ck_assert_ptr_nonnull(keeper_verdict(&s, &c, NULL, 0, list, 1, NOW));
+    ck_assert_ptr_nonnull(keeper_verdict(&s, &c, NULL, 0, list, 1, 0, NOW));
     resource_unref(r);
     json_decref(c.jit.approvers);
 }
