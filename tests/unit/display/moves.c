@@ -55,8 +55,10 @@ static size_t frame(size_t *bytes) {
     *bytes = b.len;
     size_t stride;
     const uint32_t *px = surface_begin(surface, &stride);
-    for (int i = 0; i < W * H; i++)
-        ck_assert_msg(canvas.pixels[i] == (px[i] & 0xFFFFFF), "pixel %d,%d", i % W, i / W);
+    int i = 0; /* one assertion: each costs a system call */
+    while (i < W * H && canvas.pixels[i] == (px[i] & 0xFFFFFF))
+        i++;
+    ck_assert_msg(i == W * H, "pixel %d,%d", i % W, i / W);
     surface_end(surface, 0, 0, 0, 0);
     buf_fini(&b);
     return copies;
