@@ -101,6 +101,7 @@ static void put_connection(struct exchange *x, const struct authd_view *v,
     jsontext_bool(b, "moderated", c->moderation.there);
     put_decision(b, d);
     jsontext_strings(b, "errors", insider ? c->errors : NULL);
+    jsontext_strings(b, "choose", insider ? c->kubernetes.choose : NULL);
     if (wrong)
         jsontext_str(b, "source", insider ? c->source : "");
     jsontext_int(b, "live", json_integer_value(json_object_get(live, name)));

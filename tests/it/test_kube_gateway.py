@@ -203,6 +203,8 @@ class Picking(Case):
         cookie = g.sign_in()
         house.wait(lambda: Work.allowed(g, cookie, "any"), 10 * PATIENCE, "any is not there")
 
+        listed = {c["name"]: c["choose"] for c in g.get("/api/connections", cookie)[1]["connections"]}
+        self.assertEqual(listed, {"shell": [], "any": ["pod"], "choose": ["namespace", "pod", "container"]})
         status, it = self.targets(g, cookie, "choose")
         self.assertEqual((status, it["choose"]), (200, ["namespace", "pod", "container"]), it)
         self.assertEqual([n["name"] for n in it["namespaces"]], ["default"])   # of five
