@@ -1,3 +1,4 @@
+/* The store decides between replicas; what is written here is never more than a few seconds old. */
 #include "proxy/authd/live.h"
 
 #include <stdio.h>

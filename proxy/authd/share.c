@@ -1,3 +1,4 @@
+/* Rights come from the resource and the roles of the moment; only who moderates is remembered. */
 #include "proxy/authd/share.h"
 
 #include <pthread.h>
