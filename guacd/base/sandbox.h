@@ -68,6 +68,10 @@ int sandbox_narrow(const struct sandbox_profile *p, struct err *e);
 #define SANDBOX_NEED_FILES 2u   /* rdp drive */
 #define SANDBOX_NEED_TCP 4u     /* rdp, kubernetes: more connections, but no names and no UDP */
 int sandbox_lock(unsigned needs, const struct sandbox_options *o, struct err *e);
+/* No io_uring can be set up from here on, as in a kernel without: for a library that would make one
+ * before the program seals itself, and break when it may use it no more (libuv 1.49 and later).
+ * After sandbox_begin(). */
+int sandbox_deny_rings(struct err *e);
 /* No socket of any kind can be made from here on: for a jail, where Landlock knows neither Unix
  * sockets with a name, nor UDP, multipath TCP and fast open, and before ABI 4 no port at all. */
 int sandbox_deny_sockets(struct err *e);

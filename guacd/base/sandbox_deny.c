@@ -250,6 +250,13 @@ int sandbox_deny_late(unsigned needs, struct err *e) {
     return sandbox_filter_finish(f, true, r, e);
 }
 
+int sandbox_deny_rings(struct err *e) {
+    static const char *const makers[] = { "io_uring_setup", NULL };
+    scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+    int r = sandbox_filter_names(f, SCMP_ACT_ERRNO(ENOSYS), makers, f ? 0 : -ENOMEM);
+    return sandbox_filter_finish(f, false, r, e);
+}
+
 int sandbox_deny_sockets(struct err *e) {
     /* io_uring would make one without the call. */
     static const char *const makers[] = { "socket", "io_uring_setup", NULL };

@@ -78,6 +78,11 @@ static int create_context(struct edge *x, struct err *e) {
     bool tls = x->conf.tls_cert != NULL;
     if (tls != (x->conf.tls_key != NULL))
         return err_set(e, 0x0200, "tls-cert and tls-key go together");
+    struct err ring = { 0 };
+    if (sandbox_begin(e) < 0)
+        return -1;
+    if (sandbox_deny_rings(&ring) < 0) /* the deny-list that follows says what to do about it */
+        log_warning("%s", ring.text);
     uv_loop_init(&x->loop);
     void *loops[] = { &x->loop };
     struct lws_context_creation_info info = {
@@ -111,7 +116,7 @@ static int create_context(struct edge *x, struct err *e) {
 static int lock_doors(const struct edge *x, struct err *e) {
     const struct sandbox_profile profile = { .unix_sockets = true, .libraries = true, .tls = true };
     const struct sandbox_options options = { .allow_no_seccomp = x->conf.allow_no_seccomp };
-    return sandbox_begin(e) < 0 ? -1 : sandbox_enter(&profile, &options, e);
+    return sandbox_enter(&profile, &options, e);
 }
 
 static uv_timer_t drain_timer;
