@@ -245,7 +245,6 @@ void logger_connected(struct logger *l) {
 
 struct logger *logger_new(struct recorder *r, struct err *e) {
     struct logger *l = calloc(1, sizeof *l);
-    l = l ? l : NULL;
     if (!l) {
         err_set(e, 0, "no memory for the log");
         return NULL;
