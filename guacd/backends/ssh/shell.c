@@ -161,6 +161,10 @@ static int write_some(struct ssh *c, struct err *e) {
             ask_pace(c, now);
     }
     c->paced = c->con.out.len && !pace_room(&c->pace);
+    /* Asking and writing read, too: what came meanwhile waits in libssh2, where no poll tells of
+     * it. */
+    if (c->budget < SSH_READ_BUDGET)
+        c->more = true;
     return 0;
 }
 
