@@ -1,5 +1,5 @@
-/* Three jobs, one at a time: prove (root and consistency proof), publish (note, partial tiles),
- * keep (under lock, with its stamp, and keys). */
+/* Two jobs, one at a time: prove (root and consistency proof), and publish (note, partial tiles;
+ * from time to time under lock, with its stamp, and keys). */
 #include "recording/recorder/checkpoint.h"
 
 #include <stdlib.h>
