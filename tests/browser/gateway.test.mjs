@@ -262,6 +262,7 @@ describe("the gateway", options, () => {
     assert.ok((await inked(page, ".picture")) > 100);
     await page.keyboard.press("Home");
     await page.locator(".line", { hasText: "hello-42" }).first().waitFor();
+    await page.locator(".line", { hasText: "after-flood" }).first().waitFor();
     // While it plays the list follows it: nothing to aim at for a machine that clicks when it can.
     const pause = page.getByRole("button", { name: "Pause" });
     if (await pause.count()) await pause.click();
