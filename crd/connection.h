@@ -74,6 +74,7 @@ struct connection {
     } clipboard;
     struct {
         bool upload, download;
+        int max_mib; /* of one file; 0: no limit */
     } files;
     struct {
         int idle_minutes, max_minutes;  /* 0: no limit */

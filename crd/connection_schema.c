@@ -89,6 +89,8 @@ static const struct schema_row rows[] = {
     ROW("files", OBJECT, "File transfer, each direction by itself.", NOWHERE),
     ROW("files.upload", BOOL, "From the browser to the target.", AT(files.upload), .def = true),
     ROW("files.download", BOOL, "From the target to the browser.", AT(files.download), .def = true),
+    ROW("files.maxMebibytes", INT, "Size that one transferred file may have.", SIZED(files.max_mib),
+        .min = 1, .max = 1048576),
 
     ROW("limits", OBJECT, "Times and numbers.", NOWHERE),
     ROW("limits.idleMinutes", INT, "Minutes without input after which a session ends.",

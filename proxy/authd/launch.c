@@ -117,6 +117,7 @@ static void set_policy(struct setter *s, const struct launch *l) {
     set_flag(s, "allow-paste", c->clipboard.paste);
     set_flag(s, "allow-download", c->files.download);
     set_flag(s, "allow-upload", c->files.upload);
+    set_number(s, "file-size-limit", (int64_t)c->files.max_mib << 20);
     set_flag(s, "helper-files", false); /* the target's files are the owner's */
     set_flag(s, "require-tap", true);
     set_number(s, "tap-soft-limit", conf->tap_soft_bytes);
