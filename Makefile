@@ -66,7 +66,7 @@ RDP_PKG       := freerdp3 freerdp-client3 winpr3 libcrypto
 RECORDING_PKG := libzstd libcrypto jansson
 EVIDENCE_PKG  := sqlite3
 CRD_PKG       := yaml-0.1 jansson
-AUTHD_PKG     := libcrypto jansson
+AUTHD_PKG     := libjwt libcrypto jansson
 PROXY_PKG     := libwebsockets libuv openssl
 
 BASE_O      := $(filter-out %/http.o,$(call objs,guacd/base))

@@ -66,7 +66,7 @@ enum store_result log_refresh(struct log *l, struct err *e) {
 /* A full tile's bytes, by way of the cache. */
 static const struct buf *full(struct log *l, int level, uint64_t n, struct err *e) {
     struct log_tile *oldest = &l->cache[0];
-    char path[64], key[128];
+    char path[TAIL_PATH], key[128];
     for (size_t i = 0; i < LOG_CACHE; i++) {
         struct log_tile *t = &l->cache[i];
         if (t->there && t->level == level && t->n == n) {

@@ -215,7 +215,7 @@ int tail_parse(const void *data, size_t len, struct tail *out, struct err *e) {
 
 /* ---- full tiles ----------------------------------------------------------------------------- */
 
-void tail_path(int level, uint64_t n, unsigned width, char out[64]) {
+void tail_path(int level, uint64_t n, unsigned width, char out[TAIL_PATH]) {
     char number[32] = "";
     uint64_t high = n / 1000;
     /* x001/x234/067: three digits a part, all but the last behind an x */
@@ -232,7 +232,7 @@ void tail_path(int level, uint64_t n, unsigned width, char out[64]) {
         snprintf(name, sizeof name, "%d", level);
     if (width < PROOF_TILE)
         snprintf(part, sizeof part, ".p/%u", width);
-    snprintf(out, 64, "tile/%s/%s%03u%s", name, number, (unsigned)(n % 1000), part);
+    snprintf(out, TAIL_PATH, "tile/%s/%s%03u%s", name, number, (unsigned)(n % 1000), part);
 }
 
 static struct buf *tile(struct tail_tile *t, int level, uint64_t n) {

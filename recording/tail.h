@@ -22,6 +22,7 @@
 #define TAIL_ENTRIES_MAX 511u /* a full tile not yet written, and the beginning of the next */
 #define TAIL_BATCH 256u       /* leaves that are committed at once */
 #define TAIL_MAX ((size_t)5 << 20)
+#define TAIL_PATH 96 /* room for a tile's path */
 
 struct tail {
     uint64_t size, base;
@@ -50,7 +51,7 @@ struct slice tail_leaf(const struct tail *t, uint64_t index);
 
 /* A full tile to be written: its path below `log/` ("tile/0/x001/234") and bytes. */
 struct tail_tile {
-    char path[64];
+    char path[TAIL_PATH];
     struct buf data;
 };
 /* With 256 entries or more: the tiles that those complete (entries, level 0, and what follows), at
@@ -59,7 +60,7 @@ size_t tail_tiles(const struct tail *t, struct tail_tile *out, size_t max);
 void tail_advance(struct tail *t);
 
 /* "tile/<L>/<N>" as C2SP spells it; level -1: entries; width 256: full, else ".p/<width>". */
-void tail_path(int level, uint64_t n, unsigned width, char out[64]);
+void tail_path(int level, uint64_t n, unsigned width, char out[TAIL_PATH]);
 /* Entry bundles: u16 length and bytes each. Pure; fn gets each, non-zero stops and is returned. */
 int tail_bundle_each(const void *data, size_t len,
                      int (*fn)(void *arg, size_t i, struct slice leaf), void *arg, struct err *e);

@@ -26,6 +26,7 @@ build | make                    | -       | the build
 build | pkg-config              | -       | finds the libraries
 build | libssl-dev              | -       | TLS, signatures, SigV4
 build | libcurl4-openssl-dev    | -       | HTTP to Keycloak, Kubernetes, S3, OpenSearch
+build | libjwt-dev              | -       | ID tokens
 build | libjansson-dev          | -       | JSON
 build | libyaml-dev             | -       | connections in a folder of YAML
 build | libexpat1-dev           | -       | XML answers of S3

@@ -3,6 +3,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/encoder.h>
 #include <openssl/param_build.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -91,6 +92,18 @@ static EVP_PKEY *ed25519_key(const json_t *jwk) {
     return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, raw, sizeof raw);
 }
 
+static char *to_pem(EVP_PKEY *key, size_t *len) {
+    unsigned char *data = NULL;
+    size_t n = 0;
+    OSSL_ENCODER_CTX *ctx = OSSL_ENCODER_CTX_new_for_pkey(key, EVP_PKEY_PUBLIC_KEY, "PEM",
+                                                          "SubjectPublicKeyInfo", NULL);
+    char *copy = ctx && OSSL_ENCODER_to_data(ctx, &data, &n) == 1 ? strndup((char *)data, n) : NULL;
+    *len = copy ? n : 0;
+    OPENSSL_free(data);
+    OSSL_ENCODER_CTX_free(ctx);
+    return copy;
+}
+
 static void add(struct keyset *k, const json_t *jwk) {
     static const struct {
         const char *kty;
@@ -110,11 +123,15 @@ static void add(struct keyset *k, const json_t *jwk) {
         if (strcmp(alg, alg_names[types[i].alg]) != 0 || keyset_find(k, kid, types[i].alg))
             return;
         EVP_PKEY *key = types[i].make(jwk);
-        if (!key)
+        char *pem = key ? to_pem(key, &slot->pem_len) : NULL;
+        if (!pem) {
+            EVP_PKEY_free(key);
             return;
+        }
         memcpy(slot->kid, kid, strlen(kid) + 1);
         slot->alg = types[i].alg;
         slot->key = key;
+        slot->pem = pem;
         k->count++;
     }
 }
@@ -147,8 +164,10 @@ struct keyset *keyset_ref(struct keyset *k) {
 void keyset_unref(struct keyset *k) {
     if (!k || atomic_fetch_sub(&k->refs, 1) != 1)
         return;
-    for (size_t i = 0; i < k->count; i++)
+    for (size_t i = 0; i < k->count; i++) {
         EVP_PKEY_free(k->keys[i].key);
+        free(k->keys[i].pem);
+    }
     free(k);
 }
 

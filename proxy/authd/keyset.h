@@ -17,6 +17,8 @@ struct keyset_key {
     char kid[128];
     enum keyset_alg alg;
     EVP_PKEY *key;
+    char *pem; /* SubjectPublicKeyInfo, as libjwt wants it */
+    size_t pem_len;
 };
 struct keyset {
     _Atomic unsigned refs;

@@ -1,14 +1,16 @@
-/* Signatures by OpenSSL alone: the algorithm is the key's, never the header's choice, and no
- * library has opinions about what else may stand in a header (logout tokens have a `typ` of their
- * own). */
+/* libjwt checks what people sign in with. It has no EdDSA, refuses the `typ` of logout tokens and
+ * would follow the header's choice of algorithm: so the header is read and pinned to the key here
+ * first, and OpenSSL checks the other two. */
 #include "proxy/authd/token.h"
 
+#include <jwt.h>
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "guacd/base/enc.h"
 #include "guacd/base/json.h"
@@ -63,7 +65,17 @@ static size_t ecdsa_der(const unsigned char raw[64], unsigned char out[SIGNATURE
     return n > 0 ? (size_t)n : 0;
 }
 
-static bool signed_by(const char *token, size_t signed_len, const struct keyset_key *key) {
+static bool libjwt_agrees(const char *token, const struct keyset_key *key) {
+    jwt_t *jwt = NULL;
+    jwt_alg_t want = key->alg == KEYSET_RS256 ? JWT_ALG_RS256 : JWT_ALG_ES256;
+    if (jwt_decode(&jwt, token, (const unsigned char *)key->pem, (int)key->pem_len))
+        return false;
+    bool ok = jwt_get_alg(jwt) == want;
+    jwt_free(jwt);
+    return ok;
+}
+
+static bool openssl_agrees(const char *token, size_t signed_len, const struct keyset_key *key) {
     unsigned char raw[SIGNATURE_MAX + 3], der[SIGNATURE_MAX], *sig = raw;
     const char *text = token + signed_len + 1;
     size_t text_len = strlen(text);
@@ -113,7 +125,8 @@ json_t *token_open(const char *token, const struct keyset *keys, enum keyset_alg
     const struct keyset_key *key = choose(header, keys, unknown_key, e);
     if (!key)
         return NULL;
-    if (!signed_by(token, dot2, key)) {
+    bool usual = key->alg != KEYSET_EDDSA && strcasecmp(json_str(header, "typ", "JWT"), "JWT") == 0;
+    if (!(usual ? libjwt_agrees(token, key) : openssl_agrees(token, dot2, key))) {
         bad(e, "the token's signature is wrong");
         return NULL;
     }

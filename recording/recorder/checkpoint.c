@@ -111,7 +111,7 @@ static void partial_tiles(struct checkpoint *c, uint64_t size, bool remove) {
     for (int level = -1; level <= (int)TAIL_LEVELS; level++) {
         unsigned shift = level > 0 ? 8 * (unsigned)level : 0;
         uint64_t width = (size >> shift) % PROOF_TILE, n = (size >> shift) / PROOF_TILE;
-        char path[64], name[80], key[128], etag[STORE_ETAG_SIZE];
+        char path[TAIL_PATH], name[TAIL_PATH + 16], key[256], etag[STORE_ETAG_SIZE];
         struct buf b __attribute__((cleanup(buf_fini)));
         uint8_t hashes[PROOF_TILE][MERKLE_HASH];
         struct err e = { 0 };
@@ -167,7 +167,7 @@ static void keep_keys(struct checkpoint *c) {
 }
 
 static void keep_stamp(struct checkpoint *c) {
-    char name[64], key[128];
+    char name[TAIL_PATH], key[128];
     struct buf tsr __attribute__((cleanup(buf_fini)));
     buf_init(&tsr, STAMP_MAX);
     snprintf(name, sizeof name, "tsa/%llu.tsr", (unsigned long long)c->size);
@@ -182,7 +182,7 @@ static void keep_stamp(struct checkpoint *c) {
 
 static void publish(struct job *j, struct worker *w) {
     struct checkpoint *c = (struct checkpoint *)j;
-    char name[64], key[128];
+    char name[TAIL_PATH], key[128];
     c->log.store = w->store;
     partial_tiles(c, c->size, false);
     c->result = log_checkpoint_put(&c->log, &c->note, c->size, &c->err);

@@ -255,7 +255,7 @@ START_TEST(paths) {
         { -1, 123456789012, 1, "tile/entries/x123/x456/x789/012.p/1" },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        char path[64];
+        char path[TAIL_PATH];
         tail_path(rows[i].level, rows[i].n, rows[i].width, path);
         ck_assert_str_eq(path, rows[i].path);
     }
