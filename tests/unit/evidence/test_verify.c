@@ -7,8 +7,8 @@
 #include "recording/evidence/verify.h"
 #include "tests/unit/evidence/make.h"
 
-/* Every byte is tried by `make test` (UNIT_WHOLE=1) in the release build; sanitizers take their time,
- * and who calls `make unit` has none. */
+/* Every byte is tried by `make test` (UNIT_WHOLE=1) in the release build; sanitizers take their
+ * time, and who calls `make unit` has none. */
 static size_t step(void) {
 #ifndef GUAC_SANITIZER
     if (getenv("UNIT_WHOLE"))
