@@ -184,6 +184,7 @@ all() {
     parts
     head1 "release build"
     build release all
+    build release probes
     [ $failed != 0 ] || pass # the build itself is a test
     head1 "lint"
     run lint tests/lint/lint.sh
