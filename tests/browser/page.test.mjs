@@ -627,8 +627,9 @@ describe("a session", () => {
     await it.page.waitForFunction(() => document.querySelectorAll(".screen canvas").length >= 2 && document.querySelectorAll(".tile.active .sink")[0] === document.activeElement);
     await it.page.keyboard.type("b");
     await it.page.locator(".tile").first().locator(".screen").click();
+    await it.page.waitForFunction(() => document.querySelector(".tile .sink") === document.activeElement);
     await it.page.keyboard.type("a");
-    for (let i = 0; i < 40 && (it.w.typed ?? []).length < 4; i++) await it.page.waitForTimeout(25);
+    for (let i = 0; i < 400 && (it.w.typed ?? []).length < 4; i++) await it.page.waitForTimeout(25);
     assert.deepEqual(it.w.typed, ["2", "2", "1", "1"]);
     await it.page.waitForURL(/session\/019a9f00-0000-7000-8000-000000000001\?beside=019a9f00-0000-7000-8000-000000000002$/);
     await accessible(it.page, "side by side");

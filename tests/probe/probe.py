@@ -79,7 +79,10 @@ class Agent:
         return answer["error"], answer["value"]
 
     def done(self):
+        """Returns when the thread serves no more: the next agent may be made then."""
         self.sock.send(b"done")
+        answer = self._receive()
+        assert answer == {"probe": "done"}, answer
 
 
 class Probed(house.Process):

@@ -29,7 +29,8 @@ static const struct probe *find(const char *name) {
     return NULL;
 }
 
-/* False: no more is asked for. */
+/* False: no more is asked for. The end is answered too: on a stream the next request may only follow
+ * when this serving is over, else two threads read the one channel. */
 static bool serve_one(int fd, int (*other)(const char *, char **, long *)) {
     ssize_t n;
     do
@@ -38,8 +39,11 @@ static bool serve_one(int fd, int (*other)(const char *, char **, long *)) {
     if (n <= 0)
         return false;
     request[n] = '\0';
-    if (strcmp(request, "done") == 0)
+    if (strcmp(request, "done") == 0) {
+        strcpy(answer, "{\"probe\":\"done\"}");
+        say(fd);
         return false;
+    }
     char *words[WORDS + 1] = { 0 };
     int count = 0;
     for (char *tab = strchr(request, '\t'); tab && count < WORDS; tab = strchr(tab, '\t')) {
