@@ -12,7 +12,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -21,10 +20,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "guacd/base/sandbox.h"
+#include "deploy/run/demo.h"
 #include "guacd/base/util.h"
 
-#define NOBODY 65534
 #define LISTENER 3
 
 static volatile pid_t outside, inside; /* who made the namespaces; the first in them */
@@ -105,17 +103,7 @@ static int furnish(const char *hide) {
 
 static int lock(struct err *e) {
     const struct sandbox_path paths[] = {
-        { "/usr", SANDBOX_EXECUTE },
-        { "/usr", SANDBOX_READ },
-        { "/bin", SANDBOX_EXECUTE },
-        { "/sbin", SANDBOX_EXECUTE },
-        { "/lib", SANDBOX_EXECUTE },
-        { "/lib64", SANDBOX_EXECUTE },
-        { "/etc", SANDBOX_READ },
-        { "/proc", SANDBOX_READ },
-        { "/sys", SANDBOX_READ },
-        { "/dev", SANDBOX_READ },
-        { "/dev/null", SANDBOX_WRITE },
+        DEMO_SYSTEM_PATHS,
         { "/dev/tty", SANDBOX_DEVICE },
         { "/dev/ptmx", SANDBOX_DEVICE },
         { "/dev/pts", SANDBOX_DEVICE },
@@ -133,8 +121,7 @@ static int live(const char *hide, uid_t uid, int script, int listener) {
     struct err e = { 0 };
     if (furnish(hide) < 0)
         return 1;
-    if (uid == 0 && (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
-                     setresuid(NOBODY, NOBODY, NOBODY)))
+    if (uid == 0 && demo_become_nobody() < 0)
         return fail("cannot become nobody"), 1;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (sandbox_landlock_abi() == 0 || lock(&e) < 0) {

@@ -2,39 +2,22 @@
  * not read the gateway's files or his. As root it becomes nobody; always it is jailed by Landlock
  * to the system's programs and its own folder, without network. sshd starts it as ForceCommand. */
 #include <errno.h>
-#include <grp.h>
 #include <sys/stat.h>
 
-#include "guacd/base/sandbox.h"
+#include "deploy/run/demo.h"
 #include "guacd/base/util.h"
-
-#define NOBODY 65534
 
 static int become_nobody(void) {
     for (int fd = 0; fd < 3; fd++)
         if (isatty(fd))
             (void)!fchown(fd, NOBODY, (gid_t)-1);
-    return setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
-                   setresuid(NOBODY, NOBODY, NOBODY)
-               ? -1
-               : 0;
+    return demo_become_nobody();
 }
 
 static int jail(const char *home, struct err *e) {
     const char *tty = ttyname(0); /* this one, not the person's other terminals */
-    /* Programs may be listed, read and run. */
     const struct sandbox_path paths[] = {
-        { "/usr", SANDBOX_EXECUTE },
-        { "/usr", SANDBOX_READ },
-        { "/bin", SANDBOX_EXECUTE },
-        { "/sbin", SANDBOX_EXECUTE },
-        { "/lib", SANDBOX_EXECUTE },
-        { "/lib64", SANDBOX_EXECUTE },
-        { "/etc", SANDBOX_READ },
-        { "/proc", SANDBOX_READ },
-        { "/sys", SANDBOX_READ },
-        { "/dev", SANDBOX_READ },
-        { "/dev/null", SANDBOX_WRITE },
+        DEMO_SYSTEM_PATHS,
         { "/dev/tty", SANDBOX_WRITE },
         { tty ? tty : "/dev/null", SANDBOX_WRITE },
         { home, SANDBOX_WRITE },
