@@ -193,14 +193,18 @@ static void put_protocols(json_t *spec) {
 
 /* ---- the definition -------------------------------------------------------------------------- */
 
+/* Words past the path say what is unusual: the type, and that only -o wide shows it. */
 static json_t *columns_of(const struct openapi_kind *k) {
     json_t *list = json_array();
-    for (size_t i = 0; i < k->column_count; i++) {
-        const struct openapi_column *c = &k->columns[i];
-        json_t *o =
-            json_pack("{s:s, s:s, s:s}", "name", c->name, "type", c->type, "jsonPath", c->path);
-        if (c->priority)
-            json_object_set_new(o, "priority", json_integer(c->priority));
+    for (const char *line = k->columns; *line; line += strcspn(line, "\n") + 1) {
+        char name[32], path[128], more[2][16] = { "", "" };
+        if (sscanf(line, "%31s %127s%*[ ]%15[a-z]%*[ ]%15[a-z]", name, path, more[0], more[1]) < 2)
+            return NULL;
+        bool wide = strcmp(more[0], "wide") == 0 || strcmp(more[1], "wide") == 0;
+        const char *type = *more[0] && strcmp(more[0], "wide") != 0 ? more[0] : "string";
+        json_t *o = json_pack("{s:s, s:s, s:s}", "name", name, "type", type, "jsonPath", path);
+        if (wide)
+            json_object_set_new(o, "priority", json_integer(1));
         json_array_append_new(list, o);
     }
     return list;

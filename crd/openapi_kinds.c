@@ -66,26 +66,23 @@ static const struct openapi_rule connection_rules[] = {
       "says neither acr nor maxAgeMinutes" },
 };
 
-static const struct openapi_column connection_columns[] = {
-    { "Protocol", "string", ".spec.protocol", 0 },
-    { "Host", "string", ".spec.hostname", 0 },
-    { "Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status", 0 },
-    { "Reason", "string", ".status.conditions[?(@.type==\"Ready\")].reason", 0 },
-    { "Sessions", "integer", ".status.activeSessions", 0 },
-    { "Message", "string", ".status.conditions[?(@.type==\"Ready\")].message", 1 },
-    { "Age", "date", ".metadata.creationTimestamp", 0 },
-};
+static const char connection_columns[] =
+    "Protocol .spec.protocol\n"
+    "Host .spec.hostname\n"
+    "Ready .status.conditions[?(@.type==\"Ready\")].status\n"
+    "Reason .status.conditions[?(@.type==\"Ready\")].reason\n"
+    "Sessions .status.activeSessions integer\n"
+    "Message .status.conditions[?(@.type==\"Ready\")].message wide\n"
+    "Age .metadata.creationTimestamp date\n";
 
 static const struct openapi_rule request_rules[] = { FIXED, PERSON("spec.requester") };
-static const struct openapi_column request_columns[] = {
-    { "Connection", "string", ".spec.connection", 0 },
-    { "Requester", "string", ".spec.requester.name", 0 },
-    { "Minutes", "integer", ".spec.minutes", 0 },
-    { "Phase", "string", ".status.phase", 0 },
-    { "Expires", "date", ".status.expires", 0 },
-    { "Reason", "string", ".spec.reason", 1 },
-    { "Age", "date", ".metadata.creationTimestamp", 0 },
-};
+static const char request_columns[] = "Connection .spec.connection\n"
+                                      "Requester .spec.requester.name\n"
+                                      "Minutes .spec.minutes integer\n"
+                                      "Phase .status.phase\n"
+                                      "Expires .status.expires date\n"
+                                      "Reason .spec.reason wide\n"
+                                      "Age .metadata.creationTimestamp date\n";
 
 static const struct openapi_rule approval_rules[] = {
     FIXED,
@@ -93,29 +90,25 @@ static const struct openapi_rule approval_rules[] = {
     { "spec", "self.decision != 'approve' || has(self.as)",
       "as is missing: for which of the listed names?" },
 };
-static const struct openapi_column approval_columns[] = {
-    { "Request", "string", ".spec.request", 0 },
-    { "Decision", "string", ".spec.decision", 0 },
-    { "As", "string", ".spec.as", 0 },
-    { "Approver", "string", ".spec.approver.name", 0 },
-    { "Accepted", "boolean", ".status.accepted", 0 },
-    { "Age", "date", ".metadata.creationTimestamp", 0 },
-};
+static const char approval_columns[] = "Request .spec.request\n"
+                                       "Decision .spec.decision\n"
+                                       "As .spec.as\n"
+                                       "Approver .spec.approver.name\n"
+                                       "Accepted .status.accepted boolean\n"
+                                       "Age .metadata.creationTimestamp date\n";
 
 static const struct openapi_rule session_rules[] = {
     { "", "self.metadata.name.matches('^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')",
       "metadata.name must be the session's id" },
     PERSON("spec.owner"),
 };
-static const struct openapi_column session_columns[] = {
-    { "Connection", "string", ".spec.connection", 0 },
-    { "Owner", "string", ".spec.owner.name", 0 },
-    { "Phase", "string", ".status.phase", 0 },
-    { "Recorder", "string", ".status.recorder", 0 },
-    { "Started", "date", ".spec.started", 0 },
-    { "Address", "string", ".spec.address", 1 },
-    { "Gateway", "string", ".spec.gateway", 1 },
-};
+static const char session_columns[] = "Connection .spec.connection\n"
+                                      "Owner .spec.owner.name\n"
+                                      "Phase .status.phase\n"
+                                      "Recorder .status.recorder\n"
+                                      "Started .spec.started date\n"
+                                      "Address .spec.address wide\n"
+                                      "Gateway .spec.gateway wide\n";
 
 static const struct openapi_rule lock_rules[] = {
     { "spec",
@@ -123,18 +116,15 @@ static const struct openapi_rule lock_rules[] = {
       "(has(self.session) ? 1 : 0) == 1",
       "sid, sub, connection and session: say exactly one of them" },
 };
-static const struct openapi_column lock_columns[] = {
-    { "Person", "string", ".spec.sub", 0 },
-    { "Connection", "string", ".spec.connection", 0 },
-    { "Session", "string", ".spec.session", 0 },
-    { "Until", "date", ".spec.until", 0 },
-    { "Reason", "string", ".spec.reason", 0 },
-    { "Age", "date", ".metadata.creationTimestamp", 0 },
-};
+static const char lock_columns[] = "Person .spec.sub\n"
+                                   "Connection .spec.connection\n"
+                                   "Session .spec.session\n"
+                                   "Until .spec.until date\n"
+                                   "Reason .spec.reason\n"
+                                   "Age .metadata.creationTimestamp date\n";
 
 #define TABLES(name) \
-    .rules = name##_rules, .rule_count = ARRAY_LEN(name##_rules), .columns = name##_columns, \
-    .column_count = ARRAY_LEN(name##_columns)
+    .rules = name##_rules, .rule_count = ARRAY_LEN(name##_rules), .columns = name##_columns
 
 const struct openapi_kind openapi_kinds[OPENAPI_KINDS] = {
     { "GuacamoleConnection", "guacamoleconnections", "guacamoleconnection", "guac",

@@ -11,18 +11,13 @@ struct openapi_rule {
     const char *rule, *message;
 };
 
-struct openapi_column {
-    const char *name, *type, *path; /* path: ".spec.protocol" */
-    int priority;                   /* 1: with -o wide only */
-};
-
 struct openapi_kind {
     const char *kind, *plural, *singular, *short_name, *help;
     const struct schema *spec, *status; /* status NULL: none */
     const struct openapi_rule *rules;
     size_t rule_count;
-    const struct openapi_column *columns;
-    size_t column_count;
+    /* kubectl's columns, one a line: "Name .path [date | integer | boolean] [wide]" */
+    const char *columns;
 };
 
 #define OPENAPI_KINDS 5
