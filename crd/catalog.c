@@ -4,7 +4,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "crd/catalog_impl.h"
 #include "guacd/base/clock.h"
@@ -131,86 +130,65 @@ void secret_set_fini(struct secret_set *s) {
 }
 
 int catalog_init(struct catalog *s, const struct catalog_impl *impl, struct err *e) {
-    pthread_condattr_t attr;
     s->impl = impl;
-    s->generation = clock_wall_ms();
+    changes_init(&s->changes);
     s->current_at = -1;
     s->current = snapshot_new();
     if (!s->current)
         return err_set(e, STATUS_SERVER_ERROR, "no memory for a catalogue");
-    s->current->generation = s->generation;
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    s->current->generation = s->changes.generation;
     return 0;
 }
 
 void catalog_fini(struct catalog *s) {
     snapshot_unref(s->current);
-    pthread_cond_destroy(&s->changed);
-    pthread_mutex_destroy(&s->lock);
+    changes_fini(&s->changes);
 }
 
 void catalog_publish(struct catalog *s, struct snapshot *next) {
     if (next->count)
         qsort(next->connections, next->count, sizeof *next->connections, by_name);
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->changes.lock);
     struct snapshot *old = s->current;
-    next->generation = ++s->generation;
+    next->generation = changes_next(&s->changes);
     s->current = next;
     void (*watcher)(void *) = s->watcher;
     void *arg = s->watcher_arg;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->changes.lock);
     snapshot_unref(old);
     if (watcher)
         watcher(arg);
 }
 
 void catalog_current(struct catalog *s, int64_t at) {
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->changes.lock);
     s->current_at = at;
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->changes.lock);
 }
 
 int64_t catalog_age_ms(struct catalog *s) {
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->changes.lock);
     int64_t at = s->current_at;
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->changes.lock);
     return at < 0 ? INT64_MAX : (int64_t)clock_ms() - at;
 }
 
 struct snapshot *catalog_snapshot(struct catalog *s) {
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->changes.lock);
     struct snapshot *r = snapshot_ref(s->current);
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->changes.lock);
     return r;
 }
 
 void catalog_watch(struct catalog *s, void (*fn)(void *arg), void *arg) {
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->changes.lock);
     s->watcher = fn;
     s->watcher_arg = arg;
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->changes.lock);
 }
 
 uint64_t catalog_wait(struct catalog *s, uint64_t known, int timeout_ms) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
-    pthread_mutex_lock(&s->lock);
-    while (s->generation == known && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
-        ;
-    uint64_t r = s->generation;
-    pthread_mutex_unlock(&s->lock);
-    return r;
+    return changes_wait(&s->changes, known, timeout_ms);
 }
 
 int catalog_secret(struct catalog *s, const char *namespace, const char *name,

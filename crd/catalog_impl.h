@@ -2,9 +2,8 @@
 #ifndef GUAC_CRD_CATALOG_IMPL_H
 #define GUAC_CRD_CATALOG_IMPL_H
 
-#include <pthread.h>
-
 #include "crd/catalog.h"
+#include "crd/changes.h"
 
 struct catalog_impl {
     const char *name;
@@ -18,12 +17,10 @@ struct catalog_impl {
 /* First member of an implementation's struct. */
 struct catalog {
     const struct catalog_impl *impl;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
+    struct changes changes;
     struct snapshot *current;
     void (*watcher)(void *arg);
     void *watcher_arg;
-    uint64_t generation;
     int64_t current_at; /* clock_ms; -1: never */
 };
 

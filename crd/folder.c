@@ -1,25 +1,23 @@
-/* The folder catalogue: one thread that looks at the folder when inotify says so, and every few
- * seconds in any case (a mounted ConfigMap swaps a symlink, NFS tells nothing). */
+/* The folder catalogue: what the files of one folder say, read again by the thread of a
+ * folder_watch. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
 #include "crd/field.h"
 #include "crd/folder_file.h"
+#include "crd/folder_watch.h"
 #include "guacd/base/clock.h"
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 
-#define LOOK_MS 3000 /* between looks when nothing was told */
 #define SETTLE_MS 20 /* after a change, for the rest of it */
 #define FILES_MAX 20000
 #define SECRET_BYTES_MAX 65536
@@ -30,10 +28,9 @@
 struct folder {
     struct catalog front;
     char *path;
-    int fd, inotify, stop;
-    int watch;
-    pthread_t thread;
-    bool running, unreadable;
+    int fd;
+    struct folder_watch watch;
+    bool unreadable;
     pthread_mutex_t files_lock; /* files, against catalog_secret() of other threads */
     struct folder_file **files; /* sorted by name */
     size_t count;
@@ -175,39 +172,9 @@ static void publish(struct folder *d) {
     catalog_publish(&d->front, s);
 }
 
-/* Empties the queue of events; true when there was one. */
-static bool drain(struct folder *d) {
-    char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-    bool any = false;
-    for (ssize_t n; (n = read(d->inotify, events, sizeof events)) > 0; any = true) {
-        for (ssize_t at = 0; at < n;) {
-            const struct inotify_event *ev = (const void *)(events + at);
-            if (ev->mask & IN_IGNORED)
-                d->watch = -1;
-            at += (ssize_t)(sizeof *ev + ev->len);
-        }
-    }
-    return any;
-}
-
-static void *run(void *arg) {
-    struct folder *d = arg;
-    struct pollfd fds[2] = { { d->inotify, POLLIN, 0 }, { d->stop, POLLIN, 0 } };
-    for (;;) {
-        if (d->watch < 0)
-            d->watch = inotify_add_watch(d->inotify, d->path, WATCHED);
-        poll(fds, 2, LOOK_MS);
-        if (fds[1].revents)
-            return NULL;
-        if (fds[0].revents) {
-            struct pollfd stop = { d->stop, POLLIN, 0 };
-            for (int i = 0; i < 10 && drain(d); i++)
-                if (poll(&stop, 1, SETTLE_MS) > 0)
-                    return NULL;
-        }
-        if (look(d))
-            publish(d);
-    }
+static void look_again(void *arg) {
+    if (look(arg))
+        publish(arg);
 }
 
 /* ---- secrets --------------------------------------------------------------------------------- */
@@ -288,18 +255,12 @@ static int folder_secret(struct catalog *s, const char *namespace, const char *n
 
 static void folder_free(struct catalog *s) {
     struct folder *d = (struct folder *)s;
-    if (d->running) {
-        uint64_t one = 1;
-        if (write(d->stop, &one, sizeof one) == sizeof one)
-            pthread_join(d->thread, NULL);
-    }
+    folder_watch_close(&d->watch);
     for (size_t i = 0; i < d->count; i++)
         folder_file_free(d->files[i]);
     free(d->files);
-    int fds[] = { d->fd, d->inotify, d->stop };
-    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+    if (d->fd >= 0)
+        close(d->fd);
     pthread_mutex_destroy(&d->files_lock);
     catalog_fini(&d->front);
     free(d->path);
@@ -317,24 +278,22 @@ struct catalog *catalog_folder_new(const char *folder, struct err *e) {
     }
     pthread_mutex_init(&d->files_lock, NULL);
     d->path = strdup(folder);
-    d->watch = -1;
+    d->watch = (struct folder_watch){
+        .events = WATCHED, .settle_ms = SETTLE_MS, .settle_times = 10, .look = look_again, .arg = d
+    };
+    int opened = folder_watch_open(&d->watch, folder, e);
     d->fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    d->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    d->stop = eventfd(0, EFD_CLOEXEC);
-    if (d->fd < 0)
+    if (d->fd < 0) {
         err_errno(e, STATUS_SERVER_ERROR, "folder %s cannot be read", folder);
-    else if (!d->path || d->inotify < 0 || d->stop < 0)
-        err_errno(e, STATUS_SERVER_ERROR, "folder %s cannot be watched", folder);
-    else {
+    } else if (!d->path) {
+        err_set(e, STATUS_SERVER_ERROR, "no memory for a catalogue");
+    } else if (opened == 0) {
         /* Watch first: what changes while the first look goes on is looked at again. */
-        d->watch = inotify_add_watch(d->inotify, d->path, WATCHED);
+        folder_watch_add(&d->watch, d->path);
         look(d);
         publish(d);
-        if (pthread_create(&d->thread, NULL, run, d) == 0) {
-            d->running = true;
+        if (folder_watch_start(&d->watch, folder, e) == 0)
             return &d->front;
-        }
-        err_set(e, STATUS_SERVER_ERROR, "no thread for folder %s", folder);
     }
     folder_free(&d->front);
     return NULL;

@@ -4,7 +4,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "crd/resources_impl.h"
 #include "guacd/base/clock.h"
@@ -103,29 +102,22 @@ struct resource *resources_view_find(const struct resources_view *v, const char 
 /* ---- the store ------------------------------------------------------------------------------- */
 
 int resources_init(struct resources *s, const struct resources_impl *impl, struct err *e) {
-    pthread_condattr_t attr;
     s->impl = impl;
-    s->generation = clock_wall_ms();
+    changes_init(&s->changes);
     for (int k = 0; k < RESOURCE_KINDS; k++) {
         s->current[k] = resources_view_new((enum resource_kind)k);
         s->current_at[k] = -1;
         if (!s->current[k])
             return err_set(e, STATUS_SERVER_ERROR, "no memory for a store");
-        s->current[k]->generation = s->generation;
+        s->current[k]->generation = s->changes.generation;
     }
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->changed, &attr);
-    pthread_condattr_destroy(&attr);
     return 0;
 }
 
 void resources_fini(struct resources *s) {
     for (int k = 0; k < RESOURCE_KINDS; k++)
         resources_view_unref(s->current[k]);
-    pthread_cond_destroy(&s->changed);
-    pthread_mutex_destroy(&s->lock);
+    changes_fini(&s->changes);
 }
 
 void resources_free(struct resources *s) {
@@ -136,69 +128,52 @@ void resources_free(struct resources *s) {
 void resources_publish(struct resources *s, struct resources_view *next) {
     enum resource_kind kind = next->kind;
     resources_view_sort(next);
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->changes.lock);
     struct resources_view *old = s->current[kind];
-    next->generation = ++s->generation;
+    next->generation = changes_next(&s->changes);
     s->current[kind] = next;
     void (*watcher)(void *, enum resource_kind) = s->watcher;
     void *arg = s->watcher_arg;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->changes.lock);
     resources_view_unref(old);
     if (watcher)
         watcher(arg, kind);
 }
 
 void resources_current(struct resources *s, enum resource_kind kind, int64_t at) {
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->changes.lock);
     s->current_at[kind] = at;
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->changes.lock);
 }
 
 struct resources_view *resources_view(struct resources *s, enum resource_kind kind) {
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->changes.lock);
     struct resources_view *v = resources_view_ref(s->current[kind]);
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->changes.lock);
     return v;
 }
 
 int64_t resources_age_ms(struct resources *s, enum resource_kind kind) {
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->changes.lock);
     int64_t at = s->current_at[kind];
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->changes.lock);
     return at < 0 ? INT64_MAX : (int64_t)clock_ms() - at;
 }
 
 void resources_watch(struct resources *s, void (*fn)(void *arg, enum resource_kind kind),
                      void *arg) {
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->changes.lock);
     s->watcher = fn;
     s->watcher_arg = arg;
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->changes.lock);
 }
 
 uint64_t resources_generation(struct resources *s) {
-    pthread_mutex_lock(&s->lock);
-    uint64_t g = s->generation;
-    pthread_mutex_unlock(&s->lock);
-    return g;
+    return changes_generation(&s->changes);
 }
 
 uint64_t resources_wait(struct resources *s, uint64_t known, int timeout_ms) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
-    pthread_mutex_lock(&s->lock);
-    while (s->generation == known && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
-        ;
-    uint64_t g = s->generation;
-    pthread_mutex_unlock(&s->lock);
-    return g;
+    return changes_wait(&s->changes, known, timeout_ms);
 }
 
 /* ---- past the view --------------------------------------------------------------------------- */

@@ -5,17 +5,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "crd/connection.h"
+#include "crd/folder_watch.h"
 #include "crd/resources_file.h"
 #include "crd/resources_impl.h"
 #include "crd/resources_shelf.h"
@@ -26,7 +25,6 @@
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 
-#define LOOK_MS 3000 /* between looks when nothing was told */
 #define SETTLE_MS 2  /* after a change, for the rest of it */
 #define LOCK_MS 5000 /* waiting for who changes something else */
 #define RACY_MS 2000 /* a file this young is read again: another may bear the same stamp */
@@ -36,11 +34,9 @@
 struct folder {
     struct resources front;
     char *path;
-    int fd, inotify, stop;
-    pthread_t thread;
-    bool running;
+    int fd;
+    struct folder_watch watch;
     struct shelf shelves[RESOURCE_KINDS];
-    int watches[RESOURCE_KINDS];
 };
 
 /* ---- looking --------------------------------------------------------------------------------- */
@@ -57,44 +53,8 @@ static void look_everywhere(struct folder *d, bool first) {
     }
 }
 
-static bool drain(struct folder *d) {
-    char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-    bool any = false;
-    for (ssize_t n; (n = read(d->inotify, events, sizeof events)) > 0; any = true) {
-        for (ssize_t at = 0; at < n;) {
-            const struct inotify_event *ev = (const void *)(events + at);
-            for (int k = 0; k < RESOURCE_KINDS && ev->mask & IN_IGNORED; k++)
-                if (d->watches[k] == ev->wd)
-                    d->watches[k] = -1;
-            at += (ssize_t)(sizeof *ev + ev->len);
-        }
-    }
-    return any;
-}
-
-static void watch_all(struct folder *d) {
-    for (int k = 0; k < RESOURCE_KINDS; k++) {
-        if (d->watches[k] < 0)
-            d->watches[k] = inotify_add_watch(d->inotify, d->shelves[k].path, WATCHED);
-    }
-}
-
-static void *run(void *arg) {
-    struct folder *d = arg;
-    struct pollfd fds[2] = { { d->inotify, POLLIN, 0 }, { d->stop, POLLIN, 0 } };
-    for (;;) {
-        watch_all(d);
-        poll(fds, 2, LOOK_MS);
-        if (fds[1].revents)
-            return NULL;
-        if (fds[0].revents) {
-            struct pollfd stop = { d->stop, POLLIN, 0 };
-            for (int i = 0; i < 5 && drain(d); i++)
-                if (poll(&stop, 1, SETTLE_MS) > 0)
-                    return NULL;
-        }
-        look_everywhere(d, false);
-    }
+static void look_again(void *arg) {
+    look_everywhere(arg, false);
 }
 
 /* ---- changing -------------------------------------------------------------------------------- */
@@ -322,17 +282,11 @@ static enum resources_result folder_list(struct resources *front, enum resource_
 
 static void folder_free(struct resources *front) {
     struct folder *d = (struct folder *)front;
-    if (d->running) {
-        uint64_t one = 1;
-        if (write(d->stop, &one, sizeof one) == sizeof one)
-            pthread_join(d->thread, NULL);
-    }
+    folder_watch_close(&d->watch);
     for (int k = 0; k < RESOURCE_KINDS; k++)
         shelf_close(&d->shelves[k]);
-    int fds[] = { d->fd, d->inotify, d->stop };
-    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+    if (d->fd >= 0)
+        close(d->fd);
     resources_fini(&d->front);
     free(d->path);
     free(d);
@@ -361,21 +315,22 @@ struct resources *resources_folder_new(const char *folder, struct err *e) {
         return NULL;
     }
     for (int k = 0; k < RESOURCE_KINDS; k++)
-        d->shelves[k].fd = d->watches[k] = -1;
+        d->shelves[k].fd = -1;
     d->fd = -1;
     d->path = strdup(folder);
-    d->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    d->stop = eventfd(0, EFD_CLOEXEC);
-    if (!d->path || d->inotify < 0 || d->stop < 0) {
-        err_errno(e, STATUS_SERVER_ERROR, "folder %s cannot be watched", folder);
-    } else if (open_shelves(d, e) == 0) {
-        watch_all(d); /* first, so that what changes during the look is looked at again */
+    d->watch = (struct folder_watch){
+        .events = WATCHED, .settle_ms = SETTLE_MS, .settle_times = 5, .look = look_again, .arg = d
+    };
+    int opened = folder_watch_open(&d->watch, folder, e);
+    if (!d->path) {
+        err_set(e, STATUS_SERVER_ERROR, "no memory for a store");
+    } else if (opened == 0 && open_shelves(d, e) == 0) {
+        /* first, so that what changes during the look is looked at again */
+        for (int k = 0; k < RESOURCE_KINDS; k++)
+            folder_watch_add(&d->watch, d->shelves[k].path);
         look_everywhere(d, true);
-        if (pthread_create(&d->thread, NULL, run, d) == 0) {
-            d->running = true;
+        if (folder_watch_start(&d->watch, folder, e) == 0)
             return &d->front;
-        }
-        err_set(e, STATUS_SERVER_ERROR, "no thread for folder %s", folder);
     }
     folder_free(&d->front);
     return NULL;

@@ -2,8 +2,7 @@
 #ifndef GUAC_CRD_RESOURCES_IMPL_H
 #define GUAC_CRD_RESOURCES_IMPL_H
 
-#include <pthread.h>
-
+#include "crd/changes.h"
 #include "crd/resources.h"
 
 enum resources_change { RESOURCES_CREATE, RESOURCES_SPEC, RESOURCES_STATUS };
@@ -28,13 +27,11 @@ struct resources_impl {
 /* First member of an implementation's struct. */
 struct resources {
     const struct resources_impl *impl;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
+    struct changes changes;
     struct resources_view *current[RESOURCE_KINDS];
     int64_t current_at[RESOURCE_KINDS]; /* clock_ms; -1: never */
     void (*watcher)(void *arg, enum resource_kind kind);
     void *watcher_arg;
-    uint64_t generation;
 };
 
 /* With empty views. */
