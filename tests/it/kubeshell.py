@@ -1,15 +1,10 @@
 """The part kubernetes for tests: started once a file, pods made and waited for, and a client on one
 of their containers."""
 import json
-import os
-import shutil
 import subprocess
 import unittest
 
-import guac
-import house
-from house import PATIENCE, wait
-from test_ssh import Shell
+import shellkit
 
 TIMEOUT, ERROR, NOT_FOUND, CONFLICT, CLOSED = 0x202, 0x203, 0x204, 0x205, 0x206
 UNAVAILABLE, BAD_REQUEST, UNAUTHORIZED, FORBIDDEN = 0x208, 0x300, 0x301, 0x303
@@ -19,25 +14,9 @@ def container(name, image, command, **more):
     return dict(name=name, image=image, imagePullPolicy="Never", command=command, **more)
 
 
-class Cluster:
+class Cluster(shellkit.Part):
     def __init__(self, *options):
-        self.script = house.need_part("kubernetes")
-        self.folder = house.folder("k")
-        env = dict(os.environ, PART_OWNER=str(os.getpid()))
-        subprocess.run([self.script, "start", self.folder, *options], check=True, env=env,
-                       stdout=subprocess.DEVNULL)
-        self.env = {}
-        with open(os.path.join(self.folder, "env")) as f:
-            for line in f:
-                key, _, value = line.strip().partition("=")
-                self.env[key.removeprefix("KUBE_")] = value.strip("'")
-
-    def __getitem__(self, key):
-        return self.env[key]
-
-    def file(self, key):
-        with open(self.env[key]) as f:
-            return f.read()
+        super().__init__("kubernetes", "k", "KUBE_", *options)
 
     def verb(self, *words, text=None, check=True):
         return subprocess.run([self.script, words[0], self.folder, *words[1:]], check=check, input=text,
@@ -107,13 +86,10 @@ class Cluster:
             entry = entry.get(p) if isinstance(entry, dict) else None
         return entry
 
-    def stop(self):
-        subprocess.run([self.script, "stop", self.folder], check=False, stdout=subprocess.DEVNULL)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
-
-class KubeCase(house.TestCase):
+class KubeCase(shellkit.ShellCase):
     """One cluster for the whole file, with the pods `shell` (four containers) and `bare`."""
+    protocol, prompt, slow = "kubernetes", "/ #", 20
     kube = one = None
 
     @classmethod
@@ -133,42 +109,7 @@ class KubeCase(house.TestCase):
         k.grant("robot", "robot", (["get", "create"], ["pods/exec", "pods/attach"]),
                 (["get", "list"], ["pods"]), (["get"], ["deployments", "statefulsets"], "apps"))
 
-    def setUp(self):
-        super().setUp()
-        self.guacd = self.start(house.Guacd)
-
-    def connect(self, version="VERSION_1_5_0", size=(800, 480, 96), client=("test", "text"),
-                draw=False, **values):
-        """Parameters may be left out by None."""
-        given = dict(hostname="127.0.0.1", port=self.kube["PORT"], use_ssl="true", pod="shell",
-                     container="main", exec_command="sh", token=self.one,
-                     ca_cert=self.kube.file("CA"))
-        given.update(values)
-        c = Shell.tcp(self.guacd.port, draw=draw)
-        self.addCleanup(c.close)
-        c.connect_timeout = given.pop("timeout", None)
-        return c.handshake("kubernetes", version=version, size=size, client=client,
-                           **{k: v for k, v in given.items() if v is not None})
-
-    def shell(self, **values):
-        c = self.connect(**values)
-        c.see("/ #", 20)
-        return c
-
-    def refused(self, status, words="", **values):
-        c = self.connect(**values)
-        text, got = c.ended(30) or ("it ended well:\n" + c.text(), 0)
-        self.assertEqual(hex(got), hex(status), text)
-        self.assertIn(words, text)
-        return text
-
-    def asked(self, c, name, answer, text=None):
-        c.pump(lambda: name in c.required, 20 * PATIENCE, f"{name} is not asked for: {c.error}")
-        if text is not None:
-            shown = [s["ask"]["text"] for s in c.states() if s.get("ask")]
-            self.assertTrue(any(text in t for t in shown), shown)
-        c.required.remove(name)
-        c.answer_required(**{name.replace("-", "_"): answer})
-
-
-__all__ = ["Cluster", "KubeCase", "Shell", "guac", "house", "wait", "PATIENCE", "container"]
+    def parameters(self):
+        return dict(hostname="127.0.0.1", port=self.kube["PORT"], use_ssl="true", pod="shell",
+                    container="main", exec_command="sh", token=self.one,
+                    ca_cert=self.kube.file("CA"))

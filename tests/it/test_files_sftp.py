@@ -7,6 +7,7 @@ import unittest
 
 import filekit
 import house
+import shellkit
 import test_ssh
 from filekit import Files
 from house import Guacd, PATIENCE, wait
@@ -15,7 +16,7 @@ NOT_FOUND, CONFLICT, FORBIDDEN, UPSTREAM, BAD_REQUEST = 0x204, 0x205, 0x303, 0x2
 MB = 1 << 20
 
 
-class Shell(Files, test_ssh.Shell):
+class Shell(Files, shellkit.Shell):
     """The terminal's words and files in one client."""
 
 

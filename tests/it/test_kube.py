@@ -1,20 +1,14 @@
 """kubectl exec and attach against a real API server and node: the terminal as people use it, how it
 ends, what is refused and how, and which pod is taken."""
-import hashlib
 import json
-import os
-import socket
 import time
 import unittest
 
-import guac
 import house
-import kubeshell
 from house import PATIENCE, wait
 from kubeshell import (BAD_REQUEST, CLOSED, ERROR, FORBIDDEN, NOT_FOUND, UNAUTHORIZED, UNAVAILABLE,
                        KubeCase, container)
-
-SHIFT, CTRL = 0xFFE1, 0xFFE3
+from shellkit import CTRL, SHIFT
 
 
 class Terminal(KubeCase):
@@ -95,17 +89,7 @@ class Terminal(KubeCase):
         c.see("\npasted")
 
     def test_large_paste(self):
-        """6 MB arrive whole, and the keys typed behind them come after them."""
-        line = "".join(chr(33 + i * 7 % 90) for i in range(72))
-        data = "".join(f"{i:08d}{line}\n" for i in range(6 * 1024 * 1024 // 81 + 1)).encode()
-        c = self.shell(clipboard_buffer_size=str(8 << 20))
-        c.run("cd /tmp; stty -echo; echo rea'd'y; cat >big; stty echo; sha256sum big; wc -c big; rm big",
-              "ready")
-        c.stream("clipboard", "text/plain", data=data)
-        c.chord(CTRL, SHIFT, ord("V"))
-        c.chord(CTRL, ord("d"))
-        c.see(hashlib.sha256(data).hexdigest(), 90)
-        c.see(f"{len(data)} big")
+        self.check_large_paste("/tmp")
 
     def test_flood(self):
         """100 MB of output: all of it, and a terminal that goes on afterwards."""
@@ -130,30 +114,10 @@ class Terminal(KubeCase):
         print(f"      Ctrl-C to prompt: {sorted(round(t * 1000) for t in took)} ms")
 
     def test_late_viewer(self):
-        c = self.shell(draw=True)
-        c.run("ls -la /bin | head -30; echo d'o'ne", "done")
-        c.settle()
-        late = kubeshell.Shell.tcp(self.guacd.port)
-        self.addCleanup(late.close)
-        late.handshake(c.id)
-        guac.settle([c, late])
-        import canvas
-        self.assertIsNone(canvas.difference(c.canvas, late.canvas))
+        self.check_late_viewer("ls -la /bin | head -30")
 
     def test_pause(self):
-        c = self.shell()
-        path = os.path.join(self.guacd.run, "s", c.id.lstrip("$") + ".sock")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as ctl:
-            ctl.connect(path)
-            c.type("sleep 1; seq 1 50000; echo e'n'd\n")
-            c.pump(timeout=0.3)
-            ctl.send(json.dumps({"op": "pause", "why": "test"}).encode())
-            self.assertTrue(json.loads(ctl.recv(65536))["ok"])
-            c.pump(timeout=2)
-            self.assertNotIn("50000", c.text().replace("seq 1 50000", ""))
-            ctl.send(json.dumps({"op": "resume", "why": "test"}).encode())
-            self.assertTrue(json.loads(ctl.recv(65536))["ok"])
-            c.see("\n50000\nend", 20)
+        self.check_pause()
 
     def test_browser_goes(self):
         c = self.shell()

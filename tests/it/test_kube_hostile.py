@@ -10,7 +10,7 @@ import unittest
 
 import house
 from house import PATIENCE, Guacd, wait
-from test_ssh import Shell
+from shellkit import Shell
 
 TIMEOUT, ERROR, NOT_FOUND, CLOSED, UNAVAILABLE = 0x202, 0x203, 0x204, 0x206, 0x208
 POD = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]},

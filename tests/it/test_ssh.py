@@ -1,9 +1,6 @@
 """SSH against a real OpenSSH server: every way to log in, host keys, what is refused and how, the
 terminal as people use it, large pastes, floods, and how it ends."""
-import hashlib
-import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,92 +8,28 @@ import threading
 import time
 import unittest
 
-import guac
 import house
-from house import Guacd, PATIENCE, wait
+import shellkit
+from house import PATIENCE, wait
+from shellkit import CTRL, SHIFT, ShellCase
 
-SHIFT, CTRL, ALT = 0xFFE1, 0xFFE3, 0xFFE9
 TIMEOUT, ERROR, CLOSED, NOT_FOUND, UNAVAILABLE = 0x202, 0x203, 0x206, 0x207, 0x208
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN = 0x300, 0x301, 0x303
 
 
-class Sshd:
+class Sshd(shellkit.Part):
     """The part, started once a class with the options it needs."""
 
     def __init__(self, *options):
-        self.script = house.need_part("sshd")
-        self.folder = house.folder("s")
-        env = dict(os.environ, PART_OWNER=str(os.getpid()))
-        subprocess.run([self.script, "start", self.folder, *options], check=True, env=env,
-                       stdout=subprocess.DEVNULL)
-        self.env = {}
-        with open(os.path.join(self.folder, "env")) as f:
-            for line in f:
-                key, _, value = line.strip().partition("=")
-                self.env[key.removeprefix("SSHD_")] = value.strip("'")
-
-    def __getitem__(self, key):
-        return self.env[key]
-
-    def file(self, key):
-        with open(self.env[key]) as f:
-            return f.read()
+        super().__init__("sshd", "s", "SSHD_", *options)
 
     def otp(self):
         return subprocess.run([self.script, "otp", self.folder], check=True, capture_output=True,
                               text=True).stdout.strip()
 
-    def stop(self):
-        subprocess.run([self.script, "stop", self.folder], check=False, stdout=subprocess.DEVNULL)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
-
-class Shell(guac.Client):
-    """A client that also reads the screen, by our text channel."""
-    connect_timeout = None   # the parameter `timeout`, a word that handshake() has for itself
-
-    def send(self, *elements):
-        if elements[0] == "connect" and self.connect_timeout:
-            elements = list(elements)
-            elements[1 + self.args.index("timeout")] = self.connect_timeout
-        super().send(*elements)
-
-    def screen(self):
-        rows, self.cursor, self.alt = {}, None, False
-        for line in self.states("guac.text"):
-            if "set" not in line:
-                continue
-            if len(line["set"]) == line["rows"]:
-                rows = {}
-            rows.update({r: t for r, t in line["set"]})
-            self.cursor, self.alt = line["cursor"], line["alt"]
-        return [rows.get(r, "") for r in range(max(rows, default=-1) + 1)]
-
-    def text(self):
-        return "\n".join(self.screen())
-
-    def see(self, what, timeout=10.0):
-        """Until this is on the screen."""
-        return self.pump(lambda: what in self.text(), timeout * PATIENCE, f"no {what!r} in\n"
-                         + self.text())
-
-    def run(self, command, what, timeout=10.0):
-        self.type(command + "\n")
-        return self.see(what, timeout)
-
-    def chord(self, *keysyms):
-        for k in keysyms:
-            self.key(k, True)
-        for k in reversed(keysyms):
-            self.key(k, False)
-
-    def ended(self, timeout=10.0):
-        """(text, status) of the error, None when it ended well."""
-        self.pump(lambda: self.closed or self.error, timeout * PATIENCE, "the session goes on")
-        return self.error
-
-
-class SshCase(house.TestCase):
+class SshCase(ShellCase):
+    protocol, prompt = "ssh", "~$"
     options = ()
 
     @classmethod
@@ -104,42 +37,9 @@ class SshCase(house.TestCase):
         cls.sshd = Sshd(*cls.options)
         cls.addClassCleanup(cls.sshd.stop)
 
-    def setUp(self):
-        super().setUp()
-        self.guacd = self.start(Guacd)
-
-    def connect(self, version="VERSION_1_5_0", size=(800, 480, 96), client=("test", "text"),
-                draw=False, **values):
-        """Parameters may be left out by None."""
-        given = dict(hostname="127.0.0.1", port=self.sshd["PORT"], username=self.sshd["USER"],
-                     password=self.sshd["PASSWORD"], host_key=self.sshd["HOSTKEY_ED25519"])
-        given.update(values)
-        c = Shell.tcp(self.guacd.port, draw=draw)
-        self.addCleanup(c.close)
-        c.connect_timeout = given.pop("timeout", None)
-        return c.handshake("ssh", version=version, size=size, client=client,
-                           **{k: v for k, v in given.items() if v is not None})
-
-    def shell(self, **values):
-        c = self.connect(**values)
-        c.see("~$")
-        return c
-
-    def refused(self, status, words="", **values):
-        c = self.connect(**values)
-        text, got = c.ended(20)
-        self.assertEqual(hex(got), hex(status), text)
-        self.assertIn(words, text)
-        return text
-
-    def asked(self, c, name, answer, text=None):
-        """Wait for a prompt and answer it."""
-        c.pump(lambda: name in c.required, 10 * PATIENCE, f"{name} is not asked for: {c.error}")
-        if text is not None:
-            shown = [s["ask"]["text"] for s in c.states() if s.get("ask")]
-            self.assertTrue(any(text in t for t in shown), shown)
-        c.required.remove(name)
-        c.answer_required(**{name.replace("-", "_"): answer})
+    def parameters(self):
+        return dict(hostname="127.0.0.1", port=self.sshd["PORT"], username=self.sshd["USER"],
+                    password=self.sshd["PASSWORD"], host_key=self.sshd["HOSTKEY_ED25519"])
 
 
 class Login(SshCase):
@@ -456,16 +356,7 @@ class Terminal(SshCase):
         c.pump(lambda: c.title == "my title", 5, str(c.title))
 
     def test_picture(self):
-        """The same picture for who was there and who comes late."""
-        c = self.shell(draw=True)
-        c.run("ls --color=always -la /etc | head -40; echo d'o'ne", "done")
-        c.settle()
-        late = Shell.tcp(self.guacd.port)
-        self.addCleanup(late.close)
-        late.handshake(c.id, host_key=None)
-        guac.settle([c, late])
-        import canvas
-        self.assertIsNone(canvas.difference(c.canvas, late.canvas))
+        c = self.check_late_viewer("ls --color=always -la /etc | head -40", host_key=None)
         self.assertGreater(len(set(c.canvas.picture()[2])), 20)
 
 
@@ -533,16 +424,7 @@ class Ends(SshCase):
 
 class Floods(SshCase):
     def test_large_paste(self):
-        """6 MB arrive whole, and the keys typed behind them come after them."""
-        line = "".join(chr(33 + i * 7 % 90) for i in range(72))
-        data = "".join(f"{i:08d}{line}\n" for i in range(6 * 1024 * 1024 // 81 + 1)).encode()
-        c = self.shell(clipboard_buffer_size=str(8 << 20))
-        c.run("stty -echo; echo rea'd'y; cat >big; stty echo; sha256sum big; wc -c big; rm big", "ready")
-        c.stream("clipboard", "text/plain", data=data)
-        c.chord(CTRL, SHIFT, ord("V"))
-        c.chord(CTRL, ord("d"))
-        c.see(hashlib.sha256(data).hexdigest(), 60)
-        c.see(f"{len(data)} big")
+        self.check_large_paste()
 
     def test_paste_nobody_reads_can_be_left(self):
         c = self.shell(clipboard_buffer_size=str(8 << 20))
@@ -577,20 +459,7 @@ class Floods(SshCase):
         self.assertIn("\n300000\nend", c.text())
 
     def test_pause(self):
-        """A paused session reads nothing; what was printed meanwhile comes afterwards."""
-        c = self.shell()
-        path = os.path.join(self.guacd.run, "s", c.id.lstrip("$") + ".sock")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as ctl:
-            ctl.connect(path)
-            c.type("sleep 1; seq 1 50000; echo e'n'd\n")
-            c.pump(timeout=0.3)
-            ctl.send(json.dumps({"op": "pause", "why": "test"}).encode())
-            self.assertTrue(json.loads(ctl.recv(65536))["ok"])
-            c.pump(timeout=2)
-            self.assertNotIn("50000", c.text().replace("seq 1 50000", ""))
-            ctl.send(json.dumps({"op": "resume", "why": "test"}).encode())
-            self.assertTrue(json.loads(ctl.recv(65536))["ok"])
-            c.see("\n50000\nend", 20)
+        self.check_pause()
 
 
 if __name__ == "__main__":
