@@ -228,6 +228,16 @@ describe("a session", () => {
     assert.equal(await it.page.locator(".sink").inputValue(), "");
   });
 
+  page("keys that nobody has are the screen's: what had the focus may vanish", async (it) => {
+    await openSession(it);
+    await it.page.evaluate(() => document.activeElement.blur());
+    assert.equal(await it.page.evaluate(() => document.activeElement === document.body), true);
+    await it.page.keyboard.type("zy");
+    for (let i = 0; i < 400 && keysOf(it.w).length < 4; i++) await it.page.waitForTimeout(50);
+    assert.deepEqual(keysOf(it.w), [[0x7a, 1], [0x7a, 0], [0x79, 1], [0x79, 0]]);
+    assert.equal(await it.page.locator(".sink").inputValue(), "");
+  });
+
   page("paste: clipboard stream first, then the remote paste key", async (it) => {
     await openSession(it);
     const text = "echo 'grüße 😀'\n".repeat(500);
@@ -627,7 +637,7 @@ describe("a session", () => {
     await it.page.waitForFunction(() => document.querySelectorAll(".screen canvas").length >= 2 && document.querySelectorAll(".tile.active .sink")[0] === document.activeElement);
     await it.page.keyboard.type("b");
     await it.page.locator(".tile").first().locator(".screen").click();
-    await it.page.waitForFunction(() => document.querySelector(".tile .sink") === document.activeElement);
+    assert.ok(await it.page.evaluate(() => document.querySelector(".tile .sink") === document.activeElement), "the press gives the keys at once");
     await it.page.keyboard.type("a");
     for (let i = 0; i < 400 && (it.w.typed ?? []).length < 4; i++) await it.page.waitForTimeout(25);
     assert.deepEqual(it.w.typed, ["2", "2", "1", "1"]);

@@ -54,6 +54,19 @@ export function Tile({ known, alone, active, activate, close, onToolbar, onFiles
     if (prevent) e.preventDefault();
     if (action === "toolbar") onToolbar();
   };
+  // A button that vanished with its work (a toast, a menu) leaves the keys to nobody: they are this screen's.
+  const orphan = useRef(keyDown);
+  orphan.current = keyDown;
+  useEffect(() => {
+    if (!active || !live || view.prompts.length) return;
+    const take = (e: KeyboardEvent) => {
+      if (e.target !== document.body || document.querySelector("dialog[open]")) return;
+      focusSink();
+      orphan.current(e);
+    };
+    window.addEventListener("keydown", take);
+    return () => window.removeEventListener("keydown", take);
+  }, [active, live, view.prompts.length]);
   const keyUp = (e: KeyboardEvent) => { if (session.keyUp(e)) e.preventDefault(); };
   const paste = (e: ClipboardEvent) => {
     const text = e.clipboardData?.getData("text/plain") ?? "";
@@ -80,7 +93,9 @@ export function Tile({ known, alone, active, activate, close, onToolbar, onFiles
   return (
     <section class={`tile ${alone ? "alone" : ""} ${active ? "active" : ""}`} aria-label={known.title} onFocusIn={activate} onMouseDown={(e) => {
       activate();
-      if (!(e.target as Element).closest("button, a, input, textarea, .card")) setTimeout(focusSink);
+      if ((e.target as Element).closest("button, a, input, textarea, .card")) return;
+      e.preventDefault(); // else the press takes the keys away, and gives them back too late for a fast typist
+      focusSink();
     }}>
       {!alone && (
         <header class="caption">
