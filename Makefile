@@ -319,6 +319,8 @@ soak: all  ## 50 sessions for an hour, programs killed at random (SOAK="--minute
 dist:  ## the sources of HEAD as build/guac-VERSION.tar.gz
 	@mkdir -p build
 	git archive --prefix=guac-$(VERSION)/ -o build/guac-$(VERSION).tar.gz HEAD
+image: all  ## container images of the programs, without an engine, in build/image/guac.oci.tar
+	@deploy/image/image.py $(abspath $(B)) $(VERSION) build/image/guac.oci.tar
 lint:  ## layers, format, static analysis, shell, types
 	@tests/lint/lint.sh
 pkg-cflags:
