@@ -66,6 +66,7 @@ RDP_PKG       := freerdp3 freerdp-client3 winpr3 libcrypto
 RECORDING_PKG := libzstd libcrypto jansson
 EVIDENCE_PKG  := sqlite3
 CRD_PKG       := yaml-0.1 jansson
+IMPORT_PKG    := expat
 AUTHD_PKG     := libjwt libcrypto jansson
 PROXY_PKG     := libwebsockets libuv openssl
 
@@ -80,6 +81,7 @@ SFTP_O      := $(call objs,guacd/backends/sftp)
 CONSOLE_O   := $(call objs,guacd/backends/console) $(TERM_O)
 RECORDING_O := $(call objs,recording)
 CRD_O       := $(call objs,crd)
+IMPORT_O    := $(call objs,deploy/import)
 
 BACKENDS := $(notdir $(patsubst %/,%,$(dir $(wildcard guacd/backends/*/backend.c))))
 BACKEND_SO := $(BACKENDS:%=$(B)/backends/%.so)
@@ -89,7 +91,7 @@ PROGRAMS := $(if $(wildcard guacd/daemon/main.c),guacd) \
             $(if $(wildcard proxy/proxy/main.c),guac-proxy) \
             $(if $(wildcard proxy/authd/main.c),guac-authd) \
             $(if $(wildcard recording/recorder/main.c),guac-recorder) \
-            $(if $(wildcard recording/evidence/main.c),guac-evidence)
+            $(if $(wildcard recording/evidence/main.c),guac-evidence) guac-import
 BINARIES := $(PROGRAMS:%=$(B)/%) $(B)/guac-demo-shell $(B)/guac-demo-desktop
 WEB      := $(if $(wildcard web-client/package.json),$(B)/web/.done)
 
@@ -107,7 +109,7 @@ web: $(WEB)
 # Sorted by word, so that a flag and its folder have to be one. Other people's headers are the
 # system's: what newer compilers say of them is not for us to mend.
 PKG_CFLAGS := $(sort $(patsubst -I%,-isystem%,$(subst -isystem ,-isystem,$(call pkg,cflags,$(sort $(BASE_PKG) $(HTTP_PKG) $(DISPLAY_PKG) $(TERM_PKG) \
-    $(SESSION_PKG) $(SSH_PKG) $(VNC_PKG) $(RDP_PKG) $(RECORDING_PKG) $(EVIDENCE_PKG) $(CRD_PKG) $(AUTHD_PKG) $(PROXY_PKG) check)))))
+    $(SESSION_PKG) $(SSH_PKG) $(VNC_PKG) $(RDP_PKG) $(RECORDING_PKG) $(EVIDENCE_PKG) $(CRD_PKG) $(IMPORT_PKG) $(AUTHD_PKG) $(PROXY_PKG) check)))))
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -179,6 +181,11 @@ $(B)/guac-proxy: $(B)/obj/proxy/proxy/main.o $(call objs,proxy/proxy) $(PROTO_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ $(call libs_of,$(PROXY_PKG) $(BASE_PKG))
 
+$(B)/guac-import: $(B)/obj/deploy/import/main.o $(IMPORT_O) $(CRD_O) $(PROTO_O) $(HTTP_O) $(BASE_O)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ \
+	    $(call libs_of,$(IMPORT_PKG) $(CRD_PKG) $(HTTP_PKG) $(BASE_PKG))
+
 # CustomResourceDefinitions: the chart takes them from here; they are never committed.
 $(B)/guac-crds: $(B)/obj/deploy/crd/crds.o $(CRD_O) $(PROTO_O) $(HTTP_O) $(BASE_O)
 	$(call say,LD,$@)
@@ -220,6 +227,8 @@ UNIT_evidence  := $(RECORDING_O) $(EVIDENCE_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
 UNIT_crd       := $(CRD_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
 UNIT_authd     := $(AUTHD_O) $(CRD_O) $(RECORDING_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
 UNIT_proxy     := $(PROXY_O) $(PROTO_O) $(BASE_O)
+UNIT_import    := $(IMPORT_O) $(UNIT_crd)
+UNIT_EXTRA_import = $(call libs_of,$(IMPORT_PKG))
 UNIT_EXTRA_proxy = $(call libs_of,$(PROXY_PKG))
 UNIT_EXTRA_ssh = $(call libs_of,$(SSH_PKG))
 UNIT_EXTRA_kubernetes = $(call libs_of,$(KUBERNETES_PKG))

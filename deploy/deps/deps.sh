@@ -29,7 +29,7 @@ build | libcurl4-openssl-dev    | -       | HTTP to Keycloak, Kubernetes, S3, Op
 build | libjwt-dev              | -       | ID tokens
 build | libjansson-dev          | -       | JSON
 build | libyaml-dev             | -       | connections in a folder of YAML
-build | libexpat1-dev           | -       | XML answers of S3
+build | libexpat1-dev           | -       | guac-import reads user-mapping.xml
 build | libwebsockets-dev       | -       | the server behind guac-proxy
 build | libwebsockets-evlib-uv  | -       | its libuv event loop
 build | libuv1-dev              | -       | its libuv event loop

@@ -34,6 +34,7 @@ LAYERS = {
     "proxy/authd/": [*PROTO, "crd/", *EVIDENCE],
     "deploy/": PROTO,
     "deploy/crd/": [*PROTO, "crd/"],
+    "deploy/import/": [*PROTO, "crd/"],
 }
 
 # Header -> folders or files that may name it. Whatever matches none is libc's or the kernel's.
@@ -54,7 +55,7 @@ HOMES = [
                    "guacd/backends/rdp/cert.c", "recording/", "proxy/authd/"]),
     (r"libwebsockets|uv\.h", ["proxy/proxy/"]),
     (r"yaml", ["crd/"]),
-    (r"expat", ["recording/"]),
+    (r"expat", ["deploy/import/"]),
     (r"zstd", ["recording/"]),
     (r"sqlite3", ["recording/evidence/"]),
     (r"check\.h", []),
