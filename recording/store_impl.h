@@ -69,6 +69,8 @@ enum store_result s3_do(struct store *s, const struct s3_call *call, struct http
  * own words in e. */
 enum store_result s3_judge(const char *what, const char *key, struct http_response *rs,
                            struct err *e);
+/* A request whose answer matters only by its result. */
+enum store_result s3_ask(struct store *s, const struct s3_call *call, struct err *e);
 enum store_result store_s3_check(struct store *s, const char *bucket, struct err *e);
 enum store_result store_s3_bucket(struct store *s, const char *bucket, int retention_days,
                                   void (*say)(const char *text), struct err *e);

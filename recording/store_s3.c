@@ -151,6 +151,15 @@ enum store_result s3_judge(const char *what, const char *key, struct http_respon
                                                              : STORE_REFUSED;
 }
 
+enum store_result s3_ask(struct store *s, const struct s3_call *call, struct err *e) {
+    struct http_response rs = { 0 };
+    enum store_result r = s3_do(s, call, &rs, e);
+    if (r == STORE_OK)
+        r = s3_judge(call->method, call->key, &rs, e);
+    http_response_fini(&rs);
+    return r;
+}
+
 /* It goes into lists and statements as it is: an odd one is none. */
 static void version_of(struct http_response *rs, char out[STORE_VERSION_SIZE]) {
     if (!http_header(rs, "x-amz-version-id", out, STORE_VERSION_SIZE) || strcmp(out, "null") == 0)
@@ -228,6 +237,30 @@ static enum store_result compare(struct store *s, const char *key, const void *d
     return STORE_EXISTS;
 }
 
+struct body {
+    const void *data;
+    size_t len;
+    const uint8_t *sha256;
+};
+
+static enum store_result put_body(struct store *s, const char *key, const struct s3_param *headers,
+                                  const struct body *b, struct store_meta *m, struct err *e) {
+    const struct s3_call call = { .method = "PUT",
+                                  .key = key,
+                                  .headers = headers,
+                                  .body = b->data,
+                                  .body_len = b->len,
+                                  .sha256 = b->sha256 };
+    struct http_response rs = { 0 };
+    enum store_result r = s3_do(s, &call, &rs, e);
+    if (r != STORE_OK)
+        return r;
+    meta_of(&rs, m);
+    r = s3_judge("PUT", key, &rs, e);
+    http_response_fini(&rs);
+    return r;
+}
+
 static enum store_result put(struct store *s, const char *key, const void *data, size_t len,
                              const uint8_t sha256_of[32], uint64_t retain_until_ms,
                              struct store_meta *meta, struct err *e) {
@@ -241,22 +274,13 @@ static enum store_result put(struct store *s, const char *key, const void *data,
                                         { "x-amz-object-lock-retain-until-date", until },
                                         { "content-type", "application/octet-stream" },
                                         { NULL, NULL } };
-    const struct s3_call call = { .method = "PUT",
-                                  .key = key,
-                                  .headers = headers,
-                                  .body = data,
-                                  .body_len = len,
-                                  .sha256 = sha256_of };
-    struct http_response rs = { 0 };
-    enum store_result r = s3_do(s, &call, &rs, e);
-    if (r != STORE_OK)
-        return r;
-    struct store_meta m = { .size = len, .retain_until_ms = retain_until_ms };
-    version_of(&rs, m.version);
-    r = s3_judge("PUT", key, &rs, e);
+    const struct body body = { data, len, sha256_of };
+    struct store_meta m = { 0 };
+    enum store_result r = put_body(s, key, headers, &body, &m, e);
+    m.size = len;
+    m.retain_until_ms = retain_until_ms;
     if (r == STORE_EXISTS)
         r = compare(s, key, data, len, &m, e);
-    http_response_fini(&rs);
     if (r == STORE_OK && meta)
         *meta = m;
     return r;
@@ -300,37 +324,17 @@ static enum store_result swap(struct store *s, const char *key, const void *data
                                         { "x-amz-checksum-sha256", sum },
                                         { "content-type", "application/octet-stream" },
                                         { NULL, NULL } };
-    const struct s3_call call = { .method = "PUT",
-                                  .key = key,
-                                  .headers = headers,
-                                  .body = data,
-                                  .body_len = len,
-                                  .sha256 = hash };
-    struct http_response rs = { 0 };
+    const struct body body = { data, len, hash };
     struct store_meta m = { 0 };
-    enum store_result r = s3_do(s, &call, &rs, e);
-    if (r != STORE_OK)
-        return r;
-    meta_of(&rs, &m);
-    r = s3_judge("PUT", key, &rs, e);
-    http_response_fini(&rs);
+    enum store_result r = put_body(s, key, headers, &body, &m, e);
     if (r == STORE_OK)
         memcpy(fresh, m.etag, STORE_ETAG_SIZE);
     return r;
 }
 
-static enum store_result simple(struct store *s, const struct s3_call *call, struct err *e) {
-    struct http_response rs = { 0 };
-    enum store_result r = s3_do(s, call, &rs, e);
-    if (r == STORE_OK)
-        r = s3_judge(call->method, call->key, &rs, e);
-    http_response_fini(&rs);
-    return r;
-}
-
 static enum store_result remove_object(struct store *s, const char *key, struct err *e) {
     const struct s3_call call = { .method = "DELETE", .key = key };
-    enum store_result r = simple(s, &call, e);
+    enum store_result r = s3_ask(s, &call, e);
     return r == STORE_MISSING ? STORE_OK : r;
 }
 
@@ -347,7 +351,7 @@ static enum store_result hold(struct store *s, const char *key, const char *vers
     const struct s3_call call = {
         .method = "PUT", .key = key, .query = query, .body = text, .body_len = strlen(text)
     };
-    return simple(s, &call, e);
+    return s3_ask(s, &call, e);
 }
 
 /* ---- listing -------------------------------------------------------------------------------- */

@@ -20,23 +20,13 @@ static enum store_result wrong(struct err *e, const char *bucket, const char *wh
     return STORE_REFUSED;
 }
 
-/* A request whose answer matters only by its result. */
-static enum store_result ask(struct store *s, const struct s3_call *call, struct err *e) {
-    struct http_response rs = { 0 };
-    enum store_result r = s3_do(s, call, &rs, e);
-    if (r == STORE_OK)
-        r = s3_judge(call->method, call->key, &rs, e);
-    http_response_fini(&rs);
-    return r;
-}
-
 static enum store_result get_config(struct store *s, const char *bucket, const char *what,
                                     struct buf *out, struct err *e) {
     const struct s3_param query[] = { { what, "" }, { NULL, NULL } };
     const struct s3_call call = {
         .method = "GET", .key = bucket, .query = query, .into = out, .max_body = out->max
     };
-    return ask(s, &call, e);
+    return s3_ask(s, &call, e);
 }
 
 static enum store_result put_config(struct store *s, const char *bucket, const char *what,
@@ -45,7 +35,7 @@ static enum store_result put_config(struct store *s, const char *bucket, const c
     const struct s3_call call = {
         .method = "PUT", .key = bucket, .query = query, .body = text, .body_len = strlen(text)
     };
-    return ask(s, &call, e);
+    return s3_ask(s, &call, e);
 }
 
 /* ---- check ---------------------------------------------------------------------------------- */
@@ -82,7 +72,7 @@ static enum store_result check_sum(struct store *s, const char *bucket, const ch
 static enum store_result check_delete(struct store *s, const char *bucket, const char *key,
                                       struct err *e) {
     const struct s3_call call = { .method = "DELETE", .key = key };
-    enum store_result r = ask(s, &call, e);
+    enum store_result r = s3_ask(s, &call, e);
     if (r == STORE_OK)
         return wrong(e, bucket,
                      "lets the recorder delete: `guac-recorder bucket` sets the policy "
@@ -134,7 +124,7 @@ static enum store_result make(struct store *s, const char *bucket, void (*say)(c
     const struct s3_call call = { .method = "PUT", .key = bucket, .headers = headers };
     struct buf b __attribute__((cleanup(buf_fini)));
     buf_init(&b, 65536);
-    enum store_result r = ask(s, &call, e);
+    enum store_result r = s3_ask(s, &call, e);
     if (r == STORE_OK)
         say("made, with object lock");
     if (r != STORE_EXISTS)
@@ -216,7 +206,7 @@ enum store_result store_s3_plain(struct store *s, const char *bucket, void (*say
     const struct s3_call call = { .method = "PUT", .key = bucket };
     struct buf b __attribute__((cleanup(buf_fini)));
     buf_init(&b, 65536);
-    enum store_result r = ask(s, &call, e);
+    enum store_result r = s3_ask(s, &call, e);
     if (r == STORE_OK)
         say("made, plain");
     if (r != STORE_EXISTS)

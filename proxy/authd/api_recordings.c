@@ -60,6 +60,22 @@ void evidence_pass(struct exchange *x, const char *type, int fd, int64_t size) {
     exchange_fd(x, type, fd, size);
 }
 
+void evidence_relay(struct exchange *x, json_t *msg) {
+    struct err e = { 0 };
+    int fd;
+    _json_ json_t *answer = evidence_ask(x, msg, &fd, &e);
+    if (!answer) {
+        evidence_refuse(x, &e);
+        return;
+    }
+    if (fd >= 0) {
+        evidence_pass(x, "application/json; charset=utf-8", fd, json_num(answer, "size", -1));
+        return;
+    }
+    json_object_del(answer, "ok");
+    exchange_json(x, 200, json_incref(answer));
+}
+
 /* A moment in the query: Unix milliseconds, or as clock_format() writes it. */
 static void set_time(json_t *filter, const char *key, const char *value) {
     char *end = NULL;
@@ -86,8 +102,6 @@ json_t *evidence_filter(const struct exchange *x) {
 }
 
 void api_recordings(struct exchange *x) {
-    struct err e = { 0 };
-    int fd;
     long limit = strtol(query_get(&x->query, "limit", "0"), NULL, 10);
     const char *after = query_get(&x->query, "after", "");
     limit = limit <= 0 ? LIMIT_DEFAULT : MIN_OF(limit, LIMIT_MAX);
@@ -95,17 +109,7 @@ void api_recordings(struct exchange *x) {
                             (int)limit);
     if (*after)
         json_object_set_new(msg, "after", json_string(after));
-    _json_ json_t *answer = evidence_ask(x, msg, &fd, &e);
-    if (!answer) {
-        evidence_refuse(x, &e);
-        return;
-    }
-    if (fd >= 0) {
-        evidence_pass(x, "application/json; charset=utf-8", fd, json_num(answer, "size", -1));
-        return;
-    }
-    json_object_del(answer, "ok");
-    exchange_json(x, 200, json_incref(answer));
+    evidence_relay(x, msg);
 }
 
 static void audit(struct exchange *x, enum audit_kind kind, const char *id, const char *object) {

@@ -13,22 +13,6 @@
 #define SEARCH_LIMIT 200
 #define SEARCH_DEFAULT 50
 
-static void pass(struct exchange *x, json_t *msg) {
-    struct err e = { 0 };
-    int fd;
-    _json_ json_t *answer = evidence_ask(x, msg, &fd, &e);
-    if (!answer) {
-        evidence_refuse(x, &e);
-        return;
-    }
-    if (fd >= 0) {
-        evidence_pass(x, "application/json; charset=utf-8", fd, json_num(answer, "size", -1));
-        return;
-    }
-    json_object_del(answer, "ok");
-    exchange_json(x, 200, json_incref(answer));
-}
-
 void api_search(struct exchange *x) {
     const char *words = query_get(&x->query, "q", ""), *after = query_get(&x->query, "after", "");
     const char *kind = query_get(&x->query, "kind", "");
@@ -48,13 +32,13 @@ void api_search(struct exchange *x) {
                               .message = "recordings were searched",
                               .detail = json_pack("{s:s}", "query", words) };
     audit_write(x->a->audit, &ev);
-    pass(x, msg);
+    evidence_relay(x, msg);
 }
 
 void api_recording_proof(struct exchange *x) {
-    pass(x, json_pack("{s:s, s:s}", "op", "proof", "id", x->params[0]));
+    evidence_relay(x, json_pack("{s:s, s:s}", "op", "proof", "id", x->params[0]));
 }
 
 void api_recording_verify(struct exchange *x) {
-    pass(x, json_pack("{s:s, s:s}", "op", "verify", "id", x->params[0]));
+    evidence_relay(x, json_pack("{s:s, s:s}", "op", "verify", "id", x->params[0]));
 }

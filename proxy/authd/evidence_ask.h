@@ -9,6 +9,8 @@ json_t *evidence_ask(struct exchange *x, json_t *msg, int *fd, struct err *e);
 void evidence_refuse(struct exchange *x, const struct err *e);
 /* Bytes that are known in number, or not (a pipe). Takes fd. */
 void evidence_pass(struct exchange *x, const char *type, int fd, int64_t size);
+/* Asks, and answers with what comes: small, or a document. Takes msg. */
+void evidence_relay(struct exchange *x, json_t *msg);
 /* person, connection, protocol, state, from and to of the query. */
 json_t *evidence_filter(const struct exchange *x);
 

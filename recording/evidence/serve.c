@@ -238,16 +238,22 @@ static void op_search(struct request *q, struct worker *w) {
     answer_json(q, search_run(q->s->search, q->msg, &q->err));
 }
 
-static void op_proof(struct request *q, struct worker *w) {
+/* What the log has of the recording asked for; NULL: q->err. */
+static json_t *prove(struct request *q, struct worker *w) {
     const char *id = json_str(q->msg, "id", "");
     if (!uuid_valid(id, strlen(id))) {
         err_set(&q->err, STATUS_CLIENT_BAD_REQUEST, "no id of a recording");
-        return;
+        return NULL;
     }
     pthread_mutex_lock(&q->s->log_lock);
     q->s->log->store = w->store;
-    _json_ json_t *o = prove_session(q->s->log, id, &q->err);
+    json_t *o = prove_session(q->s->log, id, &q->err);
     pthread_mutex_unlock(&q->s->log_lock);
+    return o;
+}
+
+static void op_proof(struct request *q, struct worker *w) {
+    _json_ json_t *o = prove(q, w);
     q->fd = o ? json_document(o, &q->err) : -1;
     q->answer = q->fd >= 0 ? json_object() : NULL;
 }
@@ -260,15 +266,7 @@ static void op_find(struct request *q, struct worker *w) {
 
 /* By the last leaf about it. */
 static void op_held(struct request *q, struct worker *w) {
-    const char *id = json_str(q->msg, "id", "");
-    if (!uuid_valid(id, strlen(id))) {
-        err_set(&q->err, STATUS_CLIENT_BAD_REQUEST, "no id of a recording");
-        return;
-    }
-    pthread_mutex_lock(&q->s->log_lock);
-    q->s->log->store = w->store;
-    _json_ json_t *o = prove_session(q->s->log, id, &q->err);
-    pthread_mutex_unlock(&q->s->log_lock);
+    _json_ json_t *o = prove(q, w);
     const json_t *access = json_object_get(o, "access"), *last = NULL;
     for (size_t i = json_array_size(access); i-- > 0 && !last;) {
         const json_t *one = json_array_get(access, i);
