@@ -252,6 +252,10 @@ static int seal_fields(const json_t *p, struct seal_record *out, struct err *e) 
             return err_prefix(e, "chains");
     }
     r.clock_offset_ms = json_num(p, "clockOffsetMs", 0);
+    if (json_object_get(p, "silent") &&
+        (object_in(p, "silent", &o, e) < 0 || text_in(o, "gateway", &r.silent_gateway, e) < 0 ||
+         count_in(o, "since", &r.silent_since, e) < 0))
+        return err_prefix(e, "silent");
     *out = r;
     return 0;
 }
@@ -275,6 +279,10 @@ json_t *seal_predicate(const struct seal_record *r, struct err *e) {
         pack_chain(&r->chains[0]), chain_names[1], pack_chain(&r->chains[1]), chain_names[2],
         pack_chain(&r->chains[2]), "derived");
     struct seal_record check;
+    if (p && r->silent_gateway)
+        json_object_set_new(p, "silent",
+                            json_pack("{s:s, s:I}", "gateway", r->silent_gateway, "since",
+                                      (json_int_t)r->silent_since));
     if (!whole(p, e) || seal_fields(p, &check, e) < 0)
         return NULL;
     return steal_ptr(p);

@@ -67,7 +67,9 @@ int open_read(const json_t *statement, struct open_record *out, struct err *e);
  *                                   objects, bytes before and after, SHA-256 of the last header
  * line frames    tap frames in all chains;  sequence: of the last one. Equal unless some were lost.
  *   clockOffsetMs, recorder (version)
- *   derived   []                    digests of derived files (a later issue)
+ *   silent    {gateway, since}    only when another recorder sealed it: the name of the one that
+ * had it, and since when (Unix ms) that one kept silent. Then chunks behind a gap, and frames, may
+ * be missing from the list derived   []                    digests of derived files (a later issue)
  *   gateway   {version, publicKey, keyid}       of authd, which signs                           */
 enum chain_kind { CHAIN_DATA, CHAIN_KEYFRAME, CHAIN_TEXT, CHAIN_KINDS };
 
@@ -87,6 +89,8 @@ struct seal_record {
     } chains[CHAIN_KINDS];
     int64_t frames, sequence;
     const char *recorder;
+    const char *silent_gateway; /* NULL: sealed by its own recorder */
+    int64_t silent_since;
     const char *gateway_public_key; /* filled by seal_read(); NULL in a bare predicate */
 };
 /* The recorder's part of `ended`. */

@@ -16,10 +16,12 @@
 #include "guacd/base/util.h"
 #include "recording/name.h"
 #include "recording/log.h"
+#include "recording/recorder/alive.h"
 #include "recording/recorder/control.h"
 #include "recording/recorder/holder.h"
 #include "recording/recorder/logger.h"
 #include "recording/recorder/recorder.h"
+#include "recording/recorder/sealer.h"
 #include "recording/recorder/session.h"
 #include "recording/recorder/stamp.h"
 #include "recording/recorder/watch.h"
@@ -49,6 +51,9 @@ static const struct conf_row rows[] = {
       0, "How long the log's own objects are kept: longer than any recording" },
     { "checkpoint-interval", CONF_INT, offsetof(struct config, checkpoint_interval), "3600", 1,
       86400, 0, "Seconds between checkpoints that are kept under lock (and stamped)" },
+    { "fence-after", CONF_INT, offsetof(struct config, fence_after), "60", 12, 3600, 0,
+      "Seconds of silence after which other recorders seal the sessions of this one; after a sixth "
+      "of it, it ends them itself" },
     { "tsa-url", CONF_STRING, offsetof(struct config, tsa_url), "", 0, 0, 0,
       "RFC 3161 time stamp authority for them (http:// or https://)" },
     { "tsa-ca-file", CONF_PATH, offsetof(struct config, tsa_ca_file), "", 0, 0, 0,
@@ -219,6 +224,10 @@ static void raise_files(void) {
 static int prepare(struct recorder *r, const struct buckets *buckets, struct err *e) {
     const struct config *c = r->config;
     char path[128];
+    if (c->put_timeout_ms > c->fence_after * 500)
+        return err_set(e, 0,
+                       "put-timeout: at most half of fence-after, or a late PUT could land "
+                       "behind another recorder's seal");
     if (strlen(c->run) > 48)
         return err_set(e, 0, "run: %s is too long for sockets below it", c->run);
     if (vault_init(&r->vault, c->secret_file, e) < 0 || make_folder(c->spool, 0700, e) < 0 ||
@@ -231,7 +240,9 @@ static int prepare(struct recorder *r, const struct buckets *buckets, struct err
     snprintf(path, sizeof path, "%s/recorder.sock", c->run);
     r->logger = r->work ? logger_new(r, e) : NULL;
     r->holder = r->logger ? holder_new(r, e) : NULL;
-    r->control = r->holder ? control_new(r, path, c->trusted_uids, e) : NULL;
+    r->alive = r->holder ? alive_new(r, e) : NULL;
+    r->sealer = r->alive ? sealer_new(r, e) : NULL;
+    r->control = r->sealer ? control_new(r, path, c->trusted_uids, e) : NULL;
     return r->control ? 0 : -1;
 }
 
@@ -249,6 +260,8 @@ static int run(struct recorder *r, const struct buckets *buckets, struct err *e)
         session_resume_all(r, e) < 0)
         return -1;
     logger_start(r->logger);
+    alive_start(r->alive);
+    sealer_start(r->sealer);
     watch_start(r->watch);
     log_info("ready; %s, %zu sessions from the spool", r->config->store.url, r->session_count);
     loop_run(r->loop);
@@ -259,6 +272,8 @@ static int run(struct recorder *r, const struct buckets *buckets, struct err *e)
     /* Workers may hang in a request, and use what is not freed then: they end with the process. */
     if (!work_free(r->work, 1000))
         _exit(0);
+    sealer_free(r->sealer);
+    alive_free(r->alive);
     holder_free(r->holder);
     logger_free(r->logger);
     watch_free(r->watch);

@@ -43,6 +43,12 @@ void recorder_metrics_init(struct recorder_metrics *m) {
     ROW(held, GAUGE, "recording_held_bytes", NULL, "Frames and chunks in memory");
     ROW(opens_failed, COUNTER, "recording_opens_failed_total", NULL,
         "Open records that could not be stored");
+    ROW(lost, COUNTER, "recording_lost_total", NULL,
+        "Sessions that another recorder sealed since this one was silent for too long");
+    ROW(kept, GAUGE, "recording_spool_kept", NULL,
+        "Sessions whose spool is kept for somebody to look at");
+    ROW(forged, COUNTER, "recording_forged_total", NULL,
+        "Chunks of orphaned sessions that do not verify under the session's key");
     ROW(log_size, GAUGE, "log_leaves", NULL, "Leaves in the log over all sessions");
     ROW(log_seconds, HISTOGRAM, "log_commit_seconds", NULL,
         "From a leaf's coming to its place in the log");
@@ -78,6 +84,9 @@ int recorder_metrics_write(struct recorder_metrics *m, struct buf *out) {
         &m->store_up,
         &m->opens_failed,
         &m->held,
+        &m->lost,
+        &m->kept,
+        &m->forged,
         &m->log_size,
         &m->log_seconds,
         &m->log_failures,

@@ -10,7 +10,7 @@ struct recorder_metrics {
     struct metric bytes, stored_bytes, objects[CHAIN_KINDS], put_seconds, put_failures, sessions,
         flushing, seals_waiting, sealed[3], conflicts, spool_bytes, spool_failures, behind, clock,
         store_up, opens_failed, held, log_size, log_seconds, log_failures, log_conflicts,
-        log_stamp_failures;
+        log_stamp_failures, lost, kept, forged;
 };
 void recorder_metrics_init(struct recorder_metrics *m);
 int recorder_metrics_write(struct recorder_metrics *m, struct buf *out);

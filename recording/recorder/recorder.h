@@ -3,6 +3,7 @@
 #ifndef GUAC_RECORDER_H
 #define GUAC_RECORDER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,7 +20,7 @@ struct config {
     char *hold_access_key_file, *hold_secret_key_file;
     char *log_bucket, *tsa_url, *tsa_ca_file;
     long max_sessions, workers, level, put_timeout_ms, retention_days, memory;
-    long log_retention_days, checkpoint_interval;
+    long log_retention_days, checkpoint_interval, fence_after;
     bool allow_no_seccomp;
 };
 
@@ -28,6 +29,8 @@ struct control;
 struct logger;
 struct holder;
 struct watch;
+struct alive;
+struct sealer;
 
 struct recorder {
     const struct config *config;
@@ -39,6 +42,9 @@ struct recorder {
     struct control *control;
     struct logger *logger;
     struct holder *holder;
+    struct alive *alive;
+    struct sealer *sealer;
+    atomic_uint_fast64_t alive_until; /* clock_ms(): nothing is stored later than that */
     struct session *sessions;
     size_t session_count;
     size_t held; /* bytes of frames and chunks in memory, all sessions */

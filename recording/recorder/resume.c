@@ -303,8 +303,7 @@ static void go_on(struct session *s) {
     s->resumed = true;
     if (s->state == S_OPENING) {
         s->in_doubt = true;
-        session_open_put(s);
-        return;
+        return; /* as soon as it is known to be ours */
     }
     if (s->state == S_SEALING) {
         session_ask_seal(s);
@@ -333,6 +332,12 @@ static int resume(struct recorder *r, const char *id, struct err *e) {
     if (file_read_at(spooler_folder(r->spooler), name, &b, e) < 0)
         return -1;
     _json_ json_t *o = json_parse(buf_str(&b), b.len, b.max, e);
+    if (strcmp(json_str(json_object_get(o, "end"), "state", ""), "lost") == 0) {
+        metric_add(&r->metrics.kept, 1);
+        log_warning("session %s: sealed by another recorder; what it has not is still in the spool",
+                    id);
+        return 0;
+    }
     struct session *s = o ? session_alloc(r, id) : NULL;
     if (!s)
         return -1;
@@ -370,8 +375,10 @@ int session_resume_all(struct recorder *r, struct err *e) {
         snprintf(id, sizeof id, "%.*s", UUID_LEN, d->d_name);
         if (!uuid_valid(id, strlen(id)) || strcmp(d->d_name + UUID_LEN, ".json") != 0)
             continue;
-        if (resume(r, id, &why) < 0)
-            log_error("session %s: cannot be taken up again: %s", id, why.text);
+        if (resume(r, id, &why) < 0) {
+            metric_add(&r->metrics.kept, 1);
+            log_error("session %s: cannot be taken up again, its spool stays: %s", id, why.text);
+        }
     }
     closedir(dir);
     return 0;

@@ -11,6 +11,7 @@
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
+#include "recording/recorder/alive.h"
 #include "recording/recorder/session_impl.h"
 
 static const char *const state_names[] = {
@@ -57,6 +58,7 @@ static void on_timer(void *arg) {
 
 static void on_retry(void *arg) {
     struct session *s = arg;
+    session_look(s);
     switch (s->state) {
     case S_NEW:
         log_warning("session %s: no open record came", s->id);
@@ -178,6 +180,9 @@ void session_gone(struct session *s) {
         s->opened(s->opened_arg, s, -1, &e);
         s->opened = NULL;
     }
+    if (s->adopted)
+        s->adopted(s->adopted_arg, s->adopted_ok);
+    s->adopted = NULL;
     logger_forget(s->r->logger, s);
     session_tap_close(s);
     loop_timer_free(s->timer);
@@ -211,7 +216,22 @@ void session_submit(struct session *s, void (*run)(struct job *j, struct worker 
     work_submit(s->r->work, &s->errand.job);
 }
 
+void session_ours(struct session *s) {
+    s->mine = true;
+    if (s->state == S_OPENING) {
+        if (!s->state_file)
+            session_open_put(s);
+    } else if (s->state == S_LISTING || s->state == S_SEALING) {
+        session_seal_again(s);
+    } else {
+        session_dispatch(s);
+        session_check_end(s);
+    }
+}
+
 void session_free_all(struct recorder *r) {
+    for (struct session *s = r->sessions; s; s = s->next)
+        s->adopted = NULL;
     while (r->sessions)
         session_gone(r->sessions);
 }

@@ -47,6 +47,25 @@ int session_seal(struct session *s, const json_t *envelope, struct err *e);
 /* The predicate of one that waits for its seal, else NULL. */
 const json_t *session_predicate(const struct session *s);
 
+/* Between them and alive.h: those that are to be in the list; that they are; that nobody could be
+ * told so for too long; that those listed are others' now, or this one. */
+struct heartbeat;
+void session_list(struct recorder *r, struct heartbeat *h);
+void session_listed(struct recorder *r);
+void session_silent(struct recorder *r);
+void session_lost_listed(struct recorder *r);
+void session_lost(struct session *s);
+
+/* One that another recorder left behind is sealed. done: no other object of it will be written; or
+ * not ok: it could not be. -1: not now. */
+struct session_orphan {
+    const char *gateway, *prefix;
+    uint64_t from, silent_since; /* its leaves are there or behind; wall ms */
+    void (*done)(void *arg, bool ok);
+    void *arg;
+};
+int session_adopt(struct recorder *r, const struct session_orphan *o);
+
 /* At start: everything the spool holds. -1: the spool cannot be read. */
 int session_resume_all(struct recorder *r, struct err *e);
 /* Sums for metrics, and {id, bytes, behindMs, state} for `status`. */

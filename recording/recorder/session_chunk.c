@@ -10,6 +10,7 @@
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
+#include "recording/recorder/alive.h"
 #include "recording/recorder/session_impl.h"
 #include "recording/recorder/watch.h"
 
@@ -147,13 +148,16 @@ static void put(struct job *j, struct worker *w) {
     uint8_t sum[32];
     session_key_of(o->s, o->entry.name, key);
     list_hash_bytes(o->entry.sha256, sum);
+    o->result = alive_late(o->s->r, &o->err);
+    if (o->result != STORE_OK)
+        return;
     o->result = store_put(w->store, key, o->data.data, o->data.len, sum, o->s->retain_until,
                           &o->meta, &o->err);
 }
 
 void session_dispatch(struct session *s) {
     /* While the store is away, one of a session's objects is enough to find out that it is back. */
-    int most = s->r->store_away ? 1 : PUTS_MAX;
+    int most = !s->mine ? 0 : s->r->store_away ? 1 : PUTS_MAX;
     for (struct object *o = s->objects; o && s->puts < most; o = o->next) {
         if (o->stage != READY)
             continue;

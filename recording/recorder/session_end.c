@@ -14,6 +14,7 @@
 #include "guacd/base/version.h"
 #include "guacd/proto/status.h"
 #include "recording/file.h"
+#include "recording/recorder/alive.h"
 #include "recording/recorder/control.h"
 #include "recording/recorder/session_impl.h"
 #include "recording/recorder/watch.h"
@@ -64,11 +65,13 @@ static int count_line(struct errand *t, const char *line, size_t len, struct err
         memcpy(t->heads[entry.kind], entry.head, HASH_HEX);
     }
     t->frames += entry.frames;
+    t->last_seq = MAX_OF(t->last_seq, entry.seq1);
+    t->last_ms = MAX_OF(t->last_ms, entry.t1);
     return 0;
 }
 
-static int count_lines(struct errand *t, const struct buf *lines, struct err *e) {
-    t->frames = 0;
+int session_count_lines(struct errand *t, const struct buf *lines, struct err *e) {
+    t->frames = t->last_seq = t->last_ms = 0;
     for (int k = 0; k < CHAIN_KINDS; k++) {
         t->chains[k] = (struct seal_chain){ 0 };
         t->last_i[k] = 0;
@@ -114,11 +117,14 @@ static void make_list(struct job *j, struct worker *w) {
     t->result = STORE_AWAY;
     if ((file_read_at(spooler_folder(s->r->spooler), name, &lines, &t->err) < 0 &&
          errno != ENOENT) ||
-        count_lines(t, &lines, &t->err) < 0 ||
+        session_count_lines(t, &lines, &t->err) < 0 ||
         list_pack(lines.data, lines.len, &t->data, t->root, &t->count, &t->err) < 0)
         return;
     sha256(t->data.data, t->data.len, sum);
     session_key_of(s, NAME_LIST_OBJECT, key);
+    t->result = alive_late(s->r, &t->err);
+    if (t->result != STORE_OK)
+        return;
     t->result = store_put(w->store, key, t->data.data, t->data.len, sum, s->retain_until, &t->meta,
                           &t->err);
     if (t->result == STORE_EXISTS)
@@ -127,7 +133,7 @@ static void make_list(struct job *j, struct worker *w) {
         sha256_hex(t->data.data, t->data.len, t->sha256);
 }
 
-static json_t *make_predicate(struct session *s, struct err *e) {
+json_t *session_make_predicate(struct session *s, struct err *e) {
     struct errand *t = &s->errand;
     char root[HASH_HEX];
     hex_encode(t->root, sizeof t->root, root);
@@ -147,6 +153,8 @@ static json_t *make_predicate(struct session *s, struct err *e) {
         .frames = (int64_t)t->frames,
         .sequence = (int64_t)s->seq,
         .recorder = guac_version,
+        .silent_gateway = s->foreign ? s->gateway : NULL,
+        .silent_since = (int64_t)s->silent_since,
     };
     for (int k = 0; k < CHAIN_KINDS; k++) {
         r.chains[k] = t->chains[k];
@@ -163,11 +171,15 @@ static void listed(struct job *j) {
     if (!session_release(s))
         return;
     if (t->result == STORE_OK) {
-        s->predicate = make_predicate(s, &t->err);
+        s->predicate = session_make_predicate(s, &t->err);
         buf_fini(&t->data);
     }
     if (!s->predicate) {
         log_error("session %s: its list is not stored: %s", s->id, t->err.text);
+        if (t->result == STORE_EXISTS) { /* another sealer's? */
+            s->resumed = true;
+            s->mine = false;
+        }
         session_retry(s);
         return;
     }
@@ -181,7 +193,7 @@ static void listed(struct job *j) {
 }
 
 void session_check_end(struct session *s) {
-    if (s->state != S_FLUSHING || s->objects || s->list_durable < s->list_lines)
+    if (!s->mine || s->state != S_FLUSHING || s->objects || s->list_durable < s->list_lines)
         return;
     for (int k = 0; k < CHAIN_KINDS; k++)
         if (s->chains[k].frames)
@@ -224,7 +236,9 @@ static void seal_stored(struct job *j) {
 
 void session_sealed_in_log(struct session *s) {
     count_sealed(s);
-    spool_remove(s->spool);
+    s->adopted_ok = true;
+    if (s->spool)
+        spool_remove(s->spool);
     session_gone(s);
 }
 
@@ -261,6 +275,19 @@ static void put_seal(struct job *j, struct worker *w) {
         note_seal(t, &theirs);
     else
         t->result = STORE_AWAY;
+}
+
+enum store_result session_find_seal(struct errand *t, struct store *store) {
+    struct buf there __attribute__((cleanup(buf_fini)));
+    char key[NAME_KEY_SIZE];
+    buf_init(&there, DSSE_MAX);
+    session_key_of(t->s, NAME_SEAL_OBJECT, key);
+    enum store_result r = store_get(store, key, NULL, &there, NULL, &t->err);
+    if (r == STORE_OK) {
+        note_seal(t, &there);
+        t->s->seal_stored = true;
+    }
+    return r;
 }
 
 /* It must say what we said, with authd's key and version beside, and be signed. */
@@ -313,7 +340,9 @@ void session_ask_seal(struct session *s) {
 void session_seal_again(struct session *s) {
     if (s->errand.running)
         return;
-    if (s->state == S_LISTING)
+    if (s->state == S_LISTING && s->foreign && !s->seal_stored)
+        session_gather(s);
+    else if (s->state == S_LISTING && !s->foreign && s->mine)
         session_submit(s, make_list, listed);
     else if (s->seal_stored)
         session_log_seal(s);
@@ -326,9 +355,10 @@ void session_seal_again(struct session *s) {
 }
 
 void session_state_durable(struct session *s) {
-    if (s->state == S_OPENING)
-        session_open_put(s);
-    else if (s->state == S_SEALING)
+    if (s->state == S_OPENING) {
+        if (s->mine)
+            session_open_put(s);
+    } else if (s->state == S_SEALING)
         session_ask_seal(s);
     else
         session_check_end(s);

@@ -66,7 +66,7 @@ struct errand {
     struct seal_chain chains[CHAIN_KINDS];
     uint32_t last_i[CHAIN_KINDS];
     char heads[CHAIN_KINDS][HASH_HEX];
-    uint64_t frames, put_us;
+    uint64_t frames, last_seq, last_ms, put_us;
     enum store_result result;
     struct store_meta meta;
     char sha256[HASH_HEX];
@@ -99,6 +99,16 @@ struct session {
     bool logging;              /* its leaf is on its way, of the open record or of the seal */
     uint64_t log_from;         /* the log's size before its open record was written */
     struct logger_place place; /* of the open record; index UINT64_MAX: not known */
+
+    /* whose it is */
+    bool in_list, listed; /* of our alive object: in the one under way; in the one that is stored */
+    bool mine;            /* nobody else seals it: it may be stored */
+    bool foreign;         /* another recorder left it behind; it has no spool */
+    char gateway[UUID_LEN + 1]; /* that one */
+    uint64_t silent_since;
+    void (*adopted)(void *arg, bool ok);
+    void *adopted_arg;
+    bool adopted_ok;
 
     /* chunks */
     struct chain chains[CHAIN_KINDS];
@@ -178,5 +188,15 @@ void session_check_end(struct session *s);
 void session_state_durable(struct session *s);
 void session_seal_again(struct session *s);
 void session_ask_seal(struct session *s);
+int session_count_lines(struct errand *t, const struct buf *lines, struct err *e);
+json_t *session_make_predicate(struct session *s, struct err *e);
+/* STORE_OK: it is sealed, and what its leaf is to say is noted. */
+enum store_result session_find_seal(struct errand *t, struct store *store);
+/* session_alive.c */
+void session_look(struct session *s); /* is it ours? */
+/* session.c */
+void session_ours(struct session *s); /* it is: on with it */
+/* session_adopt.c */
+void session_gather(struct session *s);
 
 #endif

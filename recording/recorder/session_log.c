@@ -28,18 +28,21 @@ static void on_open(void *arg, const struct logger_place *place) {
     struct session *s = arg;
     s->logging = false;
     s->place = *place;
-    session_opened_in_log(s);
+    if (s->foreign)
+        session_log_seal(s);
+    else
+        session_opened_in_log(s);
 }
 
 void session_log_open(struct session *s) {
-    char hash[HASH_HEX];
-    sha256_hex(s->envelope.data, s->envelope.len, hash);
+    if (s->envelope.len)
+        sha256_hex(s->envelope.data, s->envelope.len, s->open_sha256);
     const struct leaf leaf = { .kind = LEAF_OPEN,
                                .at = (int64_t)s->start,
                                .session = s->id,
                                .prefix = s->prefix,
-                               .sha256 = hash };
-    add(s, &leaf, s->resumed, s->log_from, on_open);
+                               .sha256 = s->open_sha256 };
+    add(s, &leaf, s->resumed || s->foreign, s->log_from, on_open);
 }
 
 static void on_seal(void *arg, const struct logger_place *place) {
@@ -58,5 +61,9 @@ void session_log_seal(struct session *s) {
                                .prefix = s->prefix,
                                .sha256 = s->seal_sha256 };
     bool known = s->place.index != UINT64_MAX;
+    if (s->foreign && !known) { /* the one who left it may have died before */
+        session_log_open(s);
+        return;
+    }
     add(s, &leaf, true, known ? s->place.index : s->log_from, on_seal);
 }

@@ -11,6 +11,7 @@
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
+#include "recording/recorder/alive.h"
 #include "recording/recorder/session_impl.h"
 #include "recording/recorder/watch.h"
 
@@ -115,6 +116,7 @@ int session_open(struct session *s, const json_t *envelope, session_opened *open
     }
     s->opened = opened;
     s->opened_arg = arg;
+    alive_due(s->r->alive);
     /* A disk that hangs or is full must not make authd wait for ever. */
     loop_timer_set(s->retry_timer, (uint64_t)s->r->config->put_timeout_ms * 1000);
     return 0;
@@ -204,6 +206,9 @@ static void put(struct job *j, struct worker *w) {
     uint8_t sum[32];
     session_key_of(s, NAME_OPEN_OBJECT, key);
     sha256(s->envelope.data, s->envelope.len, sum);
+    t->result = alive_late(s->r, &t->err);
+    if (t->result != STORE_OK)
+        return;
     t->result = store_put(w->store, key, s->envelope.data, s->envelope.len, sum, s->retain_until,
                           &t->meta, &t->err);
 }
@@ -228,6 +233,19 @@ void session_open_put(struct session *s) {
     if (s->state_file) {
         /* Not even in the spool: nothing was sent to the store, and nothing will be. */
         err_set(&e, STATUS_SERVER_ERROR, "the open record could not be written to the spool");
+        answer(s, -1, &e);
+        spool_remove(s->spool);
+        session_gone(s);
+        return;
+    }
+    if (!s->mine && s->resumed) {
+        session_retry(s);
+        return;
+    }
+    if (!s->mine) { /* nothing was stored of it either */
+        err_set(&e, STATUS_UPSTREAM_UNAVAILABLE,
+                "the store could not be told in time that a session begins");
+        metric_add(&s->r->metrics.opens_failed, 1);
         answer(s, -1, &e);
         spool_remove(s->spool);
         session_gone(s);

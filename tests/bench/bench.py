@@ -11,6 +11,7 @@ import threading
 import time
 
 import desktop
+import evidence
 import procs
 import resources
 from gateway import Gateway, Tunnel
@@ -391,6 +392,7 @@ def main():
         if wanted("proxy"):
             result["proxy"] = {"proxy": measure("proxy", row_proxy, work)}
             show("proxy", result["proxy"])
+        evidence.measure(wanted, measure, show, result, BUILD)
         resources.measure(wanted, measure, show, result, work)
         if any(wanted(n) for n in GATEWAY_ROWS):
             run_gateway_rows(work, result)

@@ -78,7 +78,8 @@ class Recorder(house.Process):
             os.unlink(self.socket)
         store = store or ["--store", "folder:" + self.store_folder]
         argv = [house.program("guac-recorder"), "--run", self.run, "--spool", self.spool,
-                "--secret-file", secret, "--log-level", "debug", *store, *options]
+                "--secret-file", secret, "--log-level", "debug", "--fence-after", "300", *store,
+                *options]
         super().__init__(argv, os.path.join(folder, f"recorder-{next(house.NUMBERS)}.log"), **named)
         if wait:
             house.wait(lambda: "ready;" in self.text() or not self.running(),
@@ -95,7 +96,8 @@ class Recorder(house.Process):
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def spooled_files(self):
-        return sorted(os.listdir(self.spool))
+        """Of sessions: the recorder's own name lies there, too."""
+        return sorted(n for n in os.listdir(self.spool) if not n.startswith("alive"))
 
 
 class Refused(Exception):
