@@ -76,6 +76,7 @@ struct session_resource {
     char *connection, *protocol, *target;
     struct person owner;
     char *gateway;          /* the replica that holds it */
+    char *relay;            /* address:port where other replicas' requests for it go; NULL: none */
     char *address;          /* the browser's */
     char *request;          /* GuacamoleAccessRequest it came by, NULL: none */
     char *sid;              /* the owner's sign-in; NULL: not to be refreshed */

@@ -94,6 +94,8 @@ static const struct schema_row session_spec[] = {
     ROW("target", TEXT, "Where it leads.", AT(target), .max = 300),
     PERSON("owner", owner, SCHEMA_NEEDED, "Whose it is."),
     ROW("gateway", TEXT, "The replica that holds it.", AT(gateway), .max = 253),
+    ROW("relay", TEXT, "Where other replicas bring requests for it, address:port.", AT(relay),
+        .max = 80),
     ROW("address", TEXT, "The browser's address.", AT(address), .max = 64),
     ROW("request", TEXT, "GuacamoleAccessRequest it came by.", AT(request), .max = 253),
     ROW("sid", TEXT, "The owner's sign-in.", AT(sid), .max = 255),

@@ -9,6 +9,7 @@
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 #include "proxy/authd/live.h"
+#include "proxy/authd/relay.h"
 #include "proxy/authd/sight.h"
 #include "proxy/authd/text.h"
 
@@ -199,14 +200,22 @@ void api_sessions(struct exchange *x) {
         x, 200, json_pack("{s:o, s:I}", "sessions", l.list, "generation", (json_int_t)generation));
 }
 
+/* Its own replica knows better; the answer stands when that cannot be asked. */
+static void relay_it(struct exchange *x, const struct sight *s) {
+    if (!s->local && !x->relayed)
+        x->relay = relay_to(x->a, s->id);
+}
+
 void api_session(struct exchange *x) {
     struct sight_all all;
     struct sight s;
     struct session local;
     sessions_refresh(x->a->sessions);
     sight_init(&all, x);
-    if (sight_one(&all, &s, &local))
+    if (sight_one(&all, &s, &local)) {
         exchange_json(x, 200, to_json(x, &s));
+        relay_it(x, &s);
+    }
     session_fini(&local);
     sight_fini(&all);
 }
@@ -282,6 +291,14 @@ static void act(struct exchange *x, const struct action *action, const struct si
     bool done = false;
     if (!msg) {
         exchange_error(x, 400, "The request does not say what to do.", "Reload the page.", NULL);
+        return;
+    }
+    if (action->right != SHARE_END)
+        relay_it(x, s);
+    if (x->relay) {
+        json_decref(msg);
+        exchange_error(x, 503, "The gateway that holds this session cannot be reached.",
+                       "Try again in a moment.", NULL);
         return;
     }
     if (s->local) {

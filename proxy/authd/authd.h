@@ -25,6 +25,7 @@ struct listener;
 struct used;
 struct opened;
 struct share;
+struct relay;
 struct evidence_log;
 
 struct authd {
@@ -37,6 +38,7 @@ struct authd {
     struct resources *resources; /* what the gateway itself writes */
     struct locks *locks;
     struct share *share; /* who moderates what */
+    struct relay *relay; /* tickets between replicas */
     struct recorder *recorder;
     struct sessions *sessions;
     struct evidence_log *evidence_log;

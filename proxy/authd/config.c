@@ -49,6 +49,9 @@ static const struct conf_row rows[] = {
          "Folder for access requests, approvals, sessions and locks, one that all replicas share; "
          "empty: RUN/authd/resources."),
     TEXT("namespace", CONF_STRING, namespace, "guacamole", "Namespace that locks are written to."),
+    TEXT("relay-address", CONF_STRING, relay_address, "",
+         "Where other replicas' proxies reach this one's relay-listen, address:port in numbers; "
+         "empty: sessions of this one can be used at this one only."),
     ROW("workers", CONF_INT, workers, "16", 1, 64, "Requests handled at one time."),
     TEXT("log-level", CONF_STRING, log_level, "info", "error, warning, info, debug or trace."),
 

@@ -15,6 +15,7 @@ struct config {
     char *run, *public_url, *gateway_name, *trusted_uids, *folder, *log_level;
     char *store, *namespaces;
     char *resources, *namespace;
+    char *relay_address;
     long workers;
     char *cookie_keys, *gateway_key, *log_origin;
     bool create_keys;

@@ -19,6 +19,7 @@
 
 #define COOKIE_SESSION "session" /* purposes */
 #define COOKIE_PRELOGIN "prelogin"
+#define COOKIE_RELAY "relay" /* no cookie: a ticket between replicas, sealed the same way */
 
 struct cookie_keys; /* immutable once made; any thread */
 

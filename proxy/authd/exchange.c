@@ -21,6 +21,7 @@ int exchange_init(struct exchange *x, struct authd *a, struct http *http, const 
     x->path = json_str(msg, "path", "");
     x->peer = json_str(msg, "peer", "");
     x->body = json_str(msg, "body", NULL);
+    x->relayed = json_str(msg, "relayed", NULL);
     x->cookie = json_str(h, "cookie", NULL);
     x->origin = json_str(h, "origin", NULL);
     x->fetch_site = json_str(h, "sec-fetch-site", NULL);
@@ -33,6 +34,7 @@ void exchange_fini(struct exchange *x) {
     query_fini(&x->query);
     identity_free(x->who);
     json_decref(x->headers);
+    json_decref(x->relay);
     buf_fini(&x->text);
     if (x->fd >= 0)
         close(x->fd);

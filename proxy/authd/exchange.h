@@ -18,6 +18,7 @@ struct exchange {
     struct http *http; /* the worker's own client */
     /* the request; strings are the message's, NULL when absent */
     const char *method, *path, *cookie, *origin, *fetch_site, *csrf, *content_type, *peer, *body;
+    const char *relayed; /* by another replica, for this session; NULL: by a browser */
     struct query query;
     char params[EXCHANGE_PARAMS][254]; /* what the route's :names stand for */
     bool waited;                       /* a long poll that waited as long as it wanted */
@@ -27,6 +28,7 @@ struct exchange {
     enum failure nobody; /* FAILURE_EXPIRED: `who` is set, its claims are stale */
     /* the answer */
     int status;
+    json_t *relay;   /* where to ask instead of believing this answer (relay.h), or NULL */
     json_t *headers; /* [[name, value]…] */
     struct buf text;
     int fd;                   /* a body from elsewhere, or -1 */

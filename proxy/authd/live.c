@@ -83,6 +83,8 @@ int live_create(struct authd *a, const struct live_want *w, struct err *e) {
     resource_text(&s->owner.sub, w->who->sub);
     resource_text(&s->owner.name, w->who->name);
     resource_text(&s->gateway, a->conf.gateway_name);
+    resource_text(&s->relay,
+                  a->conf.relay_address && *a->conf.relay_address ? a->conf.relay_address : NULL);
     resource_text(&s->address, w->peer && *w->peer ? w->peer : NULL);
     resource_text(&s->request, w->request);
     resource_text(&s->sid, w->who->development ? NULL : w->who->sid);

@@ -22,6 +22,7 @@
 #include "guacd/base/util.h"
 #include "proxy/authd/pods.h"
 #include "proxy/authd/record.h"
+#include "proxy/authd/relay.h"
 #include "proxy/authd/share.h"
 #include "proxy/authd/evidence_log.h"
 #include "proxy/authd/keeper.h"
@@ -265,6 +266,7 @@ static int make_state(struct authd *a, struct err *e) {
     a->used = used_new();
     a->replays = used_new();
     a->share = share_new();
+    a->relay = relay_new();
     const struct cluster_config cluster = { a->conf.cluster_server, a->conf.cluster_token,
                                             a->conf.cluster_ca, a->conf.namespaces,
                                             a->conf.namespace };
@@ -276,7 +278,7 @@ static int make_state(struct authd *a, struct err *e) {
         return -1;
     if (a->conf.dev_link)
         a->links = links_new(a->conf.origin);
-    if (!a->evidence_log || !a->opened || !a->used || !a->replays || !a->share ||
+    if (!a->evidence_log || !a->opened || !a->used || !a->replays || !a->share || !a->relay ||
         (a->conf.dev_link && !a->links))
         return err_set(e, 0, "no memory");
     return 0;
@@ -350,6 +352,7 @@ static void finish(struct program *p) {
     used_free(a->used);
     used_free(a->replays);
     share_free(a->share);
+    relay_free(a->relay);
     oidc_free(a->oidc);
     audit_free(a->audit);
     sign_key_free(a->key);

@@ -15,6 +15,7 @@
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 #include "proxy/authd/guard.h"
+#include "proxy/authd/relay.h"
 #include "proxy/authd/route.h"
 #include "proxy/authd/stats.h"
 #include "proxy/authd/text.h"
@@ -64,6 +65,8 @@ static json_t *answer_of(struct exchange *x, struct request *rq) {
         json_t *body = json_stringn(x->text.data ? x->text.data : "", x->text.len);
         json_object_set_new(o, "body", body ? body : json_string(""));
     }
+    if (x->relay)
+        json_object_set(o, "relay", x->relay);
     return o;
 }
 
@@ -108,13 +111,17 @@ static enum failure admit(struct exchange *x) {
 
 static json_t *open_tunnel(struct exchange *x, struct request *rq) {
     struct err e = { 0 };
-    struct tunnel_request t = { .who = x->who, .peer = x->peer };
+    struct tunnel_request t = { .who = x->who, .peer = x->peer, .relayed = x->relayed };
     char id[UUID_LEN + 1] = "", rule[320] = "";
     if (display_read(&x->query, &t.display, &e) == 0 &&
         tunnel_open(x->a, &t, &rq->fd, id, rule, &e) == 0)
         return json_pack("{s:b, s:s}", "ok", 1, "id", id);
     log_info("tunnel %s of %s: %s", x->id, x->who->sub, e.text);
-    return refusal(e.status ? e.status : STATUS_SERVER_ERROR, e.text, rule, status_http(e.status));
+    json_t *answer =
+        refusal(e.status ? e.status : STATUS_SERVER_ERROR, e.text, rule, status_http(e.status));
+    if (t.relay)
+        json_object_set_new(answer, "relay", t.relay);
+    return answer;
 }
 
 static void run_tunnel(struct request *rq) {
@@ -220,6 +227,14 @@ static void run_ready(struct request *rq) {
         json_object_set_new(rq->answer, "error", json_string("not ready"));
 }
 
+static void run_ticket(struct request *rq) {
+    struct err e = { 0 };
+    json_t *good = relay_admit(rq->a, json_str(rq->msg, "ticket", ""), &e);
+    if (good)
+        json_object_set_new(good, "ok", json_true());
+    rq->answer = good ? good : refusal(e.status, e.text, "", 403);
+}
+
 static void run_link(struct request *rq) {
     struct buf url;
     if (rq->uid != geteuid()) {
@@ -240,11 +255,8 @@ static void run_link(struct request *rq) {
 static const struct {
     const char *op;
     void (*run)(struct request *rq);
-} ops[] = { { "http", run_http },
-            { "tunnel", run_tunnel },
-            { "metrics", run_metrics },
-            { "ready", run_ready },
-            { "link", run_link } };
+} ops[] = { { "http", run_http },   { "tunnel", run_tunnel }, { "metrics", run_metrics },
+            { "ready", run_ready }, { "ticket", run_ticket }, { "link", run_link } };
 
 void request_run(struct request *rq) {
     const char *op = json_str(rq->msg, "op", "");

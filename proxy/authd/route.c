@@ -102,6 +102,11 @@ void route_run(struct exchange *x) {
                        "Check the address.", NULL);
         return;
     }
+    if (x->relayed &&
+        (!strstr(r->path, "/api/sessions/:id") || strcmp(x->relayed, x->params[0]) != 0)) {
+        exchange_error(x, 403, "The relay's ticket is for another session.", "Try again.", NULL);
+        return;
+    }
     enum failure f = admit(x, r, &detail);
     if (f != FAILURE_NONE)
         exchange_fail(x, f, detail);

@@ -15,6 +15,7 @@
 #include "guacd/proto/status.h"
 #include "proxy/authd/launch.h"
 #include "proxy/authd/record.h"
+#include "proxy/authd/relay.h"
 #include "proxy/authd/share.h"
 #include "proxy/authd/stats.h"
 #include "proxy/authd/used.h"
@@ -295,6 +296,17 @@ static int visit(struct authd *a, struct tunnel_request *rq, const json_t *info,
     return 0;
 }
 
+/* Not here: another replica's, which then decides, or over. */
+static int elsewhere(struct authd *a, struct tunnel_request *rq, struct err *e) {
+    rq->relay = rq->relayed ? NULL : relay_to(a, rq->display.session);
+    return rq->relay
+               ? err_set(e, STATUS_UPSTREAM_UNAVAILABLE,
+                         "The gateway that holds this session cannot be reached. Try again in a "
+                         "moment.")
+               : err_set(e, STATUS_RESOURCE_NOT_FOUND,
+                         "This session is over. Open the connection again.");
+}
+
 static int rejoin(struct authd *a, struct tunnel_request *rq, int *fd, char id[UUID_LEN + 1],
                   char *rule, struct err *e) {
     struct snapshot *snapshot __attribute__((cleanup(snapshot_drop))) =
@@ -304,10 +316,7 @@ static int rejoin(struct authd *a, struct tunnel_request *rq, int *fd, char id[U
     struct decision d;
     _json_ json_t *info = sessions_info(a->sessions, session, e);
     if (!info)
-        return e->status == STATUS_RESOURCE_NOT_FOUND
-                   ? err_set(e, STATUS_RESOURCE_NOT_FOUND,
-                             "This session is over. Open the connection again.")
-                   : -1;
+        return e->status == STATUS_RESOURCE_NOT_FOUND ? elsewhere(a, rq, e) : -1;
     const char *name = json_str(info, "connection", ""), *slash = strchr(name, '/');
     if (slash && (size_t)(slash - name) < sizeof namespace)
         memcpy(namespace, name, (size_t)(slash - name));
@@ -329,5 +338,7 @@ static int rejoin(struct authd *a, struct tunnel_request *rq, int *fd, char id[U
 int tunnel_open(struct authd *a, struct tunnel_request *rq, int *fd, char id[UUID_LEN + 1],
                 char *rule, struct err *e) {
     *rule = '\0';
+    if (rq->relayed && strcmp(rq->relayed, rq->display.session) != 0)
+        return err_set(e, STATUS_CLIENT_FORBIDDEN, "The relay's ticket is for another session.");
     return *rq->display.session ? rejoin(a, rq, fd, id, rule, e) : open_new(a, rq, fd, id, rule, e);
 }

@@ -9,7 +9,9 @@ struct tunnel_request {
     const struct identity *who;
     const char *peer;
     struct display display;
-    char request[254]; /* set on the way: the GuacamoleAccessRequest that lets this person in */
+    const char *relayed; /* by another replica, for this session; NULL: by a browser */
+    json_t *relay;       /* out, with an error: where to ask instead (relay.h); the caller's */
+    char request[254];   /* set on the way: the GuacamoleAccessRequest that lets this person in */
 };
 /* 0: *fd is the session's stream, id its UUID. -1: e has the Guacamole status and the sentence;
  * rule (320 bytes) is the refusing rule's name, or "". */

@@ -25,6 +25,13 @@ static const struct conf_row rows[] = {
         "Addresses or CIDRs whose X-Forwarded-For is believed."),
     ROW("max-tunnels", CONF_INT, max_tunnels, "10000", 1, 1000000, 0,
         "Open sessions at one time; more are told that the gateway is busy."),
+    ROW("relay-listen", CONF_STRING, relay_listen, "", 0, 0, 0,
+        "Address and port, in numbers, where other replicas' proxies bring requests for sessions "
+        "of this one; empty: none. For the network between replicas only."),
+    ROW("relay-ports", CONF_LIST, relay_ports, "", 0, 0, 0,
+        "Ports of other replicas' relay-listen; empty: the same as here."),
+    ROW("relay-waiting", CONF_INT, relay_waiting, "64", 1, 10000, 0,
+        "Relays that have come in and are not admitted yet; more are refused."),
     ROW("log-level", CONF_STRING, log_level, "info", 0, 0, 'L',
         "error, warning, info, debug or trace."),
     ROW("allow-no-seccomp", CONF_BOOL, allow_no_seccomp, "no", 0, 0, 0,

@@ -11,6 +11,9 @@ struct proxy_config {   /* strings are NULL while unset */
     char *web;
     char *tls_cert, *tls_key;
     char *trusted_proxies;
+    char *relay_listen; /* address:port in numbers */
+    char *relay_ports;
+    long relay_waiting;
     char *log_level;
     long max_tunnels;
     bool allow_no_seccomp;

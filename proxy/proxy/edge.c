@@ -29,6 +29,7 @@ void edge_metrics(struct buf *out) {
         &metric_down_bytes, &metric_up_bytes,      &metric_http_requests,
     };
     metrics_write(table, ARRAY_LEN(table), out);
+    replicas_metrics(out);
 }
 
 struct edge *edge_of(struct lws *wsi) {

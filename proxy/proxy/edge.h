@@ -16,6 +16,7 @@ struct edge {
     struct lws_context *context;
     struct assets *assets;
     struct authd *authd;
+    struct replicas *replicas;
     long tunnels;
     bool draining;
 };
@@ -24,6 +25,7 @@ struct edge {
 extern struct metric metric_tunnels, metric_tunnels_total, metric_refused_total, metric_down_bytes,
     metric_up_bytes, metric_http_requests;
 void edge_metrics(struct buf *out);
+void replicas_metrics(struct buf *out); /* replicas.c's, written by it */
 
 struct edge *edge_of(struct lws *wsi);
 

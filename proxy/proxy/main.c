@@ -1,11 +1,12 @@
 /* guac-proxy: serves the page, hands requests to authd, relays tunnels. Holds no credential but the
- * TLS key, starts no program, and connects to authd's socket only. */
+ * TLS key, starts no program, and connects to authd's socket and other replicas only. */
 #include <signal.h>
 #include <sys/resource.h>
 
 #include "guacd/base/log.h"
 #include "guacd/base/sandbox.h"
 #include "proxy/proxy/edge.h"
+#include "proxy/proxy/replicas.h"
 
 #define HEADER_BYTES_MAX 16384 /* cookies of 3 KB, and what else browsers send */
 #define HEADER_TIMEOUT_S 10
@@ -111,10 +112,17 @@ static int create_context(struct edge *x, struct err *e) {
                : 0;
 }
 
-/* After this the process opens nothing but sockets to authd, which Landlock does not ask about: the
- * folder they lie in stays shut, since authd's one-time links lie there, too. */
+/* After this the process opens nothing but sockets to authd and to other replicas, which Landlock
+ * does not ask about: the folder they lie in stays shut, since authd's one-time links lie there,
+ * too. */
 static int lock_doors(const struct edge *x, struct err *e) {
-    const struct sandbox_profile profile = { .unix_sockets = true, .libraries = true, .tls = true };
+    size_t ports = 0;
+    const uint16_t *list = replicas_ports(x->replicas, &ports);
+    const struct sandbox_profile profile = { .unix_sockets = true,
+                                             .connect_ports = list,
+                                             .connect_port_count = ports,
+                                             .libraries = true,
+                                             .tls = true };
     const struct sandbox_options options = { .allow_no_seccomp = x->conf.allow_no_seccomp };
     return sandbox_enter(&profile, &options, e);
 }
@@ -148,7 +156,8 @@ static int serve(struct edge *x, struct err *e) {
     if (create_context(x, e) < 0)
         return -1;
     x->authd = authd_new(&x->loop, x->conf.run, e);
-    if (!x->authd || lock_doors(x, e) < 0)
+    x->replicas = x->authd ? replicas_new(x, e) : NULL;
+    if (!x->replicas || lock_doors(x, e) < 0)
         return -1;
     uv_signal_init(&x->loop, &term);
     uv_signal_init(&x->loop, &interrupt);

@@ -13,6 +13,7 @@
 #include "guacd/proto/status.h"
 #include "proxy/proxy/edge.h"
 #include "proxy/proxy/relay.h"
+#include "proxy/proxy/replicas.h"
 
 #define OPEN_TIMEOUT_MS 60000
 #define CLOSE_TIMEOUT_S 3
@@ -22,9 +23,9 @@
 
 struct tunnel {
     struct edge *edge;
-    struct lws *wsi;         /* NULL once the browser is gone */
-    struct authd_call *call; /* while authd decides */
-    int fd;                  /* the session, -1: not yet or no longer */
+    struct lws *wsi;  /* NULL once the browser is gone */
+    struct ask *call; /* while authd decides */
+    int fd;           /* the session, -1: not yet or no longer */
     uv_poll_t poll;
     bool polling, poll_open;
     bool full;       /* our own client: text is passed as it is */
@@ -252,7 +253,7 @@ static int ask_authd(struct tunnel *t) {
     edge_peer(t->edge, t->wsi, peer, sizeof peer);
     json_t *rq = json_pack("{s:s, s:s, s:s, s:o}", "op", "tunnel", "query", q, "peer", peer,
                            "headers", edge_headers(t->wsi));
-    t->call = rq ? authd_send(t->edge->authd, rq, OPEN_TIMEOUT_MS, on_decision, t) : NULL;
+    t->call = rq ? ask_send(t->edge, rq, OPEN_TIMEOUT_MS, on_decision, t) : NULL;
     if (!t->call)
         on_decision(t, NULL, -1);
     return 0;
@@ -275,7 +276,7 @@ static struct tunnel *open_tunnel(struct lws *wsi) {
 
 static void browser_gone(struct tunnel *t) {
     t->wsi = NULL;
-    authd_cancel(t->call);
+    ask_cancel(t->call);
     close_session(t);
     t->edge->tunnels--;
     metric_set(&metric_tunnels, t->edge->tunnels);

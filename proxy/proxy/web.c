@@ -7,6 +7,7 @@
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
 #include "proxy/proxy/edge.h"
+#include "proxy/proxy/replicas.h"
 
 #define BODY_MAX (64u << 10)
 #define ANSWER_TIMEOUT_MS 60000
@@ -32,7 +33,7 @@ static const char *const security_headers[][2] = {
 struct request {
     struct edge *edge;
     struct lws *wsi;
-    struct authd_call *call;
+    struct ask *call;
     json_t *message; /* until its body is whole */
     struct buf body;
     size_t expected;
@@ -72,7 +73,7 @@ static void end_request(struct request **slot) {
     if (!r)
         return;
     r->wsi = NULL;
-    authd_cancel(r->call);
+    ask_cancel(r->call);
     if (r->poll_open) {
         uv_poll_stop(&r->poll);
         uv_close((uv_handle_t *)&r->poll, on_poll_closed);
@@ -304,7 +305,7 @@ static int send_to_authd(struct request *r) {
     }
     /* The wait is authd's to bound: lws shall not cut a long poll. */
     lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
-    r->call = authd_send(r->edge->authd, steal_ptr(r->message), ANSWER_TIMEOUT_MS, on_answer, r);
+    r->call = ask_send(r->edge, steal_ptr(r->message), ANSWER_TIMEOUT_MS, on_answer, r);
     if (!r->call)
         on_answer(r, NULL, -1);
     return 0;
@@ -373,8 +374,7 @@ static void on_ready(void *arg, const json_t *answer, int fd) {
 
 static int ask_readiness(struct request *r) {
     lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
-    r->call = authd_send(r->edge->authd, json_pack("{s:s}", "op", "ready"), ADMIN_TIMEOUT_MS,
-                         on_ready, r);
+    r->call = ask_send(r->edge, json_pack("{s:s}", "op", "ready"), ADMIN_TIMEOUT_MS, on_ready, r);
     if (!r->call)
         on_ready(r, NULL, -1);
     return 0;
@@ -464,8 +464,8 @@ static int on_admin_request(struct lws *wsi, struct request **slot, const char *
     if (strcmp(path, "/metrics") != 0)
         return answer_text(r, 404, "/metrics, /healthz and /readyz are served here.\n");
     lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
-    r->call = authd_send(r->edge->authd, json_pack("{s:s}", "op", "metrics"), ADMIN_TIMEOUT_MS,
-                         on_metrics, r);
+    r->call =
+        ask_send(r->edge, json_pack("{s:s}", "op", "metrics"), ADMIN_TIMEOUT_MS, on_metrics, r);
     if (!r->call)
         on_metrics(r, NULL, -1);
     return 0;
