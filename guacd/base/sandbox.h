@@ -21,6 +21,9 @@ enum sandbox_access {
     SANDBOX_SOCKETS, /* read, make Unix sockets in it and remove them */
     SANDBOX_EXECUTE, /* read and execute this one file */
     SANDBOX_DEVICE,  /* read, write and control it, or all in it: terminals */
+    SANDBOX_CREATE,  /* make and write files below, make folders; read and remove nothing */
+    SANDBOX_UNLINK,  /* remove files below */
+    SANDBOX_RMDIR,   /* remove empty folders below */
 };
 
 struct sandbox_path {

@@ -90,6 +90,12 @@ static uint64_t rights_of(enum sandbox_access access) {
         return read | FS_WRITE_FILE | FS_IOCTL_DEV;
     case SANDBOX_EXECUTE:
         return FS_READ_FILE | FS_EXECUTE;
+    case SANDBOX_CREATE:
+        return FS_WRITE_FILE | FS_TRUNCATE | FS_MAKE_REG | FS_MAKE_DIR;
+    case SANDBOX_UNLINK:
+        return FS_REMOVE_FILE;
+    case SANDBOX_RMDIR:
+        return FS_REMOVE_DIR;
     }
     return 0;
 }

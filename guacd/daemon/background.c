@@ -1,4 +1,4 @@
-/* fork(2) belongs here and nowhere else: at this point nothing but listening sockets exists. */
+/* fork(2) belongs here and to opener.c: at this point nothing but listening sockets exists. */
 #include "guacd/daemon/background.h"
 
 #include <errno.h>

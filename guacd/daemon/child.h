@@ -53,15 +53,21 @@
  *   {"op":"joined","id":UUID}    the client's descriptor was taken by session <id>. No answer. The
  *                                process then exits 0, or under TLS stays as a relay. guacd hands
  *                                its duplicate on to <id>'s entry, if that is its own
+ *   {"op":"files","id":UUID,"folder":F,"name":N,"make":B,"existing":B,"timing":B}
+ *                                stock mode, after session: answered with a file open for writing,
+ *                                F/N or F/N.1 … F/N.255 where that exists and `existing` is false;
+ *                                make: F may be made, its parent not; timing: a second descriptor,
+ *                                of the file with .timing behind its name
  */
 #define CHILD_OP_SESSION "session"
 #define CHILD_OP_JOIN "join"
 #define CHILD_OP_JOINED "joined"
+#define CHILD_OP_FILES "files"
 
 /* ---- messages, guacd -> session -----------------------------------------------------------------
  */
 /*
- *   {"op":"socket"} + descriptor        the answer to session and join
+ *   {"op":"socket"} + descriptor        the answer to session, join and files
  *   {"op":"refused","text":T}           the other one
  *   {"op":"end","status":N,"text":T}    tell all users and end as if the control socket had said so
  */

@@ -18,6 +18,7 @@
 #include "guacd/base/util.h"
 #include "guacd/daemon/child.h"
 #include "guacd/daemon/launch.h"
+#include "guacd/daemon/opener.h"
 #include "guacd/daemon/stats.h"
 #include "guacd/proto/status.h"
 
@@ -154,8 +155,18 @@ static void look_up(struct child *p, const char *id) {
     answer(p, fd, &e);
 }
 
-static void hear(struct child *p, const json_t *msg) {
+static void make_files(const struct child *p, json_t *msg) {
+    struct err e = { 0 };
+    if (opener_ask(p->all->env.opener, msg, p->channel, &e) < 0)
+        answer(p, -1, &e);
+}
+
+static void hear(struct child *p, json_t *msg) {
     const char *op = json_str(msg, "op", ""), *id = json_str(msg, "id", "");
+    if (strcmp(op, CHILD_OP_FILES) == 0 && p->id[0]) {
+        make_files(p, msg);
+        return;
+    }
     if (!uuid_valid(id, strlen(id)) || p->id[0]) {
         log_warning("process %d says %s out of turn", (int)p->pid, op);
         return;

@@ -20,6 +20,7 @@ struct children_env {
     const struct registry *registry;
     struct refusals *refusals;
     const struct secret *tls; /* NULL: plain sockets */
+    int opener;               /* opener.h, -1: none */
     void (*ended)(void *arg); /* one was reaped */
     void *arg;
 };

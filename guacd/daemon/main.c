@@ -14,6 +14,7 @@
 #include "guacd/daemon/background.h"
 #include "guacd/daemon/children.h"
 #include "guacd/daemon/listen.h"
+#include "guacd/daemon/opener.h"
 #include "guacd/daemon/seal.h"
 #include "guacd/daemon/stats.h"
 #include "guacd/daemon/tls.h"
@@ -33,6 +34,7 @@ struct daemon {
     struct refusals *refusals;
     struct children *children;
     struct secret tls;
+    int opener; /* -1: none */
     struct loop_timer *breath, *sweep, *stop;
     enum { RUNNING, DRAINING, ENDING, KILLING } phase;
     int moments; /* given to last words after the last session */
@@ -202,6 +204,7 @@ static int set_up(struct daemon *d, struct err *e) {
                                       .registry = &d->registry,
                                       .refusals = d->refusals,
                                       .tls = d->options.certificate ? &d->tls : NULL,
+                                      .opener = d->opener,
                                       .ended = on_ended,
                                       .arg = d };
     if (!(d->children = children_new(&env, e)))
@@ -228,6 +231,8 @@ static int start(struct daemon *d, struct err *e) {
     const struct options *o = &d->options;
     signal(SIGPIPE, SIG_IGN);
     raise_descriptors();
+    if (!o->socket && (d->opener = opener_start(e)) < 0) /* before there is a key to be copied */
+        return -1;
     if (o->certificate && tls_read(&d->tls, o->certificate, o->key, e) < 0)
         return -1;
     if (registry_open(&d->registry, o->run, e) < 0 || listen_open(&d->listeners, o, e) < 0)
@@ -256,12 +261,14 @@ static void clean_up(struct daemon *d) {
         loop_free(d->loop);
     }
     registry_close(&d->registry);
+    if (d->opener >= 0)
+        close(d->opener);
     secret_fini(&d->tls);
     conf_free(&options_table, &d->options);
 }
 
 int main(int argc, char **argv) {
-    struct daemon d = { 0 };
+    struct daemon d = { .opener = -1 };
     struct err e = { 0 };
     log_init("guacd", LOG_LEVEL_INFO);
     switch (conf_load(&options_table, &d.options, argc, argv, NULL, NULL, &e)) {

@@ -129,6 +129,9 @@ void session_audio(struct session *s, const struct audio_format *f, const void *
 void session_title(struct session *s, const char *text);
 /* Text shown on the target (UTF-8), for the recording's transcript. Copies; bounded a frame. */
 void session_shown(struct session *s, const char *text, size_t len);
+/* What the target wrote, byte for byte, for a typescript (stock mode, `typescript-path`). len 0:
+ * nothing more comes for the moment. */
+void session_typescript(struct session *s, const void *data, size_t len);
 /* Structured text channel for our own client: one JSON line (no newline inside), dropped for users
  * who did not announce it. Who joins or fell behind gets nothing until the next
  * session_text_whole(), which EVENT_TEXT asks for: a line that needs none before it. */

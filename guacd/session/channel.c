@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "guacd/base/clock.h"
@@ -46,26 +47,49 @@ int channel_open(struct session *s, struct err *e) {
     return s->channel_watch ? 0 : err_set(e, 0, "no memory to watch the channel");
 }
 
-int channel_ask(struct session *s, const char *op, const char *id, struct err *e) {
-    if (s->channel < 0)
-        return err_set(e, STATUS_SERVER_ERROR, "guacd is gone");
-    channel_say(s, op, id);
+/* The answer's descriptors; their number, or -1. */
+static int await_answer(struct session *s, int *fds, size_t max, struct err *e) {
     uint64_t now = clock_ms(), deadline = now + CHILD_ANSWER_MS;
     for (; now < deadline; now = clock_ms()) {
         struct pollfd p = { .fd = s->channel, .events = POLLIN };
         poll(&p, 1, (int)(deadline - now));
-        int fd = -1;
-        size_t fds = 1;
-        _json_ json_t *msg = ctl_recv(s->channel, &fd, &fds, e);
+        size_t count = max;
+        _json_ json_t *msg = ctl_recv(s->channel, fds, &count, e);
         if (!msg && (errno == EAGAIN || errno == EINTR))
             continue;
         if (!msg)
             break;
-        if (fds == 1)
-            return fd;
+        if (count > 0)
+            return (int)count;
         return err_set(e, STATUS_SERVER_ERROR, "%s", json_str(msg, "text", "guacd said no"));
     }
     return err_set(e, STATUS_SERVER_ERROR, "guacd does not answer");
+}
+
+int channel_ask(struct session *s, const char *op, const char *id, struct err *e) {
+    int fd = -1;
+    if (s->channel < 0)
+        return err_set(e, STATUS_SERVER_ERROR, "guacd is gone");
+    channel_say(s, op, id);
+    return await_answer(s, &fd, 1, e) < 0 ? -1 : fd;
+}
+
+int channel_files(struct session *s, const char *what, bool timing, int fds[2], struct err *e) {
+    char folder[32], name[32], make[40], existing[40];
+    snprintf(folder, sizeof(folder), "%s-path", what);
+    snprintf(name, sizeof(name), "%s-name", what);
+    snprintf(make, sizeof(make), "create-%s-path", what);
+    snprintf(existing, sizeof(existing), "%s-write-existing", what);
+    _json_ json_t *msg = json_pack("{s:s,s:s,s:s,s:s,s:b,s:b,s:b}", "op", CHILD_OP_FILES, "id",
+                                   s->id, "folder", args_str(s->args, folder), "name",
+                                   args_str(s->args, name), "make", args_bool(s->args, make),
+                                   "existing", args_bool(s->args, existing), "timing", timing);
+    fds[0] = fds[1] = -1;
+    if (s->channel < 0 || !msg)
+        return err_set(e, STATUS_SERVER_ERROR, "guacd is gone");
+    if (ctl_send(s->channel, msg, NULL, 0, e) < 0 || await_answer(s, fds, 2, e) < 0)
+        return err_prefix(e, "the %s that this connection asks for cannot be made", what), -1;
+    return 0;
 }
 
 void channel_say(struct session *s, const char *op, const char *id) {

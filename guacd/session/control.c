@@ -95,7 +95,7 @@ static int op_info(struct session *s, const json_t *msg, int *fd, json_t **answe
     *answer = json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:I,s:b,s:o,s:I}", "id", s->id, "protocol",
                         s->protocol->name, "connection", s->connection, "owner", s->owner_sub,
                         "ownerName", s->owner_name, "started", (json_int_t)s->started_wall_ms,
-                        "recording", s->record ? "recorded" : "stock", "grace",
+                        "recording", s->gateway ? "recorded" : "stock", "grace",
                         (json_int_t)life_grace_left(s), "paused", s->paused != 0, "users", users,
                         "transfers", (json_int_t)s->transfers_last);
     return 0;

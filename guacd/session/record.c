@@ -18,6 +18,19 @@ struct record *record_full(const struct session *s) {
     return s->record && !s->record->events_only && !s->record->ended ? s->record : NULL;
 }
 
+struct record *record_tapped(const struct session *s) {
+    struct record *r = record_full(s);
+    return r && r->tap ? r : NULL;
+}
+
+void record_put(struct session *s, enum tap_type type, struct chunk *c) {
+    struct record *r = s->record;
+    if (r->tap)
+        tap_add(r->tap, type, session_now(s), c);
+    else if (type == TAP_DATA)
+        record_file_put(s, c);
+}
+
 /* ---- frames of the picture ----------------------------------------------------------------- */
 
 bool record_wants_frames(const struct session *s) {
@@ -52,7 +65,14 @@ void record_frame(struct session *s, struct chunk *c) {
     r->any_frame = true;
     r->last_frame_ms = now;
     r->bytes += c->len;
-    tap_add(r->tap, TAP_DATA, session_now(s), c);
+    if (!r->no_output)
+        record_put(s, TAP_DATA, c);
+    else if (first)
+        record_file_sync(s);
+    if (!r->tap) {
+        record_schedule(s);
+        return;
+    }
     if (first || r->active_ms >= KEYFRAME_ACTIVE_MS || r->bytes >= KEYFRAME_BYTES) {
         r->active_ms = 0;
         r->bytes = 0;
@@ -96,13 +116,22 @@ static enum keys_mode keys_mode(const char *name) {
                                       : KEYS_MASKED;
 }
 
+int record_prepare(struct session *s, enum keys_mode keys, struct err *e) {
+    struct record *r = s->record;
+    keys_init(&r->keys, keys);
+    buf_init(&r->lines, RECORD_LINES_MAX);
+    buf_init(&r->typed, RECORD_TYPED_MAX);
+    r->typed.secret = true;
+    r->timer = loop_timer_new(s->loop, record_on_timer, s);
+    return r->timer ? 0 : err_set(e, STATUS_SERVER_BUSY, "no memory to record");
+}
+
 int record_start(struct session *s, struct err *e) {
     if (s->tap_fd < 0)
         return 0;
-    struct record *r = calloc(1, sizeof(*r));
+    struct record *r = s->record = calloc(1, sizeof(*r));
     if (!r)
         return err_set(e, STATUS_SERVER_BUSY, "no memory to record");
-    s->record = r;
     const struct tap_limits limits = {
         .soft_bytes = (size_t)args_int(s->args, "tap-soft-limit"),
         .hard_bytes = (size_t)args_int(s->args, "tap-hard-limit"),
@@ -110,19 +139,14 @@ int record_start(struct session *s, struct err *e) {
         .hard_ms = (uint64_t)args_int(s->args, "tap-hard-delay"),
     };
     r->events_only = strcmp(args_str(s->args, "recording"), "events") == 0;
-    keys_init(&r->keys, keys_mode(args_str(s->args, "recording-keys")));
-    buf_init(&r->lines, RECORD_LINES_MAX);
-    buf_init(&r->typed, RECORD_TYPED_MAX);
-    r->typed.secret = true;
-    r->timer = loop_timer_new(s->loop, record_on_timer, s);
     r->tap = tap_new(s->loop, &limits, on_tap, s, e);
-    if (!r->tap || !r->timer)
+    if (!r->tap || record_prepare(s, keys_mode(args_str(s->args, "recording-keys")), e) < 0)
         return -1;
     return tap_attach(r->tap, steal_fd(&s->tap_fd), 0, e);
 }
 
 int record_resume(struct session *s, int fd, uint64_t after, uint64_t *next, struct err *e) {
-    if (!s->record) {
+    if (!s->record || !s->record->tap) {
         close(fd);
         return err_set(e, STATUS_RESOURCE_NOT_FOUND, "this session is not recorded");
     }
@@ -146,13 +170,16 @@ void record_end(struct session *s, int status, const char *reason) {
     json_object_set_new(o, "reason", record_clean(reason, strlen(reason)));
     record_add_json(s, TAP_EVENT, o);
     r->ended = true;
-    r->final = tap_last(r->tap);
+    if (r->tap)
+        r->final = tap_last(r->tap);
+    else
+        record_file_flush(s);
     loop_timer_stop(r->timer);
 }
 
 bool record_finished(const struct session *s) {
     const struct record *r = s->record;
-    return !r || (r->ended && tap_spooled(r->tap) >= r->final);
+    return !r || !r->tap || (r->ended && tap_spooled(r->tap) >= r->final);
 }
 
 void record_free(struct session *s) {
@@ -162,6 +189,7 @@ void record_free(struct session *s) {
     if (!r)
         return;
     tap_free(r->tap);
+    sink_free(r->file);
     keys_fini(&r->keys);
     buf_fini(&r->lines);
     buf_wipe(&r->typed);

@@ -13,6 +13,9 @@
 /* The tap came with the first byte; kept until record_start(), when the policy is known. */
 void record_descriptor(struct session *s, int fd);
 int record_start(struct session *s, struct err *e);
+/* Stock mode, by the rows `recording-…`: into a file as stock players read it. guacd knows the
+ * session's id already. Fails when a recording is asked for and cannot be made. */
+int record_to_file(struct session *s, struct err *e);
 /* A recorder (again): frames after `after` follow on fd, which is taken. */
 int record_resume(struct session *s, int fd, uint64_t after, uint64_t *next, struct err *e);
 void record_free(struct session *s);

@@ -9,6 +9,7 @@
 
 #define LINES_HOLD_MS 100
 #define TYPED_HOLD_MS 2000
+#define FILE_HOLD_MS 1000
 #define MOVE_EVERY_MS 40 /* a pointer that only moves is written this often */
 
 void record_flush_lines(struct session *s) {
@@ -22,6 +23,8 @@ void record_flush_lines(struct session *s) {
 
 void record_flush_typed(struct session *s) {
     struct record *r = s->record;
+    if (!r->tap)
+        buf_wipe(&r->typed); /* a file holds keys as keys */
     if (!r->typed.len)
         return;
     json_t *o = json_pack("{s:I,s:s}", "t", (json_int_t)r->typed_t, "k", "key");
@@ -34,7 +37,7 @@ void record_flush_typed(struct session *s) {
 static struct buf *begin_line(struct record *r, uint32_t user) {
     if (!r->lines.len)
         r->lines_ms = clock_ms();
-    if (r->by != user && user) {
+    if (r->by != user && user && r->tap) { /* players of files know of one user */
         instr_begin(&r->lines, "by");
         instr_int(&r->lines, user);
         instr_end(&r->lines);
@@ -59,7 +62,7 @@ static void end_line(struct session *s, uint64_t ms) {
 void record_mouse(struct user *u, int x, int y, int mask) {
     struct session *s = u->s;
     struct record *r = record_full(s);
-    if (!r)
+    if (!r || r->no_mouse)
         return;
     uint64_t now = clock_ms();
     bool move = mask == u->last_mask;
@@ -81,7 +84,7 @@ void record_mouse(struct user *u, int x, int y, int mask) {
 void record_touch(struct user *u, const struct event *ev) {
     struct session *s = u->s;
     struct record *r = record_full(s);
-    if (!r)
+    if (!r || r->no_touch)
         return;
     char angle[32], force[32];
     snprintf(angle, sizeof(angle), "%g", ev->touch.angle);
@@ -100,7 +103,7 @@ void record_touch(struct user *u, const struct event *ev) {
 
 void record_acked(struct user *u, uint64_t ts) {
     struct session *s = u->s;
-    struct record *r = record_full(s);
+    struct record *r = record_tapped(s);
     if (!r)
         return;
     struct buf *b = begin_line(r, 0);
@@ -200,6 +203,10 @@ void record_schedule(struct session *s) {
         uint64_t in = left_of(r->typed_ms, TYPED_HOLD_MS, now);
         due = MIN_OF(due, in);
     }
+    if (r->file && sink_pending(r->file)) {
+        uint64_t in = left_of(r->file_ms, FILE_HOLD_MS, now);
+        due = MIN_OF(due, in);
+    }
     if (due == UINT64_MAX)
         loop_timer_stop(r->timer);
     else
@@ -217,5 +224,7 @@ void record_on_timer(void *arg) {
         record_flush_lines(s);
     if (r->typed.len && !left_of(r->typed_ms, TYPED_HOLD_MS, now))
         record_flush_typed(s);
+    if (!r->tap)
+        record_file_flush(s);
     record_schedule(s);
 }

@@ -12,7 +12,7 @@
 void record_add_buf(struct session *s, enum tap_type type, struct buf *b) {
     struct chunk *c = chunk_steal(b);
     if (c)
-        tap_add(s->record->tap, type, session_now(s), c);
+        record_put(s, type, c);
     else
         life_end(s, STATUS_SERVER_ERROR, "no memory to record");
     chunk_unref(c);
@@ -53,7 +53,7 @@ static json_t *line(const struct session *s, const char *kind, const char *by) {
 
 void record_text(struct session *s, const char *kind, const char *by, const char *text,
                  size_t len) {
-    if (!record_full(s))
+    if (!record_tapped(s))
         return;
     json_t *o = line(s, kind, by);
     json_object_set_new(o, "s", record_clean(text, len));
@@ -61,7 +61,7 @@ void record_text(struct session *s, const char *kind, const char *by, const char
 }
 
 void record_event(struct session *s, json_t *event) {
-    if (s->record && !s->record->ended)
+    if (s->record && s->record->tap && !s->record->ended)
         record_add_json(s, TAP_EVENT, event);
     else
         json_decref(event);
@@ -69,7 +69,7 @@ void record_event(struct session *s, json_t *event) {
 
 void record_file(struct session *s, const char *by, json_t *members) {
     _json_ json_t *owned = members;
-    if (!record_full(s)) {
+    if (!record_tapped(s)) {
         json_object_set_new(owned, "event", json_string("file"));
         json_object_set_new(owned, "by", record_clean(by, strlen(by)));
         record_event(s, json_incref(owned));
@@ -82,7 +82,10 @@ void record_file(struct session *s, const char *by, json_t *members) {
 
 void record_clipboard(struct session *s, const struct user *from, const char *mimetype,
                       const char *data, size_t len) {
-    if (!record_full(s))
+    struct record *r = record_full(s);
+    if (r && r->file)
+        record_file_clipboard(s, mimetype, data, len);
+    if (!record_tapped(s))
         return;
     char by[160], hash[65];
     json_t *o = line(s, "clip", from ? user_by(from, by) : NULL);
@@ -98,7 +101,7 @@ void record_clipboard(struct session *s, const struct user *from, const char *mi
 }
 
 void record_shown(struct session *s) {
-    if (!record_full(s))
+    if (!record_tapped(s))
         return;
     struct buf text;
     pthread_mutex_lock(&s->shown_lock);

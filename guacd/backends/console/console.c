@@ -218,6 +218,8 @@ static void tell_shown(struct console *c) {
 }
 
 void console_tell(struct console *c, uint64_t now, bool idle) {
+    if (idle)
+        session_typescript(c->s, NULL, 0);
     if (term_damaged(c->term)) {
         if (idle || now - c->shown_ms >= SHOWN_EVERY_MS) {
             tell_shown(c);
@@ -281,6 +283,7 @@ void console_fini(struct console *c) {
 }
 
 void console_feed(struct console *c, const char *data, size_t len) {
+    session_typescript(c->s, data, len);
     term_feed(c->term, data, len);
     c->text_due = true;
 }
