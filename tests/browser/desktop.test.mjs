@@ -6,8 +6,8 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { accessible, build, launch, open, root, shot } from "./lib/browser.mjs";
-import { Gateway, until } from "./lib/gateway.mjs";
+import { accessible, build, focused, launch, open, pictured, root, shot, until } from "./lib/browser.mjs";
+import { Gateway } from "./lib/gateway.mjs";
 
 function lacks() {
   const gateway = Gateway.missing();
@@ -41,15 +41,10 @@ describe("a desktop", { skip: missing || false }, () => {
     await browser?.close();
     await g?.stop();
   });
-  const test = (name, run) => nodeTest(name, async () => {
-    try {
-      await run();
-    } catch (error) {
-      await shot(page, `failed-${name.replace(/[^a-z0-9]+/gi, "-").slice(0, 40)}`).catch(() => {});
-      throw error;
-    }
+  const test = (name, run) => nodeTest(name, pictured(() => page, name, async () => {
+    await run();
     assert.deepEqual(it.problems.splice(0), [], "console errors or CSP violations");
-  });
+  }));
   const typed = () => readFileSync(vnc.VNC_TYPED_None, "utf8");
   const size = () => vnc.run("None", "xdotool", "getdisplaygeometry").trim().replace(" ", "x");
   // Colours on the picture: nothing drawn has one.
@@ -58,12 +53,20 @@ describe("a desktop", { skip: missing || false }, () => {
     if (!c?.width) return 0;
     return new Set(new Uint32Array(c.getContext("2d").getImageData(0, 0, c.width, c.height).data.buffer)).size;
   });
-  const sink = () => page.waitForFunction(() => document.activeElement?.classList.contains("sink"));
+  // The keys go to the picture here and to the terminal there.
+  const ready = async (tile) => {
+    await focused(page, tile);
+    await until("the focus of the terminal there", () => {
+      try {
+        return vnc.run("None", "xdotool", "getwindowfocus", "getwindowname").trim() === "typed";
+      } catch { return false; } // no window has it
+    });
+  };
 
   test("its picture, at the size of this window", async () => {
     await page.getByText("Real desktop").click();
     await until("a picture", () => colours().then((n) => n > 4));
-    await sink();
+    await focused(page);
     const room = await page.locator(".stage").evaluate((e) => `${e.clientWidth}x${e.clientHeight}`);
     await until("the desktop's size", () => size() === room);
     await page.setViewportSize({ width: 1000, height: 640 });
@@ -77,6 +80,7 @@ describe("a desktop", { skip: missing || false }, () => {
 
   test("keys and the mouse reach it, whatever the zoom", async () => {
     const place = () => { const [, x, y] = /x:(-?\d+) y:(-?\d+)/.exec(vnc.run("None", "xdotool", "getmouselocation")); return [Number(x), Number(y)]; };
+    await ready();
     await page.keyboard.type("hello from a browser {[]}\n");
     await until("the typed line", () => typed().includes("hello from a browser {[]}\n"));
     const box = await page.locator(".screen").boundingBox();
@@ -91,7 +95,7 @@ describe("a desktop", { skip: missing || false }, () => {
     await page.getByRole("button", { name: "Fit the window" }).click();
     await page.getByRole("button", { name: "Keys", exact: true }).click();
     await page.getByRole("button", { name: "Tab", exact: true }).click();
-    await sink();
+    await ready();
     await page.keyboard.type("x\n");
     await until("a tab", () => typed().includes("\tx\n"));
   });
@@ -104,7 +108,7 @@ describe("a desktop", { skip: missing || false }, () => {
     await until("ok", () => typed().includes("\nok\n"));
     await shot(page, "desktop-osk");
     await page.locator(".osk").getByRole("button", { name: "Close" }).click();
-    await sink();
+    await focused(page);
   });
 
   test("paste by the trusted event, in UTF-8; what is copied there is offered here", async () => {
@@ -134,21 +138,18 @@ describe("a desktop", { skip: missing || false }, () => {
   test("a desktop and a shell side by side", async () => {
     await page.getByRole("button", { name: "Another session" }).click();
     await page.getByRole("button", { name: /Test shell/ }).click();
-    await page.waitForFunction(() => /\$ *$/m.test([...document.querySelectorAll(".sr pre")].at(-1)?.textContent ?? ""), null, { timeout: 15000 });
-    await sink();
+    await page.waitForFunction(() => /\$ *$/m.test([...document.querySelectorAll(".sr pre")].at(-1)?.textContent ?? ""));
+    await focused(page);
     await page.keyboard.type("echo in-the-shell\n");
     await page.waitForFunction(() => /^in-the-shell/m.test([...document.querySelectorAll(".sr pre")].at(-1)?.textContent ?? ""));
     await accessible(page, "desktop beside shell");
     await shot(page, "desktop-beside");
     await page.locator(".tile").first().locator(".screen").click({ position: { x: 200, y: 200 } });
-    // A click gives the window there its focus when the X server comes to it: the first keys may be early.
-    for (let i = 0; i < 5 && !typed().includes("still here\n"); i++) {
-      await page.keyboard.type("still here\n");
-      await page.waitForTimeout(1000);
-    }
+    await ready(".tile:first-child");
+    await page.keyboard.type("still here\n");
     await until("the line", () => typed().includes("still here\n"));
     await page.reload();
-    await page.waitForFunction(() => document.querySelectorAll(".screen canvas").length >= 2, null, { timeout: 15000 });
+    await page.waitForFunction(() => document.querySelectorAll(".screen canvas").length >= 2);
     await page.getByRole("button", { name: /Close Test shell here/ }).click();
     await until("the whole window again", () => size().startsWith("1280x"));
   });
@@ -197,7 +198,7 @@ describe("a desktop", { skip: missing || false }, () => {
     await page.goto(`${g.url}/session/new?connection=test%2Flocked`);
     await page.locator("dialog input[type=password]").fill("wrong");
     await page.keyboard.press("Enter");
-    await page.getByText("Sign-in failed").waitFor({ timeout: 15000 });
+    await page.getByText("Sign-in failed").waitFor();
     await shot(page, "desktop-wrong-password");
     await page.getByRole("button", { name: "Try again" }).click();
     await page.locator("dialog input[type=password]").fill(vnc.VNC_PASSWORD);

@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { accessible, build, launch, open, shot } from "./lib/browser.mjs";
-import { Gateway, until } from "./lib/gateway.mjs";
+import { accessible, build, focused, launch, open, pictured, shot, until } from "./lib/browser.mjs";
+import { Gateway } from "./lib/gateway.mjs";
 
 const missing = Gateway.missing();
 if (missing && process.env.CI === "true") throw new Error(missing);
@@ -14,9 +14,8 @@ const options = { skip: missing || false };
 
 // What the terminal shows, as a screen reader reads it.
 const screen = (page) => page.locator(".sr pre").textContent();
-const shows = (page, pattern, ms = 30000) =>
+const shows = (page, pattern, ms = 60_000) =>
   page.waitForFunction((p) => new RegExp(p, "m").test(document.querySelector(".sr pre")?.textContent ?? ""), pattern instanceof RegExp ? pattern.source : pattern, { timeout: ms });
-const focused = (page) => page.waitForFunction(() => document.activeElement?.classList.contains("sink"), null, { timeout: 15000 });
 // Colours on the remote picture: how many pixels are not its most frequent colour.
 const inked = (page, selector = ".screen") =>
   page.evaluate((s) => {
@@ -43,15 +42,7 @@ describe("the gateway", options, () => {
     await browser?.close();
     await g?.stop();
   });
-  // A picture of what was there when a test failed.
-  const test = (name, run) => nodeTest(name, async () => {
-    try {
-      await run();
-    } catch (error) {
-      await shot(page, `failed-${name.replace(/[^a-z0-9]+/gi, "-").slice(0, 40)}`).catch(() => {});
-      throw error;
-    }
-  });
+  const test = (name, run) => nodeTest(name, pictured(() => page, name, run));
   const clean = () => assert.deepEqual(it.problems.splice(0), [], "console errors or CSP violations");
   const openShell = async (name = "shell") => {
     await page.goto(`${g.url}/session/new?connection=test%2F${name}`);
@@ -85,7 +76,7 @@ describe("the gateway", options, () => {
 
   test("changed YAML appears by itself, with every error of it", async () => {
     g.connection("broken", { spec: "  limits: { idleMinutes: -3 }\n  colour: blue\n" });
-    await page.getByText("This connection is not set up correctly:").waitFor({ timeout: 3000 });
+    await page.getByText("This connection is not set up correctly:").waitFor();
     await shot(page, "gateway-broken");
     g.connection("hidden", { title: "Not for you", roles: "somebody-else" });
     clean();
@@ -108,11 +99,11 @@ describe("the gateway", options, () => {
 
   test("seq 1 100000 to its end, Ctrl-C in a flood", async () => {
     await page.keyboard.type("clear; seq 1 100000\n");
-    await shows(page, "^100000\\n.*\\$ *$", 20000);
+    await shows(page, "^100000\\n.*\\$ *$");
     await page.keyboard.type("yes flooding\n");
     await shows(page, "^flooding");
     await page.keyboard.press("Control+c");
-    await shows(page, "\\$ *$", 3000);
+    await shows(page, "\\$ *$");
     await page.keyboard.type("clear; echo after-flood\n");
     await shows(page, "^after-flood");
   });
@@ -134,7 +125,6 @@ describe("the gateway", options, () => {
   test("htop draws itself", async () => {
     await page.keyboard.type("clear; htop\n");
     await shows(page, "PID.*USER|Mem\\[");
-    await page.waitForTimeout(300);
     await shot(page, "gateway-htop");
     await page.keyboard.press("q");
     await shows(page, "\\$ *$");
@@ -150,19 +140,14 @@ describe("the gateway", options, () => {
     await page.keyboard.type("clear; md5sum < /tmp/pasted.$USER; rm /tmp/pasted.$USER\n");
     const md5 = execFileSync("md5sum", { input: text }).toString().split(" ")[0];
     await shows(page, md5);
-    await page.keyboard.type("clear; echo copy-this-word\n");
-    await shows(page, "^copy-this-word");
+    await page.keyboard.type("clear; echo copy-this-word; stty size\n");
+    await shows(page, "^\\d+ \\d+");
     const row = (await screen(page)).split("\n").findIndex((l) => l === "copy-this-word");
-    const box = await page.locator(".screen canvas").first().boundingBox();
-    const rows = await page.evaluate(() => document.querySelector(".sr pre").textContent.split("\n").length);
-    assert.ok(row >= 0 && rows > 0);
-    // Double click on the word: rows are as high as the terminal's cells; find it by trying.
-    for (const cell of [15, 16, 17, 18, 19, 20, 21, 22]) {
-      await page.mouse.dblclick(box.x + 40, box.y + cell * row + cell / 2);
-      if (await page.getByText("Copied there:").waitFor({ timeout: 400 }).then(() => true, () => false)) {
-        if ((await page.locator(".toast").textContent()).includes("copy-this-word")) break;
-      }
-    }
+    const box = await page.locator(".screen > div").first().boundingBox();
+    const rows = Number(/^(\d+) \d+$/m.exec(await screen(page))[1]);
+    assert.ok(row >= 0 && rows > 10);
+    await page.mouse.dblclick(box.x + 40, box.y + (box.height / rows) * (row + 0.5));
+    await page.locator(".toast", { hasText: "copy-this-word" }).waitFor();
     await shot(page, "gateway-copied");
     await page.getByRole("button", { name: "Take" }).click();
     await page.getByText("It is in your clipboard now.").waitFor();
@@ -171,22 +156,25 @@ describe("the gateway", options, () => {
   });
 
   test("the terminal follows the window", async () => {
-    await focused(page).catch(() => page.locator(".stage").click());
+    // The shell is told with the picture: what is typed after it finds the new size.
+    const wide = (n) => page.waitForFunction((n) => { const w = document.querySelector(".screen > div")?.getBoundingClientRect().width ?? 0; return w <= n && w > n - 40; }, n);
+    await page.locator(".stage").click();
+    await focused(page);
     await page.setViewportSize({ width: 800, height: 500 });
-    await page.waitForTimeout(600);
+    await wide(800);
     await page.keyboard.type("clear; echo size-$(stty size | tr ' ' x)\n");
     await shows(page, "^size-\\d+x\\d+");
     const [rows, cols] = /size-(\d+)x(\d+)/.exec((await screen(page)).split("\n").find((l) => /^size-/.test(l))).slice(1).map(Number);
     assert.ok(rows > 15 && rows < 40 && cols > 60 && cols < 130, `${rows}x${cols}`);
     await page.setViewportSize({ width: 1280, height: 800 });
-    await page.waitForTimeout(600);
+    await wide(1280);
     await page.keyboard.type("clear; stty size\n");
     await shows(page, "^\\d+ \\d+");
   });
 
   test("reload: back in the same shell", async () => {
-    await page.keyboard.type("clear; MARK=still-the-same\n");
-    await page.waitForTimeout(300);
+    await page.keyboard.type("clear; MARK=still-the-same; echo kept\n");
+    await shows(page, "^kept");
     await page.reload();
     await focused(page);
     assert.ok(page.url().endsWith(recorded));
@@ -210,12 +198,13 @@ describe("the gateway", options, () => {
     const auditor = await it.context.newPage();
     await auditor.goto(`${g.url}/recordings`);
     await auditor.locator("a.row", { hasText: "LIVE" }).first().click();
-    await auditor.waitForFunction(() => document.querySelector(".picture canvas")?.width > 100, null, { timeout: 15000 });
+    await auditor.waitForFunction(() => document.querySelector(".picture canvas")?.width > 100);
     await until("a picture", () => inked(auditor, ".picture").then((n) => n > 200));
     await page.bringToFront();
+    await focused(page);
     await page.keyboard.type("clear; echo seen-live\n");
     await auditor.bringToFront();
-    await auditor.locator(".line", { hasText: "seen-live" }).first().waitFor({ timeout: 15000 });
+    await auditor.locator(".line", { hasText: "seen-live" }).first().waitFor();
     await accessible(auditor, "live replay");
     await shot(auditor, "gateway-live-replay");
     await auditor.close();
@@ -225,6 +214,7 @@ describe("the gateway", options, () => {
 
   test("exit ends it; the page says so", async () => {
     await page.locator(".sink").focus();
+    await focused(page);
     await page.keyboard.type("exit\n");
     await page.getByText("Session ended").waitFor();
     await shot(page, "gateway-ended");
@@ -267,7 +257,7 @@ describe("the gateway", options, () => {
     const pause = page.getByRole("button", { name: "Pause" });
     if (await pause.count()) await pause.click();
     await page.locator(".line", { hasText: "after-flood" }).first().click();
-    await page.waitForTimeout(300);
+    await page.locator(".line[aria-current]", { hasText: "after-flood" }).first().waitFor();
     await shot(page, "gateway-replay-transcript");
     await accessible(page, "replay");
     await page.getByRole("button", { name: /Parts/ }).click();
@@ -282,7 +272,7 @@ describe("the gateway", options, () => {
     await page.goto(`${g.url}/recordings`);
     await page.locator("a.row").first().waitFor();
     await page.getByLabel("From").fill("2099-01-01T00:00");
-    await page.getByText("No recording matches").waitFor({ timeout: 8000 });
+    await page.getByText("No recording matches").waitFor();
     await page.getByLabel("From").fill("2020-01-01T00:00");
     await page.locator("a.row").first().waitFor();
     clean();
@@ -313,7 +303,7 @@ describe("the gateway", options, () => {
     g.connection("asks", { title: "Asks for everything", hostKey: "hostKey: { unknown: ask }" });
     await page.goto(`${g.url}/connections`);
     await page.getByText("Asks for everything").click();
-    await page.getByText("Do you trust this host?").waitFor({ timeout: 15000 });
+    await page.getByText("Do you trust this host?").waitFor();
     assert.equal(await page.locator(".fingerprint").textContent(), g.ssh.SSHD_FP_ED25519);
     await accessible(page, "host key");
     await shot(page, "gateway-host-key");
@@ -327,13 +317,13 @@ describe("the gateway", options, () => {
     await page.locator("dialog input[type=password]").waitFor();
     await page.locator("dialog input[type=password]").fill("wrong");
     await page.keyboard.press("Enter");
-    await page.waitForTimeout(500);
-    await page.locator("dialog input[type=password]").waitFor({ timeout: 15000 });
+    // Asked anew: the field is an empty one.
+    await page.waitForFunction(() => document.querySelector("dialog input[type=password]")?.value === "");
     await shot(page, "gateway-password");
     await page.locator("dialog input[type=password]").fill(g.ssh.SSHD_PASSWORD);
     await page.keyboard.press("Enter");
     await focused(page);
-    await shows(page, "\\$ *$", 15000);
+    await shows(page, "\\$ *$");
     await page.getByRole("button", { name: "Disconnect" }).click();
     await page.getByText("Session ended").waitFor();
     clean();
@@ -343,7 +333,7 @@ describe("the gateway", options, () => {
     g.connection("closed", { title: "Closed port", secret: { username: "x", password: "y" }, port: 1 });
     await page.goto(`${g.url}/connections`);
     await page.getByText("Closed port").click();
-    await page.getByText(/The target (refuses|cannot be found)/).waitFor({ timeout: 15000 });
+    await page.getByText(/The target (refuses|cannot be found)/).waitFor();
     await shot(page, "gateway-refused");
     await accessible(page, "refused");
     clean();
@@ -354,7 +344,7 @@ describe("the gateway", options, () => {
     const other = readFileSync(join(g.state, "other.pub"), "utf8").split(" ").slice(0, 2).join(" ");
     g.connection("mismatch", { title: "Wrong host key", secret: { username: g.ssh.SSHD_USER, password: g.ssh.SSHD_PASSWORD }, hostKey: `hostKey: { keys: ["${other}"], unknown: refuse }` });
     await page.goto(`${g.url}/session/new?connection=test%2Fmismatch`);
-    await page.locator(".veil [role=alert] h2").waitFor({ timeout: 15000 });
+    await page.locator(".veil [role=alert] h2").waitFor();
     await shot(page, "gateway-host-key-mismatch");
     assert.equal(await page.locator(".screen canvas").count(), 0);
     it.problems.splice(0);
@@ -362,14 +352,14 @@ describe("the gateway", options, () => {
 
   test("proxy killed: the line breaks, the page comes back into the same shell", async () => {
     await openShell();
-    await page.keyboard.type("clear; MARK=survived\n");
-    await page.waitForTimeout(300);
+    await page.keyboard.type("clear; MARK=survived; echo kept\n");
+    await shows(page, "^kept");
     g.kill("proxy");
     await page.getByText("The line broke").waitFor();
     await shot(page, "gateway-lost");
     g.launch("proxy");
+    await page.getByText("The line broke").waitFor({ state: "detached" });
     await focused(page);
-    await page.getByText("The line broke").waitFor({ state: "detached", timeout: 20000 });
     await page.keyboard.type("clear; echo $MARK\n");
     await shows(page, "^survived");
     it.problems.splice(0); // refused WebSockets while it was away
@@ -378,13 +368,14 @@ describe("the gateway", options, () => {
   test("recorder killed: the session pauses and goes on when it is back", async () => {
     g.kill("recorder");
     await page.keyboard.type("clear; seq 1 5\n");
-    const paused = await page.getByText("Paused", { exact: true }).waitFor({ timeout: 9000 }).then(() => true, () => false);
+    const paused = await page.getByText("Paused", { exact: true }).waitFor().then(() => true, () => false);
     if (paused) await shot(page, "gateway-paused");
     g.launch("recorder");
-    await page.getByText("Paused", { exact: true }).waitFor({ state: "detached", timeout: 15000 });
+    await page.getByText("Paused", { exact: true }).waitFor({ state: "detached" });
     await page.locator(".sink").focus();
+    await focused(page);
     await page.keyboard.type("clear; echo goes-on\n");
-    await shows(page, "^goes-on", 15000);
+    await shows(page, "^goes-on");
     assert.ok(paused, "the page did not show the pause");
     clean();
   });
@@ -394,7 +385,7 @@ describe("the gateway", options, () => {
     assert.ok(pid.length >= 1, "no guacd-session below our guacd");
     const t = Date.now();
     for (const p of pid) process.kill(Number(p), "SIGKILL");
-    await page.locator(".veil [role=alert], .veil [role=status]").first().waitFor({ timeout: 5000 });
+    await page.locator(".veil [role=alert], .veil [role=status]").first().waitFor();
     console.log(`told after ${Date.now() - t} ms`);
     await shot(page, "gateway-session-killed");
     it.problems.splice(0);

@@ -10,8 +10,8 @@ import { createRequire } from "node:module";
 import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { build, launch, open, root, shot } from "./lib/browser.mjs";
-import { assignments, freePort, Gateway, until } from "./lib/gateway.mjs";
+import { build, launch, open, root, shot, until } from "./lib/browser.mjs";
+import { assignments, freePort, Gateway } from "./lib/gateway.mjs";
 
 const require = createRequire(import.meta.url);
 const GuacamoleLite = require("guacamole-lite");
@@ -104,22 +104,17 @@ describe("stock clients", { skip: missing || false }, () => {
       library = code;
       const it = await open(browser, { allow: [/favicon/] });
       try {
-        await connect(it, { username: ssh.SSHD_USER, password: ssh.SSHD_PASSWORD });
-        // The prompt stands when nothing changes any more; what is typed before it, bash forgets.
-        let ink = 0;
-        await until("a prompt on the screen", async () => {
-          const now = await inked(it.page);
-          const still = now > 200 && now === ink;
-          ink = now;
-          await it.page.waitForTimeout(700);
-          return still;
-        });
+        // What is typed before the prompt, bash forgets: this prompt says by the title that it stands.
+        const command = "PS1='\\[\\033]2;ready\\007\\]\\$ ' exec bash --norc --noprofile -i";
+        await connect(it, { username: ssh.SSHD_USER, password: ssh.SSHD_PASSWORD, command });
+        await until("a prompt", () => it.page.evaluate(() => seen.names.includes("ready")));
+        await until("a picture of it", () => inked(it.page).then((n) => n > 50));
         const file = `/tmp/stock-${randomBytes(4).toString("hex")}`;
         await it.page.focus("#keys");
         await it.page.keyboard.type(`echo typed > ${file}\n`);
         await until("what was typed", () => existsSync(file) && readFileSync(file, "utf8") === "typed\n");
         await it.page.keyboard.type(`cat > ${file}\n`);
-        await it.page.waitForTimeout(300);
+        await until("cat", () => readFileSync(file, "utf8") === "");
         const text = Array.from({ length: 800 }, (_, i) => `pasted ${i}: grüße 0123456789\n`).join("");
         await it.page.evaluate((t) => window.paste(t), text);
         await it.page.evaluate(() => { for (const k of [0xffe3, 0xffe1, 0x56]) client.sendKeyEvent(1, k); for (const k of [0x56, 0xffe1, 0xffe3]) client.sendKeyEvent(0, k); });
@@ -129,7 +124,6 @@ describe("stock clients", { skip: missing || false }, () => {
         await until("the new size", () => it.page.evaluate(() => client.getDisplay().getWidth() > 900));
         await it.page.keyboard.type("clear; printf '\\033]2;a title \\303\\274\\007'; ls -la --color=always /etc\n");
         await until("a full screen", () => inked(it.page).then((n) => n > 5000));
-        await it.page.waitForTimeout(300);
         await shot(it.page, `stock-${name.split(" ")[1]}`);
         const before = await it.page.evaluate(() => seen);
         assert.deepEqual(before.errors, []);

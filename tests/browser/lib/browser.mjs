@@ -14,6 +14,30 @@ export const build = resolve(root, process.env.B ?? "build/release");
 export const shots = join(root, "build/screenshots");
 mkdirSync(shots, { recursive: true });
 
+const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
+const DEADLINE = 45_000; // what has not come by then does not come, however busy the machine is
+
+// The only way to wait in these tests for what no locator of the page can wait for. check: gives, at
+// once or by a promise, what was waited for; anything falsy means not yet.
+export async function until(what, check, ms = DEADLINE) {
+  for (const end = Date.now() + ms; ; await sleep(50)) {
+    const value = await check();
+    if (value) return value;
+    if (Date.now() >= end) throw new Error(`${what} did not happen within ${ms / 1000} s`);
+  }
+}
+
+// The remote screen has the keys: before that nothing is typed. tile: of which of several sessions.
+export const focused = (page, tile = ".tile.active") =>
+  page.waitForFunction((t) => {
+    const sink = document.querySelector(`${t} .sink`) ?? document.querySelector(".sink");
+    return sink !== null && document.activeElement === sink;
+  }, tile);
+
+// Nothing moves any more: what is looked at is what stays.
+const still = (page) => page.waitForFunction(() => document.getAnimations().every((a) =>
+  a.playState === "finished" || a.playState === "idle" || a.effect?.getComputedTiming().iterations === Infinity));
+
 export const launch = () =>
   chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -25,6 +49,7 @@ export const launch = () =>
 export async function open(browser, { allow = [], ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]).catch(() => {});
+  context.setDefaultTimeout(DEADLINE);
   const page = await context.newPage();
   const problems = [];
   const note = (text) => { if (!allow.some((p) => p.test(text))) problems.push(text); };
@@ -39,6 +64,7 @@ export async function open(browser, { allow = [], ...options } = {}) {
 // axe on the page as it is: no serious or critical finding. Injected by the debugger, so the page's
 // own policy stays as it is.
 export async function accessible(page, name) {
+  await still(page);
   const session = await page.context().newCDPSession(page);
   await session.send("Page.enable");
   const { frameTree } = await session.send("Page.getFrameTree");
@@ -54,7 +80,20 @@ export async function accessible(page, name) {
   return result.value;
 }
 
-export const shot = (page, name) => page.screenshot({ path: join(shots, `${name}.png`) });
+export const shot = async (page, name) => {
+  await still(page);
+  await page.screenshot({ path: join(shots, `${name}.png`) });
+};
+
+// A picture of what was there when a test of a whole gateway failed.
+export const pictured = (page, name, run) => async () => {
+  try {
+    await run();
+  } catch (error) {
+    await shot(page(), `failed-${name.replace(/[^a-z0-9]+/gi, "-").slice(0, 40)}`).catch(() => {});
+    throw error;
+  }
+};
 
 // Average colour of a part of the remote picture.
 export const pixel = (page, selector, x, y) =>

@@ -6,17 +6,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, 
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { build, root } from "./browser.mjs";
-
-const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
-
-export async function until(what, check, ms = 20000) {
-  for (const end = Date.now() + ms; Date.now() < end; await sleep(50)) {
-    const value = await check();
-    if (value) return value;
-  }
-  throw new Error(`${what} did not happen within ${ms / 1000} s`);
-}
+import { build, root, until } from "./browser.mjs";
 
 export const freePort = () =>
   new Promise((resolve) => {
@@ -159,7 +149,7 @@ ${spec}`);
       const child = this.programs.get(name);
       if (!child || child.exitCode !== null || child.signalCode) continue;
       child.kill("SIGTERM");
-      await until(`the end of ${name}`, () => child.exitCode !== null || child.signalCode, 6000).catch(() => child.kill("SIGKILL"));
+      await until(`the end of ${name}`, () => child.exitCode !== null || child.signalCode, 20_000).catch(() => child.kill("SIGKILL"));
     }
     try {
       if (this.vnc) execFileSync(join(root, "tests/parts/vnc.sh"), ["stop", join(this.state, "vnc")], { stdio: "pipe" });
