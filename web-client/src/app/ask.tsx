@@ -5,6 +5,7 @@ import { ApiError } from "../lib/api.ts";
 import { t } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
 import { Modal } from "./modal.tsx";
+import { useSubmit } from "./submit.ts";
 
 interface AskProps {
   title: string;
@@ -30,14 +31,7 @@ export function Problem({ error }: { error: unknown }) {
 
 export function Ask({ title, text, label, needed, line, action, run, done, close }: AskProps) {
   const [words, setWords] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>(null);
-  const submit = (e: Event) => {
-    e.preventDefault();
-    setBusy(true);
-    setError(null);
-    run(words.trim()).then(() => { done(); close(); }, (e: unknown) => { setError(e); setBusy(false); });
-  };
+  const { busy, error, submit } = useSubmit(() => run(words.trim()), () => { done(); close(); });
   return (
     <Modal title={title} close={close}>
       <form class="prompt" onSubmit={submit}>

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { Ask, Problem } from "../app/ask.tsx";
 import { Modal } from "../app/modal.tsx";
 import { Empty, ErrorState, Loading } from "../app/states.tsx";
+import { useSubmit } from "../app/submit.ts";
 import { Countdown } from "../app/time.tsx";
 import { post, when, type Lock } from "../lib/api.ts";
 import { ago } from "../lib/format.ts";
@@ -61,15 +62,9 @@ function AddLock({ done, close }: { done: () => void; close: () => void }) {
   const [name, setName] = useState("");
   const [reason, setReason] = useState("");
   const [minutes, setMinutes] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>(null);
-  const submit = (e: Event) => {
-    e.preventDefault();
-    setBusy(true);
-    setError(null);
-    post("/api/locks", { [kind]: name.trim(), reason: reason.trim(), minutes: minutes ? Number(minutes) : null }).then(
-      () => { done(); close(); }, (e: unknown) => { setError(e); setBusy(false); });
-  };
+  const { busy, error, submit } = useSubmit(
+    () => post("/api/locks", { [kind]: name.trim(), reason: reason.trim(), minutes: minutes ? Number(minutes) : null }),
+    () => { done(); close(); });
   return (
     <Modal title={t("locks.add")} close={close}>
       <form class="prompt" onSubmit={submit}>

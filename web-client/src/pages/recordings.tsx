@@ -1,44 +1,32 @@
 // What was recorded, for auditors: filtered and paged by the server.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Empty, ErrorState, Loading } from "../app/states.tsx";
-import { api, when, type Me, type Recording } from "../lib/api.ts";
+import { when, type Me, type Recording } from "../lib/api.ts";
 import { bytes, clock, shortDateTime } from "../lib/format.ts";
 import { t, tryT } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
 import { emptyFilter, filterQuery, type Filter } from "../lib/filter.ts";
+import { usePages } from "../lib/pages.ts";
 import { Hits } from "./search.tsx";
 import { protocolIcon } from "./connections.tsx";
+
+interface Answer {
+  recordings: Recording[];
+  next?: string | null;
+}
 
 export function Recordings({ who: _who }: { who: Me }) {
   const [filter, setFilter] = useState<Filter>(emptyFilter);
   const [words, setWords] = useState(() => new URLSearchParams(location.search).get("q") ?? "");
   // The address keeps the words: back from a hit one finds the hits again.
   useEffect(() => { history.replaceState(null, "", words.trim() ? `/recordings?q=${encodeURIComponent(words.trim())}` : "/recordings"); }, [words]);
-  const [list, setList] = useState<Recording[] | null>(null);
-  const [next, setNext] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>(null);
-  const asked = useRef(0);
+  const { data, error, busy, load } = usePages<Answer>(
+    (after) => `/api/recordings?${filterQuery(filter, after)}`,
+    (before, more) => ({ ...more, recordings: [...before.recordings, ...more.recordings] }));
+  const list = data?.recordings ?? null;
+  const next = data?.next ?? "";
   const rows = useRef<HTMLUListElement>(null);
 
-  const load = (after: string) => {
-    const mine = ++asked.current;
-    setBusy(true);
-    api<{ recordings: Recording[]; next?: string | null }>(`/api/recordings?${filterQuery(filter, after)}`).then(
-      (answer) => {
-        if (mine !== asked.current) return;
-        setList((before) => (after && before ? [...before, ...answer.recordings] : answer.recordings));
-        setNext(answer.next ?? "");
-        setError(null);
-        setBusy(false);
-      },
-      (e: unknown) => {
-        if (mine !== asked.current) return;
-        setError(e);
-        setBusy(false);
-      },
-    );
-  };
   useEffect(() => {
     const timer = setTimeout(() => load(""), list ? 250 : 0);
     return () => clearTimeout(timer);

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { Modal } from "../app/modal.tsx";
 import { Problem } from "../app/ask.tsx";
+import { useSubmit } from "../app/submit.ts";
 import { post, type AccessRequest, type Connection } from "../lib/api.ts";
 import { t, tn } from "../lib/i18n.ts";
 
@@ -13,17 +14,9 @@ export function RequestDialog({ c, done, close }: { c: Connection; done: (r: Acc
   const [reason, setReason] = useState("");
   const [minutes, setMinutes] = useState(Math.min(max, 60));
   const [breakGlass, setBreakGlass] = useState(false);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>(null);
-  const submit = (e: Event) => {
-    e.preventDefault();
-    setBusy(true);
-    setError(null);
-    post<AccessRequest>("/api/requests", { namespace: c.namespace, name: c.name, reason: reason.trim(), minutes, breakGlass }).then(
-      (r) => { done(r); close(); },
-      (e: unknown) => { setError(e); setBusy(false); },
-    );
-  };
+  const { busy, error, submit } = useSubmit(
+    () => post<AccessRequest>("/api/requests", { namespace: c.namespace, name: c.name, reason: reason.trim(), minutes, breakGlass }),
+    (r) => { done(r); close(); });
   return (
     <Modal title={t("request.title", { title: c.title || c.name })} close={close}>
       <form class="prompt" onSubmit={submit}>

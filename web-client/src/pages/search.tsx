@@ -1,11 +1,12 @@
 // Words over all recordings: what was shown, typed, copied, transferred. A hit is a way to its moment.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Empty, ErrorState, Loading } from "../app/states.tsx";
-import { api, when } from "../lib/api.ts";
+import { when } from "../lib/api.ts";
 import type { Filter } from "../lib/filter.ts";
 import { clock, printable, shortDateTime } from "../lib/format.ts";
 import { t, tn, type Key } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
+import { usePages } from "../lib/pages.ts";
 import { splitMarks } from "../lib/search.ts";
 import { protocolIcon } from "./connections.tsx";
 
@@ -34,12 +35,7 @@ const kinds = ["out", "key", "clip", "file", "title"] as const;
 
 export function Hits({ query, filter }: { query: string; filter: Filter }) {
   const [kind, setKind] = useState("");
-  const [answer, setAnswer] = useState<Answer | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  const [busy, setBusy] = useState(false);
-  const asked = useRef(0);
-  const load = (after: string) => {
-    const mine = ++asked.current;
+  const { data: answer, error, busy, load } = usePages<Answer>((after) => {
     const params = new URLSearchParams({ q: query, limit: "50" });
     for (const key of ["person", "connection", "protocol"] as const) if (filter[key].trim()) params.set(key, filter[key].trim());
     for (const key of ["from", "to"] as const) {
@@ -48,21 +44,8 @@ export function Hits({ query, filter }: { query: string; filter: Filter }) {
     }
     if (kind) params.set("kind", kind);
     if (after) params.set("after", after);
-    setBusy(true);
-    api<Answer>(`/api/search?${params}`).then(
-      (found) => {
-        if (mine !== asked.current) return;
-        setAnswer((before) => (after && before ? { ...found, hits: [...before.hits, ...found.hits] } : found));
-        setError(null);
-        setBusy(false);
-      },
-      (e: unknown) => {
-        if (mine !== asked.current) return;
-        setError(e);
-        setBusy(false);
-      },
-    );
-  };
+    return `/api/search?${params}`;
+  }, (before, found) => ({ ...found, hits: [...before.hits, ...found.hits] }));
   useEffect(() => {
     const timer = setTimeout(() => load(""), 300);
     return () => clearTimeout(timer);
