@@ -40,6 +40,7 @@ const { js, css } = hashed(app, "src/main.tsx");
 const icon = readFileSync(join(here, "static/favicon.svg"));
 const iconName = `favicon-${createHash("sha256").update(icon).digest("hex").slice(0, 8).toUpperCase()}.svg`;
 writeFileSync(join(assets, iconName), icon);
+writeFileSync(join(out, "favicon.svg"), icon); // of the error pages, which know no hashed names
 writeFileSync(join(out, "error.css"), readFileSync(join(here, "static/error.css")));
 writeFileSync(
   join(out, "index.html"),

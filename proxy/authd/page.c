@@ -50,7 +50,8 @@ int page_error(struct buf *out, enum failure f, const char *detail, const char *
              "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
     page_escape(out, row->title);
     buf_printf(out,
-               "</title>\n<link rel=\"stylesheet\" href=\"/error.css\">\n</head>\n"
+               "</title>\n<link rel=\"stylesheet\" href=\"/error.css\">\n"
+               "<link rel=\"icon\" href=\"/favicon.svg\" type=\"image/svg+xml\">\n</head>\n"
                "<body class=\"error error-%s\">\n<main class=\"error-box\">\n"
                "<h1 class=\"error-title\">",
                row->reason);

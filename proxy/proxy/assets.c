@@ -161,6 +161,8 @@ const struct asset *assets_find(const struct assets *a, const char *path) {
     const struct asset *found = exact(a, path);
     if (found)
         return found;
-    const char *last = strrchr(path, '/');
-    return strchr(last ? last : path, '.') ? NULL : exact(a, "/index.html");
+    /* Files are at the top and in /assets; every other address is the page's, dots or not: the
+     * token of an invitation has one. */
+    bool file = strncmp(path, "/assets/", 8) == 0 || !strchr(path + (*path == '/'), '/');
+    return file && strchr(path, '.') ? NULL : exact(a, "/index.html");
 }

@@ -20,8 +20,8 @@ struct assets;
 
 struct assets *assets_load(const char *folder, struct err *e);
 void assets_free(struct assets *a);
-/* By path; a path without a dot in its last part that is no file is the page itself (index.html).
- * NULL: none. */
+/* By path; one that is no file is the page's own address (index.html), unless it looks like a file:
+ * a dot, at the top or in /assets. NULL: none. */
 const struct asset *assets_find(const struct assets *a, const char *path);
 
 #endif

@@ -1,26 +1,14 @@
 // A desktop in real Chromium through the real gateway: Xvnc's screen, hands, clipboard and size.
 import { after, before, describe, test as nodeTest } from "node:test";
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { accessible, build, focused, launch, open, pictured, root, shot, until } from "./lib/browser.mjs";
+import { accessible, build, focused, launch, open, pictured, shot, until } from "./lib/browser.mjs";
 import { Gateway } from "./lib/gateway.mjs";
 
-function lacks() {
-  const gateway = Gateway.missing();
-  if (gateway) return gateway;
-  if (!existsSync(join(build, "backends/vnc.so"))) return "backends/vnc.so is not built";
-  try {
-    execFileSync(join(root, "tests/parts/vnc.sh"), ["check"], { stdio: "pipe" });
-    return "";
-  } catch (e) {
-    return `the vnc part is missing: ${e.stderr}`;
-  }
-}
-const missing = lacks();
+const missing = Gateway.missing("vnc") || (existsSync(join(build, "backends/vnc.so")) ? "" : "backends/vnc.so is not built");
 if (missing && process.env.CI === "true") throw new Error(missing);
 
 describe("a desktop", { skip: missing || false }, () => {

@@ -32,18 +32,21 @@ export function assignments(file) {
 export class Gateway {
   programs = new Map();
 
-  static missing() {
+  static missing(...parts) {
     for (const p of ["guacd", "guacd-session", "guac-proxy", "guac-authd", "guac-recorder", "guac-evidence", "backends/ssh.so", "web/index.html"])
       if (!existsSync(join(build, p))) return `${p} is not in ${build}: make B=${build}`;
-    try {
-      execFileSync(join(root, "tests/parts/sshd.sh"), ["check"], { stdio: "pipe" });
-    } catch (e) {
-      return `the sshd part is missing: ${e.stderr}`;
+    for (const part of ["sshd", ...parts]) {
+      try {
+        execFileSync(join(root, `tests/parts/${part}.sh`), ["check"], { stdio: "pipe" });
+      } catch (e) {
+        return `the ${part} part is missing: ${e.stderr}`;
+      }
     }
     return "";
   }
 
-  async start() {
+  // conf: more lines of authd's configuration; people: the real Keycloak's, in place of a link.
+  async start({ people = false, conf = [] } = {}) {
     const g = this;
     g.state = mkdtempSync(join(tmpdir(), "gw-"));
     g.port = await freePort();
@@ -58,8 +61,8 @@ export class Gateway {
     writeFileSync(join(g.state, "authd.conf"), [
       `run = ${run}`, `folder = ${join(g.state, "connections")}`, `public-url = ${g.url}`, "create-keys = yes",
       `cookie-keys = ${join(g.state, "keys/cookie")}`, `gateway-key = ${join(g.state, "keys/gateway.pem")}`,
-      `audit-file = ${join(g.state, "log/audit.jsonl")}`, "dev-link = yes", "dev-user = Anna Example", "dev-roles = operator auditor",
-      "auditor-roles = auditor", "address-allow = 127.0.0.1 ::1", "",
+      `audit-file = ${join(g.state, "log/audit.jsonl")}`, ...(people ? g.#keycloak() : ["dev-link = yes", "dev-user = Anna Example", "dev-roles = operator auditor"]),
+      "auditor-roles = auditor", "address-allow = 127.0.0.1 ::1", ...conf, "",
     ].join("\n"));
     g.commands = {
       recorder: ["guac-recorder", "--run", run, "--store", g.store, "--spool", join(g.state, "spool"), "--secret-file", join(g.state, "keys/recorder")],
@@ -75,6 +78,17 @@ export class Gateway {
     g.launch("proxy");
     await g.up("the page", () => listens(g.port));
     return g;
+  }
+
+  // The real Keycloak (tests/parts/keycloak.sh) and what authd has to know of it.
+  #keycloak() {
+    const part = join(root, "tests/parts/keycloak.sh"), dir = join(this.state, "keycloak");
+    execFileSync(part, ["start", dir], { env: { ...process.env, PART_OWNER: String(process.pid) }, stdio: "pipe" });
+    this.keycloak = assignments(join(dir, "env"));
+    this.keycloak.verb = (verb, ...words) => execFileSync(part, [verb, dir, ...words], { stdio: "pipe" }).toString();
+    this.keycloak.verb("backchannel", `${this.url}/auth/backchannel`);
+    writeFileSync(join(this.state, "keys/client"), this.keycloak.KEYCLOAK_CLIENT_SECRET, { mode: 0o600 });
+    return [`oidc-issuer = ${this.keycloak.KEYCLOAK_ISSUER}`, `oidc-client = ${this.keycloak.KEYCLOAK_CLIENT}`, `oidc-secret = ${join(this.state, "keys/client")}`];
   }
 
   // Real desktops (tests/parts/vnc.sh), once for this gateway.
@@ -124,6 +138,10 @@ ${spec}`);
     this.programs.get(name)?.kill(signal);
   }
 
+  audit() {
+    return readFileSync(join(this.state, "log/audit.jsonl"), "utf8");
+  }
+
   log(name) {
     return readFileSync(join(this.state, "log", `${name}.log`), "utf8");
   }
@@ -152,7 +170,7 @@ ${spec}`);
       await until(`the end of ${name}`, () => child.exitCode !== null || child.signalCode, 20_000).catch(() => child.kill("SIGKILL"));
     }
     try {
-      if (this.vnc) execFileSync(join(root, "tests/parts/vnc.sh"), ["stop", join(this.state, "vnc")], { stdio: "pipe" });
+      for (const part of ["vnc", "keycloak"]) if (this[part]) execFileSync(join(root, `tests/parts/${part}.sh`), ["stop", join(this.state, part)], { stdio: "pipe" });
       execFileSync(join(root, "tests/parts/sshd.sh"), ["stop", join(this.state, "sshd")], { stdio: "pipe" });
     } catch { /* it goes with us */ }
     if (!process.env.KEEP_STATE) rmSync(this.state, { recursive: true, force: true });

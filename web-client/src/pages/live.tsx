@@ -1,6 +1,6 @@
 // Sessions that run now: who, where, since when, is it being recorded; watch, help, message, pause,
 // end with a reason, each as the gateway allows it.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Ask } from "../app/ask.tsx";
 import { Menu } from "../app/menu.tsx";
 import { Empty, ErrorState, Loading } from "../app/states.tsx";
@@ -12,12 +12,19 @@ import { Icon } from "../lib/icons.tsx";
 import { useList } from "../lib/live.ts";
 import { protocolIcon } from "./connections.tsx";
 
+const LOOK = 3000; // ms
+
 type Asked = "message" | "pause" | "end";
 
 export const peopleOf = (s: Session): number => (typeof s.users === "number" ? s.users : s.users.length);
 
 export function Live({ who }: { who: Me }) {
   const { data, error, reload } = useList<{ sessions: Session[] }>("/api/sessions");
+  // Who is in a session and whether it is paused is no change of the list: it is looked at.
+  useEffect(() => {
+    const timer = setInterval(() => { if (document.visibilityState === "visible") reload(); }, LOOK);
+    return () => clearInterval(timer);
+  }, []);
   const [query, setQuery] = useState("");
   const [asking, setAsking] = useState<{ s: Session; what: Asked } | null>(null);
   const [failed, setFailed] = useState("");
