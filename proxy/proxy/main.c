@@ -6,6 +6,7 @@
 #include "guacd/base/log.h"
 #include "guacd/base/sandbox.h"
 #include "proxy/proxy/edge.h"
+#include "proxy/proxy/tls.h"
 #include "proxy/proxy/replicas.h"
 
 #define HEADER_BYTES_MAX 16384 /* cookies of 3 KB, and what else browsers send */
@@ -65,6 +66,7 @@ static int add_listener(struct edge *x, const char *where, const struct lws_prot
         .options = LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND,
     };
     if (tls) {
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT; /* the listener's own switch, too */
         info.ssl_cert_filepath = x->conf.tls_cert;
         info.ssl_private_key_filepath = x->conf.tls_key;
         info.ssl_options_set = SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1;
@@ -79,6 +81,8 @@ static int create_context(struct edge *x, struct err *e) {
     bool tls = x->conf.tls_cert != NULL;
     if (tls != (x->conf.tls_key != NULL))
         return err_set(e, 0x0200, "tls-cert and tls-key go together");
+    if (tls && tls_check(x->conf.tls_cert, x->conf.tls_key, e) < 0)
+        return -1;
     struct err ring = { 0 };
     if (sandbox_begin(e) < 0)
         return -1;

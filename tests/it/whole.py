@@ -217,8 +217,8 @@ spec:
 class Shell(Tunnel):
     """A tunnel into a shell: commands whose effect a file shows."""
 
-    def __init__(self, port, query, cookie):
-        super().__init__(port, query, cookie)
+    def __init__(self, port, query, cookie, **kw):
+        super().__init__(port, query, cookie, **kw)
         self.until(lambda: self.frames > 0, "the first frame")
         # Typed before the shell is there, keys are meant for nobody: wait until its prompt rests.
         self.until(lambda: time.monotonic() - self.last_frame > 0.6, "the prompt")
