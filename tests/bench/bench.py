@@ -2,19 +2,18 @@
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 import desktop
 import evidence
 import procs
+import proxy
 import resources
-from gateway import Gateway, Tunnel
+from gateway import Gateway
 
 BUILD = sys.argv[1]
 RUNS = int(os.environ.get("RUNS", "5"))
@@ -225,87 +224,6 @@ def row_recording(g, work):
 GATEWAY_ROWS = {"click": row_click, "recording": row_recording}
 
 
-class FloodSource:
-    """What the proxy's floods come from: authd's socket, handing out sessions that only send."""
-
-    BLOB = b"4.blob,1.1,8064." + b"A" * 8064 + b";"
-    MIXED = b"4.rect,1.0,3.100,3.200,2.10,2.20;5.cfill,2.14,1.0,2.10,2.20,2.30,3.255;4.sync,9.123456789,1.1;"
-
-    def __init__(self, run):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.sock.bind(os.path.join(run, "authd.sock"))
-        self.sock.listen()
-        self.pieces = {"blob": self.BLOB * 130, "mixed": self.MIXED * 10000}
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            c = self.sock.accept()[0]
-            threading.Thread(target=self._serve, args=(c,), daemon=True).start()
-
-    def _serve(self, c):
-        while True:
-            data = c.recv(200000)
-            if not data:
-                return
-            rq = json.loads(data)
-            a, b = socket.socketpair()
-            answer = {"rid": rq["rid"], "ok": True, "id": "0193c9a0-0000-7000-8000-000000000000"}
-            socket.send_fds(c, [json.dumps(answer).encode()], [a.fileno()])
-            a.close()
-            kind = "mixed" if "mixed" in rq.get("query", "") else "blob"
-            threading.Thread(target=self._flood, args=(b, kind), daemon=True).start()
-
-    def _flood(self, b, kind):
-        try:
-            while True:
-                b.sendall(self.pieces[kind])
-        except OSError:
-            pass
-
-
-def proxy_flood(port, pid, kind, seconds=3.0):
-    t = Tunnel(port, f"kind={kind}&client=bench", "")
-    view = bytearray(1 << 20)
-    total, before, began = 0, procs.cpu(pid), time.monotonic()
-    while time.monotonic() - began < seconds:
-        total += t.sock.recv_into(view)
-    wall = time.monotonic() - began
-    spent = procs.cpu(pid) - before
-    t.close()
-    time.sleep(0.3)
-    return {f"{kind}_mb_per_s": total / wall / 1e6, f"{kind}_cpu_s_per_gb": spent / (total / 1e9)}
-
-
-def row_proxy(work):
-    run = tempfile.mkdtemp(prefix="gb")
-    FloodSource(run)
-    port = procs.free_port()
-    p = subprocess.Popen([os.path.join(BUILD, "guac-proxy"), "--run", run, "--web",
-                          os.path.join(BUILD, "web"), "--listen", f"127.0.0.1:{port}",
-                          "--admin-listen", f"127.0.0.1:{procs.free_port()}"],
-                         stderr=open(os.path.join(work, "proxy.log"), "w"))
-    try:
-        time.sleep(1)
-        r = {}
-        for _ in range(1):
-            r.update(proxy_flood(port, p.pid, "blob"))
-            r.update(proxy_flood(port, p.pid, "mixed"))
-        anon = rss_kb(p.pid)
-        held = [Tunnel(port, "kind=blob", "") for _ in range(0)]
-        del held, anon
-        return r
-    finally:
-        p.terminate()
-        p.wait()
-        shutil.rmtree(run, ignore_errors=True)
-
-
-def rss_kb(pid):
-    with open(f"/proc/{pid}/status") as f:
-        return next(int(line.split()[1]) for line in f if line.startswith("RssAnon"))
-
-
 # ---- running -------------------------------------------------------------------------------------
 
 def medians(runs):
@@ -389,10 +307,8 @@ def main():
                 show(name, {d.name: result[d.name][name] for d in daemons})
         plain = [Daemon(d.name, d.where, d.pid) for d in daemons]
         desktop.measure(plain, wanted, measure, show, result, BUILD)
-        if wanted("proxy"):
-            result["proxy"] = {"proxy": measure("proxy", row_proxy, work)}
-            show("proxy", result["proxy"])
         evidence.measure(wanted, measure, show, result, BUILD)
+        proxy.measure_all(wanted, measure, show, result, BUILD, work)
         resources.measure(wanted, measure, show, result, work)
         if any(wanted(n) for n in GATEWAY_ROWS):
             run_gateway_rows(work, result)

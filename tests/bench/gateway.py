@@ -73,14 +73,17 @@ class Gateway:
 class Tunnel:
     """A WebSocket tunnel that counts; text is what came since the last clear."""
 
-    def __init__(self, port, query, cookie, origin=None):
+    def __init__(self, port, query, cookie, origin=None, tls=None):
         self.sock = socket.create_connection(("127.0.0.1", port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.sock = tls.wrap_socket(self.sock, server_hostname="127.0.0.1")
+        scheme = f"http{'s' if tls else ''}://127.0.0.1:"
         key = base64.b64encode(os.urandom(16)).decode()
         self.sock.sendall((f"GET /tunnel?{query} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
                            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: guacamole\r\n"
-                           f"Origin: {origin or f'http://127.0.0.1:{port}'}\r\n"
+                           f"Origin: {origin or scheme + str(port)}\r\n"
                            f"Cookie: {cookie}\r\n\r\n").encode())
         self.raw = b""
         while b"\r\n\r\n" not in self.raw:
