@@ -26,6 +26,7 @@ struct used;
 struct opened;
 struct share;
 struct relay;
+struct limits;
 struct evidence_log;
 
 struct authd {
@@ -39,6 +40,7 @@ struct authd {
     struct locks *locks;
     struct share *share; /* who moderates what */
     struct relay *relay; /* tickets between replicas */
+    struct limits *limits;
     struct recorder *recorder;
     struct sessions *sessions;
     struct evidence_log *evidence_log;

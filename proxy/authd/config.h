@@ -31,6 +31,7 @@ struct config {
     char *address_allow, *address_deny;
     long request_hours, keep_days, unrefreshed_seconds;
     long grace_seconds, warn_seconds, idle_minutes, max_minutes, sessions_per_person;
+    long sign_ins_per_minute, tunnels_per_minute, opens_per_minute, at_once, dials_at_once;
     long tap_soft_bytes, tap_hard_bytes, tap_soft_ms, tap_hard_ms;
     char *connect_ports;
     char *cluster_server, *cluster_ca, *cluster_token, *impersonate_prefix, *impersonate_claim;

@@ -8,6 +8,7 @@
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
+#include "proxy/authd/stats.h"
 #include "proxy/authd/text.h"
 
 int exchange_init(struct exchange *x, struct authd *a, struct http *http, const json_t *msg,
@@ -85,6 +86,8 @@ void exchange_refuse(struct exchange *x, int status, const char *error, const ch
     char text[ERR_TEXT_MAX + 256];
     _json_ json_t *extra = more;
     snprintf(text, sizeof text, "%s", error);
+    if (rule && *rule && status >= 400)
+        stats_refused(rule);
     json_t *o =
         json_pack("{s:s, s:s, s:s}", "error", text_clean(text), "advice", advice, "id", x->id);
     if (rule && *rule)
@@ -109,6 +112,12 @@ json_t *exchange_body(struct exchange *x) {
     json_decref(body);
     exchange_error(x, 400, "The request's body is malformed.", "Reload the page.", NULL);
     return NULL;
+}
+
+void exchange_retry_after(struct exchange *x, int seconds) {
+    char text[16];
+    snprintf(text, sizeof text, "%d", seconds);
+    exchange_header(x, "retry-after", text);
 }
 
 void exchange_redirect(struct exchange *x, const char *url) {

@@ -55,6 +55,7 @@ void exchange_refuse(struct exchange *x, int status, const char *error, const ch
                      const char *rule, json_t *more);
 /* The request's body as a JSON object, {} where there is none; NULL: answered with 400. */
 json_t *exchange_body(struct exchange *x);
+void exchange_retry_after(struct exchange *x, int seconds);
 void exchange_redirect(struct exchange *x, const char *url);
 /* A failure in the form that suits the route: a page below /auth, JSON elsewhere; counted, and told
  * in the audit unless nobody had signed in. detail may be NULL. */

@@ -32,6 +32,8 @@ static const struct failure_row rows[FAILURE_COUNT] = {
     [FAILURE_NOT_CONFIGURED] = { "not-configured", 404,
                                  "This way of signing in is not configured here.",
                                  "Use the address or the link that you were given." },
+    [FAILURE_TOO_MANY] = { "too-many", 429, "There were too many sign-ins from your address.",
+                           "Wait a minute, then start again." },
     [FAILURE_FORBIDDEN] = { "forbidden", 403, "You may not do this.",
                             "Ask for the role that the message names." },
 };

@@ -20,6 +20,7 @@ enum failure {
     FAILURE_ROLE,           /* signed in, but without any role that is of use here */
     FAILURE_LINK,           /* development link used up, or never issued */
     FAILURE_NOT_CONFIGURED, /* that way of signing in does not exist here */
+    FAILURE_TOO_MANY,       /* of one address in too short a time */
     FAILURE_FORBIDDEN,      /* signed in, and refused by a rule */
     FAILURE_COUNT,
 };

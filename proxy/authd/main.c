@@ -26,6 +26,7 @@
 #include "proxy/authd/share.h"
 #include "proxy/authd/evidence_log.h"
 #include "proxy/authd/keeper.h"
+#include "proxy/authd/limits.h"
 #include "proxy/authd/listener.h"
 #include "proxy/authd/used.h"
 
@@ -267,6 +268,7 @@ static int make_state(struct authd *a, struct err *e) {
     a->replays = used_new();
     a->share = share_new();
     a->relay = relay_new();
+    a->limits = limits_new(&a->conf);
     const struct cluster_config cluster = { a->conf.cluster_server, a->conf.cluster_token,
                                             a->conf.cluster_ca, a->conf.namespaces,
                                             a->conf.namespace };
@@ -279,7 +281,7 @@ static int make_state(struct authd *a, struct err *e) {
     if (a->conf.dev_link)
         a->links = links_new(a->conf.origin);
     if (!a->evidence_log || !a->opened || !a->used || !a->replays || !a->share || !a->relay ||
-        (a->conf.dev_link && !a->links))
+        !a->limits || (a->conf.dev_link && !a->links))
         return err_set(e, 0, "no memory");
     return 0;
 }
@@ -353,6 +355,7 @@ static void finish(struct program *p) {
     used_free(a->replays);
     share_free(a->share);
     relay_free(a->relay);
+    limits_free(a->limits);
     oidc_free(a->oidc);
     audit_free(a->audit);
     sign_key_free(a->key);

@@ -15,6 +15,7 @@
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 #include "proxy/authd/guard.h"
+#include "proxy/authd/limits.h"
 #include "proxy/authd/relay.h"
 #include "proxy/authd/route.h"
 #include "proxy/authd/stats.h"
@@ -23,6 +24,7 @@
 
 #define TEXT_MAX 60000 /* of a body inside an answer; larger ones go as a descriptor */
 #define METRICS_MAX 100000
+#define FILE_MAX 16384
 #define STATUS_MS 2000
 
 /* ---- http ------------------------------------------------------------------------------------ */
@@ -113,8 +115,16 @@ static json_t *open_tunnel(struct exchange *x, struct request *rq) {
     struct err e = { 0 };
     struct tunnel_request t = { .who = x->who, .peer = x->peer, .relayed = x->relayed };
     char id[UUID_LEN + 1] = "", rule[320] = "";
-    if (display_read(&x->query, &t.display, &e) == 0 &&
-        tunnel_open(x->a, &t, &rq->fd, id, rule, &e) == 0)
+    int wait = limits_enter(x->a->limits, LIMIT_TUNNEL, x->who->sub, clock_ms(), &e);
+    if (wait) {
+        json_t *busy = refusal(e.status, e.text, LIMIT_RULE, 429);
+        json_object_set_new(busy, "retryAfter", json_integer(wait));
+        return busy;
+    }
+    int rc =
+        display_read(&x->query, &t.display, &e) || tunnel_open(x->a, &t, &rq->fd, id, rule, &e);
+    limits_leave(x->a->limits, LIMIT_TUNNEL, x->who->sub);
+    if (rc == 0)
         return json_pack("{s:b, s:s}", "ok", 1, "id", id);
     log_info("tunnel %s of %s: %s", x->id, x->who->sub, e.text);
     json_t *answer =
@@ -157,6 +167,18 @@ static int64_t resources_age(struct authd *a) {
     return age == INT64_MAX ? -1 : age / 1000;
 }
 
+/* Another program's, as it wrote them below RUN; nothing when it did not. */
+static void put_file(const struct authd *a, const char *name, struct buf *out) {
+    char path[400], *room = buf_reserve(out, FILE_MAX);
+    snprintf(path, sizeof path, "%s/%s", a->conf.run, name);
+    _close_ int fd = room ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+    ssize_t n = fd >= 0 ? read(fd, room, FILE_MAX) : 0;
+    size_t whole = n > 0 ? (size_t)n : 0;
+    while (whole > 0 && room[whole - 1] != '\n')
+        whole--;
+    out->len += whole;
+}
+
 static void run_metrics(struct request *rq) {
     struct buf text;
     struct err e = { 0 };
@@ -170,6 +192,7 @@ static void run_metrics(struct request *rq) {
     snapshot_unref(s);
     buf_init(&text, METRICS_MAX);
     stats_write(&text);
+    put_file(rq->a, "guacd/metrics", &text);
     _json_ json_t *status =
         recorder_call(rq->a->recorder, json_pack("{s:s}", "op", "status"), STATUS_MS, NULL, &e);
     if (status)

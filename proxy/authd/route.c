@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "guacd/base/clock.h"
 #include "guacd/base/util.h"
+#include "proxy/authd/limits.h"
 
 static const struct route routes[] = {
     { "GET", "/auth/login", GUARD_NAVIGATION, WHO_ALL, signin_login },
@@ -37,6 +39,14 @@ static const struct route routes[] = {
     { "GET", "/api/recordings/:id/verify", GUARD_READ, WHO_AUDITOR, api_recording_verify },
     { "GET", "/api/recordings/:id/objects/:name", GUARD_READ, WHO_AUDITOR, api_recording_object },
 };
+
+/* What nobody has to be signed in for, and costs: limited by the peer's address. */
+static const struct {
+    void (*handle)(struct exchange *x);
+    enum limit limit;
+} limited[] = { { signin_login, LIMIT_SIGN_IN },
+                { signin_link, LIMIT_SIGN_IN },
+                { signin_callback, LIMIT_CALLBACK } };
 
 bool route_match(const char *pattern, const char *path, char params[EXCHANGE_PARAMS][254]) {
     size_t n = 0;
@@ -91,6 +101,25 @@ static enum failure admit(struct exchange *x, const struct route *r, const char 
     return FAILURE_NONE;
 }
 
+static void run(struct exchange *x, const struct route *r) {
+    struct err e = { 0 };
+    size_t i = 0;
+    while (i < ARRAY_LEN(limited) && limited[i].handle != r->handle)
+        i++;
+    if (i == ARRAY_LEN(limited)) {
+        r->handle(x);
+        return;
+    }
+    int wait = limits_enter(x->a->limits, limited[i].limit, x->peer, clock_ms(), &e);
+    if (wait) {
+        exchange_fail(x, FAILURE_TOO_MANY, NULL);
+        exchange_retry_after(x, wait);
+        return;
+    }
+    r->handle(x);
+    limits_leave(x->a->limits, limited[i].limit, x->peer);
+}
+
 void route_run(struct exchange *x) {
     bool known_path = false;
     const char *detail = NULL;
@@ -111,5 +140,5 @@ void route_run(struct exchange *x) {
     if (f != FAILURE_NONE)
         exchange_fail(x, f, detail);
     else
-        r->handle(x);
+        run(x, r);
 }

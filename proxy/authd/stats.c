@@ -1,6 +1,9 @@
 /* The four names of the dashboards stand first; the bytes recorded are the recorder's own. */
 #include "proxy/authd/stats.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "guacd/base/util.h"
 #include "proxy/authd/failure.h"
 
@@ -69,6 +72,39 @@ __attribute__((constructor)) static void name_failures(void) {
     }
 }
 
+static const char *const rules[] = {
+    "signed-in",       "clock",          "connection-exists",   "connection-valid",
+    "operator-role",   "audience",       "auditor-replay-only", "locked",
+    "lock-view",       "step-up",        "recording-required",  "jit-required",
+    "address",         "jit-approval",   "session-limit",       "connection-limit",
+    "not-available",   "session-owner",  "join-role",           "invite",
+    "invite-used",     "invite-expired", "own-request",         "approver-role",
+    "already-decided", "request-over",   "request-pending",     "minutes",
+    "reason",          "conflict",       "cluster-access",      "rate-limit",
+    "other",
+};
+static struct metric refusals[ARRAY_LEN(rules)];
+static char refusal_labels[ARRAY_LEN(rules)][48];
+
+__attribute__((constructor)) static void name_refusals(void) {
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        snprintf(refusal_labels[i], sizeof refusal_labels[i], "rule=\"%s\"", rules[i]);
+        refusals[i] = (struct metric){ .name = "guacamole_refusals_total",
+                                       .type = METRIC_COUNTER,
+                                       .help = "What was refused, by the rule that said no.",
+                                       .labels = refusal_labels[i] };
+    }
+}
+
+void stats_refused(const char *rule) {
+    const char *slash = strrchr(rule, '/'); /* a policy's own name stands before it */
+    size_t i = 0;
+    rule = slash ? slash + 1 : rule;
+    while (i < ARRAY_LEN(rules) - 1 && strcmp(rules[i], rule) != 0)
+        i++;
+    metric_add(&refusals[i], 1);
+}
+
 void failure_count(enum failure f) {
     if (f != FAILURE_NONE && f != FAILURE_NO_COOKIE)
         metric_add(&auth_failures[f], 1);
@@ -101,5 +137,11 @@ int stats_write(struct buf *out) {
     size_t n = 0;
     for (int i = FAILURE_NO_COOKIE + 1; i < FAILURE_COUNT; i++)
         failures[n++] = &auth_failures[i];
-    return metrics_write(own, ARRAY_LEN(own), out) || metrics_write(failures, n, out) ? -1 : 0;
+    struct metric *by_rule[ARRAY_LEN(rules)];
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+        by_rule[i] = &refusals[i];
+    return metrics_write(own, ARRAY_LEN(own), out) || metrics_write(failures, n, out) ||
+                   metrics_write(by_rule, ARRAY_LEN(by_rule), out)
+               ? -1
+               : 0;
 }

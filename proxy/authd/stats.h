@@ -15,6 +15,9 @@ extern struct metric stats_checkpoints_refused, stats_seals_signed, stats_clock_
     stats_recorder_up;
 extern struct metric stats_oidc_requests, stats_oidc_errors;
 
+/* A refusal by the rule of that name (ARCHITECTURE.md); a policy's count by
+ * its kind, unknown ones as "other". */
+void stats_refused(const char *rule);
 /* All of them, and the failures by reason. */
 int stats_write(struct buf *out);
 

@@ -14,6 +14,7 @@
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 #include "proxy/authd/launch.h"
+#include "proxy/authd/limits.h"
 #include "proxy/authd/record.h"
 #include "proxy/authd/relay.h"
 #include "proxy/authd/share.h"
@@ -42,6 +43,11 @@ static void audit(struct authd *a, const struct tunnel_request *rq, enum audit_k
     audit_write(a->audit, &ev);
 }
 
+static void refused(const char *rule) {
+    metric_add(&stats_decisions_refused, 1);
+    stats_refused(rule);
+}
+
 /* Decide, tell, count. */
 static int judge(struct authd *a, struct tunnel_request *rq, const struct connection *c,
                  const struct snapshot *snapshot, bool resuming, const char *session,
@@ -54,7 +60,10 @@ static int judge(struct authd *a, struct tunnel_request *rq, const struct connec
     const struct resource *grant = d->allow ? authd_grant(&view, c) : NULL;
     snprintf(rq->request, sizeof rq->request, "%s", grant ? grant->name : "");
     authd_view_fini(&view);
-    metric_add(d->allow ? &stats_decisions_allowed : &stats_decisions_refused, 1);
+    if (d->allow)
+        metric_add(&stats_decisions_allowed, 1);
+    else
+        refused(d->name);
     if (!d->allow || !resuming)
         audit(a, rq, AUDIT_DECISION, d->allow, d->allow ? session : NULL, name, d->name, d->why);
     if (d->allow)
@@ -154,6 +163,7 @@ static int take_turn(struct authd *a, const struct live_want *w, char *rule, str
     int rc = live_turn(a, w, &earlier, e);
     if (rc == 0 && policy_over_limit(w->who, c, &a->policy, earlier.list, earlier.count, &d)) {
         snprintf(rule, RULE_SIZE, "%s", d.name);
+        stats_refused(d.name);
         rc = err_set(e, d.status, "%s %s", d.why, d.advice);
     }
     live_list_fini(&earlier);
@@ -209,7 +219,7 @@ static int open_new(struct authd *a, struct tunnel_request *rq, int *fd, char id
     if (!c) {
         snprintf(rule, RULE_SIZE, "connection-exists");
         audit(a, rq, AUDIT_DECISION, false, NULL, name, rule, "there is no such connection");
-        metric_add(&stats_decisions_refused, 1);
+        refused(rule);
         return err_set(e, STATUS_RESOURCE_NOT_FOUND,
                        "There is no connection %s. It may have been renamed or removed.", name);
     }
@@ -280,7 +290,7 @@ static int visit(struct authd *a, struct tunnel_request *rq, const json_t *info,
     if (!(rights & need)) {
         snprintf(rule, RULE_SIZE, rights ? "join-role" : "session-owner");
         audit(a, rq, AUDIT_DECISION, false, NULL, name, rule, "the session is another person's");
-        metric_add(&stats_decisions_refused, 1);
+        refused(rule);
         return err_set(e, STATUS_CLIENT_FORBIDDEN,
                        rights ? "You may not join this session as %s."
                               : "This session belongs to somebody else.",
@@ -340,5 +350,13 @@ int tunnel_open(struct authd *a, struct tunnel_request *rq, int *fd, char id[UUI
     *rule = '\0';
     if (rq->relayed && strcmp(rq->relayed, rq->display.session) != 0)
         return err_set(e, STATUS_CLIENT_FORBIDDEN, "The relay's ticket is for another session.");
-    return *rq->display.session ? rejoin(a, rq, fd, id, rule, e) : open_new(a, rq, fd, id, rule, e);
+    if (*rq->display.session)
+        return rejoin(a, rq, fd, id, rule, e);
+    if (limits_enter(a->limits, LIMIT_OPEN, rq->who->sub, clock_ms(), e)) {
+        snprintf(rule, RULE_SIZE, LIMIT_RULE);
+        return -1;
+    }
+    int rc = open_new(a, rq, fd, id, rule, e);
+    limits_leave(a->limits, LIMIT_OPEN, rq->who->sub);
+    return rc;
 }

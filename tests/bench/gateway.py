@@ -16,7 +16,11 @@ class Gateway:
     """deploy/run/run.sh on a free port with its state in a folder of its own."""
 
     def __init__(self, folder, port, build):
-        env = dict(os.environ, PORT=str(port), STATE=folder, B=build, CI="true")
+        env = dict(os.environ, PORT=str(port), STATE=folder, B=build, CI="true",
+                   # one person opens them all
+                   GUAC_AUTHD_TUNNELS_PER_MINUTE="0", GUAC_AUTHD_OPENS_PER_MINUTE="0",
+                   GUAC_AUTHD_SIGN_INS_PER_MINUTE="0", GUAC_AUTHD_AT_ONCE="0",
+                   GUAC_AUTHD_DIALS_AT_ONCE="0")
         self.port = port
         self.folder = folder
         self.log = open(os.path.join(folder, "run.log"), "w+")

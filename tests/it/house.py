@@ -20,6 +20,11 @@ SANITIZED = os.path.basename(BUILD).endswith(("asan", "tsan"))
 # Sanitizers and a busy machine stretch everything but what is asked for by number.
 PATIENCE = 4 if SANITIZED else 1
 NUMBERS = itertools.count(1)
+# Tests sign in and open more than people do; test_auth_limits.py is about the limits.
+for _limit in ("SIGN_INS", "TUNNELS", "OPENS"):
+    os.environ.setdefault(f"GUAC_AUTHD_{_limit}_PER_MINUTE", "0")
+for _limit in ("AT_ONCE", "DIALS_AT_ONCE"):
+    os.environ.setdefault(f"GUAC_AUTHD_{_limit}", "0")
 
 
 def program(name):

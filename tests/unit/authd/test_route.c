@@ -9,6 +9,7 @@
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
+#include "proxy/authd/limits.h"
 #include "proxy/authd/record.h"
 #include "proxy/authd/route.h"
 #include "proxy/authd/used.h"
@@ -56,6 +57,7 @@ static void setup(void) {
     a.catalog = catalog_folder_new(dir, &e);
     a.sessions = sessions_new(dir, on_change, trust, NULL, &e);
     a.used = used_new();
+    a.limits = limits_new(&a.conf);
     a.replays = used_new();
     ck_assert_msg(a.keys && a.locks && a.audit && a.catalog && a.sessions, "%s", e.text);
 }
@@ -67,6 +69,7 @@ static void teardown(void) {
     locks_free(a.locks);
     resources_free(a.resources);
     used_free(a.used);
+    limits_free(a.limits);
     used_free(a.replays);
     cookie_keys_free(a.keys);
     json_decref(a.conf.auditors);
