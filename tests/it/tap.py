@@ -7,6 +7,7 @@ import struct
 import time
 
 import guac
+import house
 from canvas import Canvas
 
 DATA, KEYFRAME, TEXT, EVENT, ACK, SPOOLED = range(1, 7)
@@ -85,14 +86,14 @@ class Tap:
             self.closed = True
 
     def wait(self, condition, timeout=10, why="", clients=()):
-        limit = time.monotonic() + timeout
+        limit = house.deadline(timeout)
         while True:
             self.serve(0.02)
             guac.pump(list(clients), timeout=0.02) if clients else None
             value = condition()
             if value:
                 return value
-            assert time.monotonic() < limit, f"not within {timeout} s: {why}"
+            assert time.monotonic() < limit, f"never: {why}"
 
     def json(self, kind):
         return [json.loads(body) for k, _, _, body in self.frames if k == kind]

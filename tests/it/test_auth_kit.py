@@ -279,7 +279,7 @@ class Stream:
                     self.closed = True
 
     def until(self, opcode, timeout=10.0):
-        limit = time.monotonic() + timeout * house.PATIENCE
+        limit = house.deadline(timeout * house.PATIENCE)
         while True:
             for i in self.seen:
                 if i[0] == opcode:
@@ -289,7 +289,7 @@ class Stream:
             self.serve()
 
     def until_closed(self, timeout=10.0):
-        limit = time.monotonic() + timeout * house.PATIENCE
+        limit = house.deadline(timeout * house.PATIENCE)
         while not self.closed:
             assert time.monotonic() < limit, "still open"
             self.serve()

@@ -209,7 +209,7 @@ class Authd:
         self.send(rid=rid, **message)
         return rid
 
-    def take(self, rid, timeout=15):
+    def take(self, rid, timeout=40):
         with self.condition:
             assert self.condition.wait_for(lambda: rid in self.answers or not self.alive,
                                            timeout * house.PATIENCE), "no answer"
@@ -232,7 +232,7 @@ class Authd:
                 total += float(line.rpartition(" ")[2])
         return total
 
-    def wait_ended(self, session, timeout=15):
+    def wait_ended(self, session, timeout=40):
         with self.condition:
             found = lambda: next((m for m in self.ended if m["id"] == session), None)
             assert self.condition.wait_for(found, timeout * house.PATIENCE), "not ended"
@@ -342,7 +342,7 @@ class TestCase(house.TestCase):
     def recording(self, recorder, session):
         return Folder(os.path.join(recorder.store_folder, session.prefix))
 
-    def wait_sealed(self, recorder, session, timeout=15):
+    def wait_sealed(self, recorder, session, timeout=40):
         r = self.recording(recorder, session)
         house.wait(r.sealed, timeout * house.PATIENCE, "not sealed")
         house.wait(lambda: not recorder.running() or not any(

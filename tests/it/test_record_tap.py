@@ -127,20 +127,20 @@ class Session:
         n = self.send(EVENT, json.dumps({"event": "ended", "status": status, "reason": reason}))
         return n
 
-    def wait_acked(self, sequence=None, timeout=15):
+    def wait_acked(self, sequence=None, timeout=40):
         sequence = sequence or len(self.frames)
         with self.condition:
             assert self.condition.wait_for(lambda: self.acked >= sequence,
                                            timeout * house.PATIENCE), \
                 f"frame {sequence} is not acknowledged, {self.acked} are"
 
-    def wait_spooled(self, sequence=None, timeout=15):
+    def wait_spooled(self, sequence=None, timeout=40):
         sequence = sequence or len(self.frames)
         with self.condition:
             assert self.condition.wait_for(lambda: self.spooled >= sequence,
                                            timeout * house.PATIENCE), "not spooled"
 
-    def wait_cut(self, timeout=15):
+    def wait_cut(self, timeout=40):
         with self.condition:
             assert self.condition.wait_for(lambda: self.tap is None, timeout * house.PATIENCE)
 

@@ -225,7 +225,7 @@ class Shell(Tunnel):
         self.id = re.search(rb"0\.,36\.([0-9a-f-]{36})", self.text).group(1).decode()
 
     def until(self, condition, why, timeout=20.0):
-        limit = time.monotonic() + timeout * house.PATIENCE
+        limit = house.deadline(timeout * house.PATIENCE)
         alive = time.monotonic()
         while not condition():
             if time.monotonic() - alive > 4:  # a client says so every few seconds
@@ -236,7 +236,7 @@ class Shell(Tunnel):
             self.step(0.05)
 
     def wait_closed(self, timeout=20.0):
-        limit = time.monotonic() + timeout * house.PATIENCE
+        limit = house.deadline(timeout * house.PATIENCE)
         while not self.closed and time.monotonic() < limit:
             self.step(0.1)
         return self.closed
