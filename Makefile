@@ -92,10 +92,10 @@ PROGRAMS := $(if $(wildcard guacd/daemon/main.c),guacd) \
             $(if $(wildcard proxy/authd/main.c),guac-authd) \
             $(if $(wildcard recording/recorder/main.c),guac-recorder) \
             $(if $(wildcard recording/evidence/main.c),guac-evidence) guac-import
-BINARIES := $(PROGRAMS:%=$(B)/%) $(B)/guac-demo-shell $(B)/guac-demo-desktop
+BINARIES := $(PROGRAMS:%=$(B)/%) $(B)/guac-prepare $(B)/guac-demo-shell $(B)/guac-demo-desktop
 WEB      := $(if $(wildcard web-client/package.json),$(B)/web/.done)
 
-.PHONY: all deps run link test unit it e2e fuzz bench lint cover install dist image soak clean help \
+.PHONY: chart all deps run link test unit it e2e fuzz bench lint cover install dist image soak clean help \
         programs web crds corpus fuzzers format pkg-cflags
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -276,6 +276,11 @@ $(B)/guac-demo-desktop: $(B)/obj/deploy/run/demo-desktop.o $(BASE_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^ $(call libs_of,$(BASE_PKG))
 
+# Of the images only.
+$(B)/guac-prepare: $(B)/obj/deploy/image/prepare.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -pie $(LINK) -o $@ $^
+
 # Fuzzers: tests/fuzz/<module>/<name>.c, corpus in tests/fuzz/corpus/<name>/. Without clang the same
 # entry point replays the corpus (tests/fuzz/replay.c).
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/*/*.c))
@@ -328,6 +333,8 @@ soak: all  ## 50 sessions for an hour, programs killed at random (SOAK="--minute
 dist:  ## the sources of HEAD as build/guac-VERSION.tar.gz
 	@mkdir -p build
 	git archive --prefix=guac-$(VERSION)/ -o build/guac-$(VERSION).tar.gz HEAD
+chart: $(B)/crds/.done  ## the Helm chart with its CRDs, in build/chart
+	@deploy/chart/pack.sh $(abspath $(B)) $(VERSION) build/chart
 image: all  ## container images of the programs, without an engine, in build/image/guac.oci.tar
 	@deploy/image/image.py $(abspath $(B)) $(VERSION) build/image/guac.oci.tar
 lint:  ## layers, format, static analysis, shell, types

@@ -79,6 +79,7 @@ test  | x11-apps x11-utils x11-xserver-utils | - | xwd and xrandr: what a screen
 test  | golang-go               | golang  | builds Kubernetes, once a machine
 test  | containerd runc         | -       | a Kubernetes node
 test  | busybox-static          | -       | what is in its containers
+test  | containernetworking-plugins iproute2 | - | the network of its pods
 test  | libxcb1-dev libxcb-shm0-dev | - | what moves on the desktops of make bench
 test  | python3-pil             | -       | pictures in the integration tests
 test  | freerdp3-shadow-x11 winpr3-utils | - | an RDP target with NLA and the graphics pipeline

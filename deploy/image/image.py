@@ -38,7 +38,7 @@ PROGRAMS = {
     "guac-authd": (64002, [], [], []),
     "guac-recorder": (64003, [], [], []),
     "guac-evidence": (64004, [], [], []),
-    "guacd": (64005, ["guacd-session", "backends/*.so"],
+    "guacd": (64005, ["guacd-session", "guac-prepare", "backends/*.so"],
               ["{lib}/libgcc_s.so.1", "{lib}/ossl-modules/legacy.so", "{lib}/gconv/*"],
               ["fonts-dejavu-core", "fonts-droid-fallback", "fontconfig-config", "tzdata"]),
 }

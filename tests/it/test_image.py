@@ -49,7 +49,7 @@ class Image(unittest.TestCase):
                     self.assertEqual((m.uid, m.gid), (0, 0), path)
                     self.assertFalse(m.isfile() and os.path.basename(path) in SHELLS, path)
                 ours = {p for p in members if p.startswith("usr/lib/guac/guac")}
-                self.assertEqual(ours, {"usr/lib/guac/" + name} | ({"usr/lib/guac/guacd-session"}
+                self.assertEqual(ours, {"usr/lib/guac/" + name} | ({"usr/lib/guac/guacd-session", "usr/lib/guac/guac-prepare"}
                                                                    if name == "guacd" else set()))
         self.assertEqual(len(uids), len(PROGRAMS))
 

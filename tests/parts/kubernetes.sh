@@ -7,11 +7,18 @@
 #   token DIR NAMESPACE NAME [DURATION]  a token of that service account (made when it is not there)
 #   cert DIR NAME [GROUP...]     a client certificate of that user: prints DIR/pki/NAME.crt's path
 #   down DIR, up DIR             end the API server, start it again on the same port and data
+#   image DIR FILE               take the images of that OCI layout onto the node
+#   bridge DIR FROM=TO           with --network: carry connections (tests/parts/kubernetes/bridge.py)
+#                                until the part ends
 #   killnode DIR                 end the node with all its pods at once, as a machine that dies
 #
 #   --no-node        etcd and API server only (3 s, 450 MB): all objects, policies, RBAC, reviews; no
 #                    pod runs, no controller makes or removes anything
 #   --controllers    with --no-node: the controllers beside (namespaces end, view and edit fill)
+#   --network        the node has a network of its own, and so has each pod (10.244.0.0/24). Pods reach
+#                    the API server as everywhere, 10.0.0.1:443; what else they shall reach on this
+#                    machine, and how it reaches them, `bridge` says (10.0.0.2 … are free). No kube-proxy,
+#                    no names, no network policies
 #   --crds FILE      apply FILE and wait until its kinds are served; may be repeated
 #   --flag FLAG      one more flag of the API server; may be repeated
 #   --oidc ISSUER CLIENT CA   the API server takes ID tokens of this issuer (https) for this client:
@@ -23,7 +30,7 @@
 #   KUBE_NODE (the node's name; empty without one), KUBE_IMAGE (a busybox with shell, stty and tar),
 #   KUBE_IMAGE_BARE (/app/sleep and nothing else: no shell, no tar)
 #
-# Pods need `hostNetwork: true` and `imagePullPolicy: Never`: there is no pod network and no registry.
+# Without --network pods need `hostNetwork: true`. There is no registry: `imagePullPolicy: Never`.
 # The node lives in a mount namespace of its own and under a control group of its own, so several can
 # run at a time, and nothing stays when they end, however they end.
 #
@@ -56,6 +63,8 @@ part_check() {
     [ "$(id -u)" = 0 ] || lacks "not root" "containers need it: use sudo"
     need containerd test
     need runc test
+    [ -x /usr/lib/cni/ptp ] || lacks "containernetworking-plugins is missing" "get it by: $deps test"
+    need ip test
     [ -x /bin/busybox ] || lacks "busybox-static is missing" "get it by: $deps test"
     unshare --mount true 2>/dev/null ||
         lacks "no mount namespaces here" "a node cannot run in this container; use a machine or VM"
@@ -237,9 +246,16 @@ serve_controllers() {
 # ---- node --------------------------------------------------------------------------------------
 
 write_node() { # kubelet's port
+    kubelet_port=$1
     mkdir -p cni
-    # Never run, since all pods have the host's network; that it is there makes the node ready.
-    echo '{"cniVersion":"0.4.0","name":"t","plugins":[{"type":"none"}]}' >cni/10-none.conflist
+    if [ -n "$network" ]; then
+        cat >cni/10-ptp.conflist <<Y
+{"cniVersion": "0.4.0", "name": "t", "plugins": [{"type": "ptp", "ipMasq": false, "ipam": {"type": "host-local",
+  "dataDir": "$dir/cni-ipam", "ranges": [[{"subnet": "10.244.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
+Y
+    else # Never run, since all pods have the host's network; that it is there makes the node ready.
+        echo '{"cniVersion":"0.4.0","name":"t","plugins":[{"type":"none"}]}' >cni/10-none.conflist
+    fi
     cat >containerd.toml <<Y
 version = 2
 root = "$dir/containerd"
@@ -264,6 +280,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
         SystemdCgroup = false
   [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
     conf_dir = "$dir/cni"
 Y
     cat >kubelet.yaml <<Y
@@ -301,6 +318,17 @@ Y
     # as it wants them, so that the machine's own stay.
     cat >node.run <<R
 set -eu
+if [ -n "$network" ]; then
+    ip link set lo up
+    for i in 1 2 3 4; do ip address add 10.0.0.\$i/32 dev lo; done
+    # a kubelet looks for its address where the default route leads
+    ip link add node0 type veth peer name node1
+    ip address add 10.243.0.1/24 dev node0
+    ip link set node1 up && ip link set node0 up
+    ip route add default via 10.243.0.2
+    : >network.up
+    until [ -e bridge.up ]; do sleep 0.05; done
+fi
 for p in /var/lib/kubelet /var/log/containers /run/containerd /var/lib/cni /run/netns; do
     mkdir -p "\$p" && mount -t tmpfs none "\$p"
 done
@@ -337,9 +365,22 @@ serve_node() {
     kubeconfig kubelet
     mkdir -p sysctl
     groups_of_node make
-    hold node unshare --mount --propagation private sh node.run
+    rm -f network.up bridge.up
+    # shellcheck disable=SC2086 # one option or none
+    hold node unshare --mount --propagation private ${network:+--net} sh node.run
+    [ -z "$network" ] || bridge_node
     wait_for 90 "node" api "/api/v1/nodes/$node"
     wait_for 60 "ready node" node_ready
+}
+
+# The kubelet finds the API server at its own address, and the API server the kubelet; so do pods.
+bridge_node() {
+    wait_for 20 "network of the node" test -e network.up
+    node_space=/proc/$pid/ns/net
+    hold bridge "$python" "$src/bridge.py" "$node_space" "node:127.0.0.1:${server##*:}=host:127.0.0.1:${server##*:}" \
+        "node:10.0.0.1:443=host:127.0.0.1:${server##*:}" "host:127.0.0.1:$kubelet_port=node:127.0.0.1:$kubelet_port"
+    wait_for 20 bridge grep -q ready "$log"
+    : >bridge.up
 }
 
 node_ready() { # and no taint left that keeps pods away
@@ -350,10 +391,11 @@ node_ready() { # and no taint left that keeps pods away
 # ---- verbs -------------------------------------------------------------------------------------
 
 part_start() {
-    with_node=1 with_controllers=1 crds='' flags='' issuer=''
+    with_node=1 with_controllers=1 crds='' flags='' issuer='' network=''
     while [ $# -gt 0 ]; do
         case $1 in
         --no-node) with_node='' with_controllers='' ;;
+        --network) network=1 ;;
         --controllers) with_controllers=1 ;;
         --crds) crds="$crds $(realpath "${2:?}")" && shift ;;
         --flag) flags="$flags ${2:?}" && shift ;;
@@ -457,6 +499,24 @@ verb_up() {
 
 cleanup_api() { # a start that failed takes only the API server with it
     [ -z "$starting" ] || perl "$parts/hold.pl" end "$dir/api.hold" 0 || :
+}
+
+verb_image() {
+    [ -n "${1:-}" ] || die "usage: kubernetes.sh image DIR FILE"
+    here
+    ctr -a containerd.sock -n k8s.io images import "$1"
+}
+
+verb_bridge() {
+    [ -n "${1:-}" ] || die "usage: kubernetes.sh bridge DIR FROM=TO"
+    running node
+    node_space=/proc/$pid/ns/net
+    cd "$dir"
+    n=1
+    while [ -e "bridge-$n.hold" ]; do n=$((n + 1)); done
+    starting=''
+    hold "bridge-$n" "$python" "$src/bridge.py" "$node_space" "$@"
+    wait_for 20 bridge grep -q ready "$log"
 }
 
 verb_killnode() {
