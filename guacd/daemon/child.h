@@ -70,10 +70,12 @@
  *   {"op":"socket"} + descriptor        the answer to session, join and files
  *   {"op":"refused","text":T}           the other one
  *   {"op":"end","status":N,"text":T}    tell all users and end as if the control socket had said so
+ *   {"op":"leave","ms":N}               guacd is being stopped: tell all users, end in N ms
  */
 #define CHILD_OP_SOCKET "socket"
 #define CHILD_OP_REFUSED "refused"
 #define CHILD_OP_END "end"
+#define CHILD_OP_LEAVE "leave"
 #define CHILD_ANSWER_MS 10000 /* how long a session waits for one */
 
 /* ---- the end

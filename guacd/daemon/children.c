@@ -344,6 +344,15 @@ void children_accept(struct children *c, int client) {
     }
 }
 
+void children_leave(struct children *c, uint64_t ms) {
+    for (struct child *p = c->first; p; p = p->next) {
+        struct err e = { 0 };
+        _json_ json_t *msg = json_pack("{s:s, s:I}", "op", CHILD_OP_LEAVE, "ms", (json_int_t)ms);
+        if (msg && p->channel >= 0 && ctl_send(p->channel, msg, NULL, 0, &e) < 0)
+            log_warning("process %d does not know that it has to leave: %s", (int)p->pid, e.text);
+    }
+}
+
 void children_end(struct children *c, bool now, const char *text) {
     for (struct child *p = c->first; p; p = p->next) {
         listen_to(p); /* it may have become a session just now */

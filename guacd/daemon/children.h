@@ -34,6 +34,8 @@ void children_accept(struct children *c, int client);
 size_t children_count(const struct children *c);
 /* Is this session one of ours? */
 bool children_know(struct children *c, const char *id);
+/* Tell all that they end in ms at the latest. */
+void children_leave(struct children *c, uint64_t ms);
 /* Ask all to end (kill false), or end them. text: a literal, for their users. */
 void children_end(struct children *c, bool kill, const char *text);
 /* After SIGCHLD. */

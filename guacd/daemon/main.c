@@ -113,6 +113,8 @@ static void enter(struct daemon *d, int phase) {
              : phase == ENDING ? "ending all sessions"
                                : "killing what is left",
              children_count(d->children));
+    if (phase == DRAINING)
+        children_leave(d->children, (uint64_t)d->options.drain * 1000);
     if (phase >= ENDING)
         children_end(d->children, phase == KILLING, "The server is being stopped.");
     loop_timer_set(d->stop,

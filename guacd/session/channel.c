@@ -35,6 +35,8 @@ static void on_channel(void *arg, int fd, short revents) {
     if (strcmp(json_str(msg, "op", ""), CHILD_OP_END) == 0)
         life_end(s, (int)json_num(msg, "status", STATUS_SESSION_CLOSED), "%s",
                  json_str(msg, "text", "the gateway ended the session"));
+    else if (strcmp(json_str(msg, "op", ""), CHILD_OP_LEAVE) == 0)
+        life_leave(s, (uint64_t)MAX_OF(json_num(msg, "ms", 0), 0));
 }
 
 int channel_open(struct session *s, struct err *e) {

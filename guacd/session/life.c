@@ -105,8 +105,9 @@ uint64_t life_grace_left(const struct session *s) {
 static uint64_t left(const struct session *s, uint64_t now, const char **reason) {
     uint64_t idle = s->idle_ms ? s->active_ms + s->idle_ms : UINT64_MAX;
     uint64_t whole = s->max_ms ? s->start_ms + s->max_ms : UINT64_MAX;
-    uint64_t due = MIN_OF(idle, whole);
-    *reason = whole <= idle ? "duration" : "idle";
+    uint64_t leave = s->leave_until_ms ? s->leave_until_ms : UINT64_MAX;
+    uint64_t due = MIN_OF(MIN_OF(idle, whole), leave);
+    *reason = due == leave && leave != UINT64_MAX ? "restart" : whole <= idle ? "duration" : "idle";
     return due == UINT64_MAX ? due : due > now ? due - now : 0;
 }
 
@@ -120,6 +121,8 @@ static void on_limit(void *arg) {
         if (strcmp(reason, "idle") == 0)
             life_end(s, STATUS_SESSION_TIMEOUT, "nobody did anything for %llu s",
                      (unsigned long long)s->idle_ms / 1000);
+        else if (strcmp(reason, "restart") == 0)
+            life_end(s, STATUS_SESSION_CLOSED, "the gateway restarts");
         else
             life_end(s, STATUS_SESSION_CLOSED, "the session's maximum duration is over");
         return;
@@ -134,9 +137,24 @@ static void on_limit(void *arg) {
     loop_timer_set(s->limit_timer, MAX_OF(in, 1) * 1000);
 }
 
+void life_leave(struct session *s, uint64_t ms) {
+    const char *reason;
+    uint64_t now = clock_ms();
+    if (s->ending)
+        return;
+    log_info("the server is being stopped: this session ends within %llu s",
+             (unsigned long long)ms / 1000);
+    s->leave_until_ms = now + ms;
+    s->warned = true; /* at once, however long it is: he has to finish here */
+    uint64_t in = left(s, now, &reason);
+    notify_state(s, NULL,
+                 json_pack("{s:I,s:s,s:b}", "left", (json_int_t)in, "reason", reason, "warn", 1));
+    on_limit(s);
+}
+
 void life_active(struct session *s) {
     s->active_ms = clock_ms();
-    if (!s->warned || !s->idle_ms)
+    if (!s->warned || !s->idle_ms || s->leave_until_ms)
         return; /* the timer finds out by itself that it rang too early */
     const char *reason;
     uint64_t ms = left(s, s->active_ms, &reason);

@@ -283,6 +283,7 @@ struct session {
     unsigned paused; /* bits: PAUSE_* */
     char pause_why[128];
     uint64_t grace_ms, grace_until_ms, idle_ms, max_ms, active_ms;
+    uint64_t leave_until_ms; /* the server is being stopped; 0: it is not */
     struct loop_timer *tick_timer, *grace_timer, *limit_timer, *end_timer;
     uint64_t warn_ms, ending_ms;
     uint64_t silent_ms, nop_ms, tap_end_ms; /* the limits above; tests are less patient */
@@ -341,6 +342,8 @@ void life_connected(struct session *s);
 void life_owner_gone(struct session *s);
 void life_owner_back(struct session *s);
 void life_active(struct session *s);
+void life_leave(struct session *s,
+                uint64_t ms); /* the server is being stopped: warn, and end then */
 void life_pause(struct session *s, unsigned why, const char *text);
 void life_resume(struct session *s, unsigned why);
 void life_end(struct session *s, int status, const char *fmt, ...)

@@ -7,7 +7,7 @@
  *    "session":id}                                             once
  *   {"users":[{"user":1,"name":…,"role":…,"lagMs":…}]}        all who are there, on every change
  *   {"paused":["recorder","moderator"],"why":"a sentence"}    [] when it goes on
- *   {"left":ms,"reason":"duration|idle","warn":bool}           until the session ends by itself
+ *   {"left":ms,"reason":"duration|idle|restart","warn":bool}   until the session ends by itself
  *   {"grace":ms}                                               the owner is gone; 0: he is back
  *   {"message":"text"}                                         from the control socket's `msg`
  *   {"ask":{"name":…,"text":…,"echo":bool}}                    together with `required`

@@ -263,9 +263,13 @@ class Ends(house.TestCase):
 
     def test_drain_lets_them_go_on(self):
         g = self.start(Guacd, "--drain", "60")
-        c = guac.Client.tcp(g.port).handshake("demo", fps="10")
+        c = guac.Client.tcp(g.port).handshake("demo", fps="10", client=("test", "state"))
         g.popen.terminate()
         wait(lambda: "stopped listening" in g.text(), 5, "draining")
+        c.pump(lambda: any(s.get("reason") == "restart" for s in c.states()), 20 * PATIENCE, "a warning")
+        warned, = (s for s in c.states() if s.get("reason") == "restart")
+        self.assertTrue(warned["warn"])
+        self.assertTrue(30000 < warned["left"] <= 60000, warned)
         with self.assertRaises(OSError):
             guac.Client.tcp(g.port)
         c.pump(lambda: len(c.syncs) > 10)

@@ -14,7 +14,7 @@ export interface RemoteState {
   why: string;
   progress: { key: string; value: string }; // what the target's side is doing: connecting, login, …
   endsAt: number; // Unix ms when the session ends by itself, 0: no limit known
-  endReason: string; // duration, idle
+  endReason: string; // duration, idle, approval, restart
   warn: boolean;
   recording: boolean | null;
   role: string;
