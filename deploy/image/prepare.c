@@ -1,8 +1,8 @@
 /* guac-prepare FOLDER: makes the sockets' folder of a pod, which Kubernetes cannot.
  *
- * An emptyDir belongs to root and may be written by all who share its group, without the sticky bit:
- * one program could take another's socket away and listen in its place. The folder made here belongs
- * to a user that is none of them, and each can only remove what it made itself. */
+ * An emptyDir belongs to root and may be written by all who share its group, without the sticky
+ * bit: one program could take another's socket away and listen in its place. The folder made here
+ * belongs to a user that is none of them, and each can only remove what it made itself. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +29,8 @@ int main(int argc, char **argv) {
         return complain(path, "is there already and no folder");
     if (st.st_uid != geteuid())
         return complain(path, "belongs to somebody else; its sockets could be replaced");
-    /* chmod by somebody who is not in the folder's group would drop the set-group-id bit silently */
+    /* chmod by somebody who is not in the folder's group would drop the set-group-id bit silently
+     */
     if (chmod(path, MODE) < 0 || lstat(path, &st) < 0)
         return complain(path, strerror(errno));
     if ((st.st_mode & 07777) != MODE)

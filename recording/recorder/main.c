@@ -27,6 +27,7 @@
 #include "recording/recorder/watch.h"
 
 #define BUCKETS_MAX 16
+#define ENDING_US 100000
 
 static const struct conf_row rows[] = {
     { "run", CONF_PATH, offsetof(struct config, run), "/run/guac", 0, 0, 0,
@@ -67,6 +68,10 @@ static const struct conf_row rows[] = {
     { "workers", CONF_INT, offsetof(struct config, workers), "8", 1, 64, 0,
       "Requests to the store at once, beside those that open sessions" },
     { "compression", CONF_INT, offsetof(struct config, level), "1", 1, 19, 0, "Level of zstd" },
+    { "drain", CONF_INT, offsetof(struct config, drain), "0", 0, 86400, 0,
+      "Seconds to go on when told to stop, until what was recorded is stored and sealed; 0: stop, "
+      "and "
+      "leave it to the spool" },
     { "put-timeout", CONF_INT, offsetof(struct config, put_timeout_ms), "4000", 100, 60000, 0,
       "Milliseconds after which a request to the store is tried again" },
     { "log-level", CONF_STRING, offsetof(struct config, log_level), "info", 0, 0, 0,
@@ -207,9 +212,34 @@ static int enter_sandbox(const struct recorder *r, struct err *e) {
     return sandbox_begin(e) < 0 ? -1 : sandbox_enter(&profile, &options, e);
 }
 
+/* ---- ending: by the second signal at once, by the first when everything is stored -------------
+ */
+
+static struct loop_timer *ending;
+static uint64_t ending_until;
+
+static void on_ending(void *arg) {
+    struct recorder *r = arg;
+    if (r->session_count == 0 || clock_ms() >= ending_until) {
+        if (r->session_count > 0)
+            log_warning("%zu sessions stay in the spool", r->session_count);
+        loop_stop(r->loop);
+        return;
+    }
+    loop_timer_set(ending, ENDING_US);
+}
+
 static void on_stop(void *arg, int signo) {
-    log_info("ends by signal %d", signo);
-    loop_stop(arg);
+    struct recorder *r = arg;
+    if (r->config->drain == 0 || r->stopping) {
+        log_info("ends by signal %d", signo);
+        loop_stop(r->loop);
+        return;
+    }
+    log_info("ends by signal %d, when %zu sessions are stored and sealed", signo, r->session_count);
+    r->stopping = true;
+    ending_until = clock_ms() + (uint64_t)r->config->drain * 1000;
+    on_ending(r);
 }
 
 /* Every session has a tap; a spool's files come and go. */
@@ -251,8 +281,11 @@ static int run(struct recorder *r, const struct buckets *buckets, struct err *e)
     if (!r->loop)
         return -1;
     signal(SIGPIPE, SIG_IGN);
-    loop_signal(r->loop, SIGTERM, on_stop, r->loop);
-    loop_signal(r->loop, SIGINT, on_stop, r->loop);
+    ending = loop_timer_new(r->loop, on_ending, r);
+    if (!ending)
+        return err_set(e, 0, "no memory");
+    loop_signal(r->loop, SIGTERM, on_stop, r);
+    loop_signal(r->loop, SIGINT, on_stop, r);
     raise_files();
     r->watch = watch_new(r, buckets->names[0]);
     if (!r->watch || prepare(r, buckets, e) < 0 || enter_sandbox(r, e) < 0 ||

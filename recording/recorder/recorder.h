@@ -20,7 +20,7 @@ struct config {
     char *hold_access_key_file, *hold_secret_key_file;
     char *log_bucket, *tsa_url, *tsa_ca_file;
     long max_sessions, workers, level, put_timeout_ms, retention_days, memory;
-    long log_retention_days, checkpoint_interval, fence_after;
+    long log_retention_days, checkpoint_interval, fence_after, drain;
     bool allow_no_seccomp;
 };
 
@@ -47,6 +47,7 @@ struct recorder {
     atomic_uint_fast64_t alive_until; /* clock_ms(): nothing is stored later than that */
     struct session *sessions;
     size_t session_count;
+    bool stopping; /* only what is there is finished */
     size_t held; /* bytes of frames and chunks in memory, all sessions */
     struct recorder_metrics metrics;
     /* The store as the last try to write it showed it. */

@@ -30,6 +30,8 @@ static int may_begin(const struct recorder *r, const char *id, struct err *e) {
         return err_set(e, STATUS_SERVER_ERROR,
                        "this machine's clock and the store's differ by %lld ms",
                        (long long)r->clock_offset_ms);
+    if (r->stopping)
+        return err_set(e, STATUS_SERVER_BUSY, "the recorder is being stopped");
     if (r->session_count >= (size_t)r->config->max_sessions)
         return err_set(e, STATUS_SERVER_BUSY, "%zu sessions are being recorded, the most allowed",
                        r->session_count);
