@@ -48,7 +48,7 @@ struct recorder {
     struct session *sessions;
     size_t session_count;
     bool stopping; /* only what is there is finished */
-    size_t held; /* bytes of frames and chunks in memory, all sessions */
+    size_t held;   /* bytes of frames and chunks in memory, all sessions */
     struct recorder_metrics metrics;
     /* The store as the last try to write it showed it. */
     struct watch *watch;
