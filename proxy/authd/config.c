@@ -106,6 +106,11 @@ static const struct conf_row rows[] = {
     TEXT("address-allow", CONF_STRING, address_allow, "",
          "Addresses, CIDRs with optional :port, that sessions may dial beyond the default."),
     TEXT("address-deny", CONF_STRING, address_deny, "", "Addresses that sessions may never dial."),
+    TEXT(
+        "gateway-hosts", CONF_LIST, gateway_hosts, "",
+        "Hosts that the gateway stands on beside Keycloak and the API server (the recording store, "
+        "OpenSearch): no session dials them, or those two, unless address-allow names the "
+        "address."),
     ROW("grace-seconds", CONF_INT, grace_seconds, "60", 0, 86400,
         "How long a session waits for its owner to come back."),
     ROW("warn-seconds", CONF_INT, warn_seconds, "60", 0, 3600,
@@ -345,6 +350,8 @@ int config_derive(struct config *c, struct err *e) {
 }
 
 void config_fini(struct config *c) {
+    free(c->address_refused);
+    free(c->address_refused_pods);
     json_t **lists[] = { &c->operators, &c->auditors,        &c->moderators,
                          &c->holders,   &c->developer_roles, &c->role_paths };
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {

@@ -28,7 +28,7 @@ struct config {
         *hold_roles;
     bool dev_link;
     char *dev_user, *dev_roles;
-    char *address_allow, *address_deny;
+    char *address_allow, *address_deny, *gateway_hosts;
     long request_hours, keep_days, unrefreshed_seconds;
     long grace_seconds, warn_seconds, idle_minutes, max_minutes, sessions_per_person;
     long sign_ins_per_minute, tunnels_per_minute, opens_per_minute, at_once, dials_at_once;
@@ -38,6 +38,9 @@ struct config {
     bool show_refused, allow_no_seccomp;
     /* derived by config_derive() */
     bool in_cluster; /* store = kubernetes */
+    /* by own_addresses(): address-deny and what the gateway stands on; for sessions in pods, whose
+     * target the API server is, without that */
+    char *address_refused, *address_refused_pods;
     char resources_path[400];
     char origin[300];               /* scheme://host[:port] of public-url, as browsers send it */
     bool secure;                    /* public-url is https */

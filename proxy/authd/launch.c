@@ -125,7 +125,7 @@ static void set_policy(struct setter *s, const struct launch *l) {
     set_number(s, "tap-soft-delay", conf->tap_soft_ms);
     set_number(s, "tap-hard-delay", conf->tap_hard_ms);
     set_text(s, "address-allow", conf->address_allow ? conf->address_allow : "");
-    set_text(s, "address-deny", conf->address_deny ? conf->address_deny : "");
+    set_text(s, "address-deny", conf->address_refused ? conf->address_refused : "");
 }
 
 struct args *launch_args(const struct launch *l, struct err *e) {

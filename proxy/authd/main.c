@@ -20,6 +20,7 @@
 #include "guacd/base/sandbox.h"
 #include "guacd/base/secret.h"
 #include "guacd/base/util.h"
+#include "proxy/authd/own.h"
 #include "proxy/authd/pods.h"
 #include "proxy/authd/record.h"
 #include "proxy/authd/relay.h"
@@ -261,7 +262,7 @@ static int make_state(struct authd *a, struct err *e) {
                                         .sessions_per_person = a->conf.sessions_per_person,
                                         .max_minutes = a->conf.max_minutes,
                                         .address_allow = a->conf.address_allow,
-                                        .address_deny = a->conf.address_deny };
+                                        .address_deny = a->conf.address_refused };
     a->evidence_log = evidence_log_new();
     a->opened = opened_new();
     a->used = used_new();
@@ -308,7 +309,7 @@ static int start(struct program *p, struct err *e) {
     static const int stops[] = { SIGTERM, SIGINT };
     struct authd *a = &p->a;
     pthread_rwlock_init(&a->keys_lock, NULL);
-    if (config_derive(&a->conf, e) || read_secrets(p, e) ||
+    if (config_derive(&a->conf, e) || own_addresses(&a->conf, e) || read_secrets(p, e) ||
         !(a->audit = audit_new(a->conf.audit_file, a->conf.gateway_name, e)) ||
         (p->listening = listener_open(&a->conf, e)) < 0 || make_folders(&a->conf, e) ||
         lock_doors(&a->conf, e) || !(p->loop = loop_new(e)))

@@ -202,7 +202,8 @@ static void set_place(struct setting *s, const struct connection *c,
 }
 
 /* Sessions may not dial the API server but by this: it is let in beside what the configuration
- * allows, by its number. (address-deny still comes first.) */
+ * allows, by its number, and not refused for being the gateway's own part. (address-deny still
+ * comes first.) */
 static void allow_server(struct setting *s, const struct config *conf, const struct config_url *u) {
     char list[1024], number[16];
     bool six = inet_pton(AF_INET6, u->host, number) == 1;
@@ -232,6 +233,7 @@ static void set_own_cluster(struct setting *s, const struct config *conf) {
         set(s, "ignore-cert", "false");
         set(s, "ca-cert", buf_str(&ca));
         set(s, "token", token.data);
+        set(s, "address-deny", conf->address_refused_pods ? conf->address_refused_pods : "");
         allow_server(s, conf, &u);
     }
     secret_fini(&token);

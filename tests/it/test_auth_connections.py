@@ -111,5 +111,33 @@ class Connections(LinkCase):
             self.assertLess(sorted(times)[4], 0.15)
 
 
+class OwnParts(LinkCase):
+    """Nobody's connection leads to what the gateway stands on, unless the operators say so."""
+    SETTINGS = {**LinkCase.SETTINGS, "oidc_issuer": "https://203.0.113.8:8443/realms/catalyst",
+                "cluster_server": "https://203.0.113.7:6443",
+                "gateway_hosts": "203.0.113.9 2001:db8::9", "address_deny": "198.51.100.1"}
+    HOSTS = {"keycloak": "203.0.113.8", "server": "203.0.113.7", "store": "203.0.113.9",
+             "six": "2001:db8::9", "denied": "198.51.100.1", "other": "203.0.113.10"}
+
+    def refused(self):
+        b = self.browser()
+        for name, host in self.HOSTS.items():
+            self.authd.connections.write(name + ".yaml", connection(
+                name, spec=f"protocol: ssh\nhostname: '{host}'\nport: 22"))
+
+        def listed():
+            return {c["name"]: c for c in b.get("/api/connections").json["connections"]}
+        house.wait(lambda: len(listed()) == len(self.HOSTS), 20)
+        return {n for n, c in listed().items() if not c["allowed"] and c["rule"] == "address"}
+
+    def test_refused_by_default(self):
+        self.assertEqual(self.refused(), {"keycloak", "server", "store", "six", "denied"})
+
+    def test_unless_configured(self):
+        self.restart(address_allow="203.0.113.8 203.0.113.9:22")
+        # a port is not the whole address, and address-deny has the last word
+        self.assertEqual(self.refused(), {"server", "store", "six", "denied"})
+
+
 if __name__ == "__main__":
     unittest.main()
