@@ -21,6 +21,7 @@ SANITIZED = os.path.basename(BUILD).endswith(("asan", "tsan"))
 # gets its time.
 PATIENCE = 4 if SANITIZED else 1
 DEADLINE_S = 40 * PATIENCE # no wait for something gives up earlier
+SOON_S = 12 * PATIENCE # by the event itself: our timers run for 15 s and more
 NUMBERS = itertools.count(1)
 # Tests sign in and open more than people do; test_auth_limits.py is about the limits.
 for _limit in ("SIGN_INS", "TUNNELS", "OPENS"):

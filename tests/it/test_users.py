@@ -78,7 +78,7 @@ class Users(house.TestCase):
         began = time.monotonic()
         owner.reset()
         viewer.pump(lambda: viewer.closed, 5 * PATIENCE)
-        self.assertLess(time.monotonic() - began, 3 * PATIENCE)
+        self.assertLess(time.monotonic() - began, house.SOON_S)
 
     def test_read_only_joiner(self):
         """What he asked for is kept by the server: his keys, pointer, clipboard, size and argv end

@@ -189,7 +189,7 @@ class Photo(house.TestCase):
             client = self.connect(server, kind=Late)
 
             def pump(until, timeout, why=""):
-                limit = time.monotonic() + timeout * PATIENCE
+                limit = house.deadline(timeout * PATIENCE)
                 while not until():
                     client.pump(timeout=0.01)
                     client.answer_due()
