@@ -17,19 +17,33 @@
 struct ask {
     const char *const *names;
     size_t count, answered;
-    char **values;    /* NULL until answered */
-    const char *text; /* of session_ask_text, or NULL */
+    char **values;       /* NULL until answered */
+    const char *text;    /* of session_ask_text, or NULL */
+    const char *choices; /* of session_ask_choice, or NULL */
     bool echo, refused;
 };
 
 /* ---- wire thread --------------------------------------------------------------------------- */
 
-/* `required` to the owner. Names are copied out, since the backend may wake at any time. */
+/* "a, b" as ["a","b"]; NULL for none. */
+static json_t *split(const char *choices) {
+    json_t *list = choices ? json_array() : NULL;
+    for (const char *p = choices; list && *p;) {
+        size_t n = strcspn(p, ", ");
+        if (n)
+            json_array_append_new(list, json_stringn(p, n));
+        p += n;
+        p += strspn(p, ", ");
+    }
+    return list;
+}
+
+/* `required` to the owner. What the backend lent is copied out, since it may wake at any time. */
 static void send_required(struct session *s, struct user *owner) {
     _buf_cleanup_ struct buf b;
     buf_init(&b, INSTR_BYTES_MAX);
-    char name[64] = "", *text = NULL;
-    bool echo = false, open = false;
+    json_t *question = NULL;
+    bool open = false;
     pthread_mutex_lock(&s->mailbox.lock);
     struct ask *a = s->ask;
     if (a && owner->version < HANDSHAKE_1_3_0) {
@@ -41,19 +55,16 @@ static void send_required(struct session *s, struct user *owner) {
             if (!a->values[i])
                 instr_str(&b, a->names[i]);
         instr_end(&b);
-        strncpy(name, a->names[0], sizeof(name) - 1);
-        text = a->text ? strdup(a->text) : NULL;
-        echo = a->echo;
+        if (a->text)
+            question = json_pack("{s:{s:s,s:s,s:b,s:o*}}", "ask", "name", a->names[0], "text",
+                                 a->text, "echo", a->echo, "choices", split(a->choices));
         open = true;
     }
     pthread_mutex_unlock(&s->mailbox.lock);
     if (!open)
         return;
-    if (text)
-        notify_state(
-            s, owner,
-            json_pack("{s:{s:s,s:s,s:b}}", "ask", "name", name, "text", text, "echo", echo));
-    free(text);
+    if (question)
+        notify_state(s, owner, question);
     if (user_live(owner))
         user_send_buf(owner, &b);
 }
@@ -164,5 +175,11 @@ int session_ask(struct session *s, const char *const *names, size_t count, char 
 int session_ask_text(struct session *s, const char *name, const char *text, bool echo, char **value,
                      struct err *e) {
     struct ask a = { .names = &name, .count = 1, .text = text, .echo = echo };
+    return ask(s, &a, value, e);
+}
+
+int session_ask_choice(struct session *s, const char *name, const char *text, const char *choices,
+                       char **value, struct err *e) {
+    struct ask a = { .names = &name, .count = 1, .text = text, .choices = choices, .echo = true };
     return ask(s, &a, value, e);
 }

@@ -156,6 +156,9 @@ int session_ask(struct session *s, const char *const *names, size_t count, char 
  * our client as the text, by stock clients as the parameter `name`. echo: not a secret. */
 int session_ask_text(struct session *s, const char *name, const char *text, bool echo, char **value,
                      struct err *e);
+/* As that, with what may be answered: "a, b". Whoever types may still answer anything. */
+int session_ask_choice(struct session *s, const char *name, const char *text, const char *choices,
+                       char **value, struct err *e);
 /* Print words on the picture-less page: "connecting", progress. Our client only. */
 void session_state(struct session *s, const char *key, const char *value);
 

@@ -10,7 +10,7 @@
  *   {"left":ms,"reason":"duration|idle|restart","warn":bool}   until the session ends by itself
  *   {"grace":ms}                                               the owner is gone; 0: he is back
  *   {"message":"text"}                                         from the control socket's `msg`
- *   {"ask":{"name":…,"text":…,"echo":bool}}                    together with `required`
+ *   {"ask":{"name":…,"text":…,"echo":bool,"choices":[…]}}      together with `required`
  *   {"asked":null}                                             the prompt is over
  *   {"files":[{"object":1,"name":…,"download":bool,"upload":bool,"limit":bytes}]}
  *                                                             file systems he sees, on change
