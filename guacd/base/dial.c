@@ -205,6 +205,13 @@ static int describe(const struct race *r, const char *host, struct err *e) {
     return err_errno(e, status, "cannot connect to '%s' (%s)", host, text);
 }
 
+static void tune(int fd) {
+    int on = 1, idle = KEEPALIVE_IDLE_S;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+}
+
 /* The winner's descriptor; its index goes to *winner. */
 static int connect_any(const struct sockaddr_storage *addresses, size_t count, const char *host,
                        uint64_t deadline, int *winner, struct err *e) {
@@ -218,10 +225,7 @@ static int connect_any(const struct sockaddr_storage *addresses, size_t count, c
             close(r.polls[i].fd);
     if (fd < 0)
         return describe(&r, host, e);
-    int on = 1, idle = KEEPALIVE_IDLE_S;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    tune(fd);
     return fd;
 }
 
@@ -238,9 +242,33 @@ int dial_tcp(const char *host, uint16_t port, const struct dial_policy *p, int t
     return fd;
 }
 
-int dial_again(const struct sockaddr_storage *peer, int timeout_ms, struct err *e) {
+/* A race of one, looked at now and then. */
+static int describe_one(const struct sockaddr_storage *peer, int error, struct err *e) {
+    struct race r = { .addresses = peer, .count = 1, .last_errno = error };
     char text[64];
-    int winner;
     print_address(peer, text, sizeof text);
-    return connect_any(peer, 1, text, clock_ms() + (uint64_t)MAX_OF(timeout_ms, 1), &winner, e);
+    return describe(&r, text, e);
+}
+
+int dial_again(const struct sockaddr_storage *peer, struct err *e) {
+    int fd = socket(peer->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return describe_one(peer, errno, e);
+    tune(fd);
+    if (connect(fd, (const struct sockaddr *)peer, length_of(peer)) == 0 || errno == EINPROGRESS)
+        return fd;
+    int error = errno;
+    close(fd);
+    return describe_one(peer, error, e);
+}
+
+int dial_done(int fd, const struct sockaddr_storage *peer, struct err *e) {
+    struct pollfd p = { fd, POLLOUT, 0 };
+    if (poll(&p, 1, 0) <= 0)
+        return 0;
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        error = errno;
+    return error ? describe_one(peer, error, e) : 1;
 }

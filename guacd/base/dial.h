@@ -45,7 +45,10 @@ int dial_resolve(const char *host, uint16_t port, const struct dial_policy *p, i
 int dial_tcp(const char *host, uint16_t port, const struct dial_policy *p, int timeout_ms,
              char *peer, size_t peer_size, struct err *e);
 /* Another connection to an address (with port) that dial_tcp() found good: by getpeername() on its
- * socket. No resolver, no policy, so it works where a sandbox leaves TCP alone. */
-int dial_again(const struct sockaddr_storage *peer, int timeout_ms, struct err *e);
+ * socket. No resolver, no policy, so it works where a sandbox leaves TCP alone. Never blocks: the
+ * socket is there at once and connected when dial_done() says so. */
+int dial_again(const struct sockaddr_storage *peer, struct err *e);
+/* 1: connected, 0: not yet (poll for POLLOUT), -1: e. The descriptor stays the caller's. */
+int dial_done(int fd, const struct sockaddr_storage *peer, struct err *e);
 
 #endif

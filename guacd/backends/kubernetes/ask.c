@@ -108,55 +108,83 @@ static int lost(const struct kube *k, struct err *e) {
                    k->use_tls ? "" : "; it may want use-ssl");
 }
 
-/* Some bytes more, or the end of them (c->ended). */
-static int more(struct kube *k, struct conn *c, uint64_t deadline, struct err *e) {
-    if (c->ended)
-        return lost(k, e);
-    if (conn_flush(c))
-        return lost(k, e);
-    if (conn_wait(k, c, deadline, e))
-        return -1;
-    conn_fill(c, KUBE_READ_BUDGET);
-    return 0;
+int ask_begin(struct kube *k, struct conn *c, const char *path, bool upgrade, struct err *e) {
+    unsigned char nonce[16];
+    char key[32];
+    c->ask.answered = false;
+    *c->ask.want = '\0';
+    if (!upgrade)
+        return request(k, c, path, NULL, e);
+    if (RAND_bytes(nonce, sizeof nonce) != 1)
+        return err_set(e, STATUS_SERVER_ERROR, "no random numbers");
+    EVP_EncodeBlock((unsigned char *)key, nonce, sizeof nonce);
+    ws_accept(key, c->ask.want);
+    return request(k, c, path, key, e);
 }
 
-static int read_head(struct kube *k, struct conn *c, uint64_t deadline, struct http1_head *h,
-                     struct err *e) {
+static int upgraded(struct kube *k, struct conn *c, struct err *e) {
+    const struct http1_head *h = &c->ask.head;
+    if (!h->upgrade || strcmp(h->accept, c->ask.want) != 0)
+        return err_set(e, STATUS_UPSTREAM_ERROR, "%s does not upgrade to a WebSocket as it should",
+                       k->host);
+    c->v5 = strcmp(h->protocol, "v5.channel.k8s.io") == 0;
+    if (!c->v5 && strcmp(h->protocol, "v4.channel.k8s.io") != 0)
+        return err_set(e, STATUS_UPSTREAM_ERROR,
+                       "%s speaks neither v5.channel.k8s.io nor v4.channel.k8s.io", k->host);
+    return 101;
+}
+
+static int more(struct kube *k, struct conn *c, struct err *e) {
+    return c->ended ? lost(k, e) : 0;
+}
+
+static int read_head(struct kube *k, struct conn *c, struct err *e) {
     struct err why = { 0 };
     size_t used;
-    for (;;) {
-        enum http1_result r = http1_head(c->in.data, c->in.len, h, &used, &why);
-        if (r == HTTP1_BAD)
-            return not_http(k, &why, e);
-        if (r == HTTP1_OK) {
-            buf_consume(&c->in, used);
-            return 0;
-        }
-        if (more(k, c, deadline, e))
-            return -1;
-    }
+    enum http1_result r = http1_head(c->in.data, c->in.len, &c->ask.head, &used, &why);
+    if (r == HTTP1_BAD)
+        return not_http(k, &why, e);
+    if (r == HTTP1_MORE)
+        return more(k, c, e);
+    buf_consume(&c->in, used);
+    http1_body_init(&c->ask.body, &c->ask.head);
+    c->ask.answered = true;
+    return 1;
 }
 
-static int read_body(struct kube *k, struct conn *c, uint64_t deadline, const struct http1_head *h,
-                     struct buf *body, struct err *e) {
+static int read_body(struct kube *k, struct conn *c, struct buf *body, struct err *e) {
     struct err why = { 0 };
-    struct http1_body b;
-    http1_body_init(&b, h);
-    for (;;) {
-        size_t used;
-        enum http1_result r = http1_body(&b, c->in.data, c->in.len, c->ended, &used, body, &why);
-        buf_consume(&c->in, used);
-        if (r == HTTP1_BAD)
-            return not_http(k, &why, e);
-        if (r == HTTP1_OK)
-            break;
-        if (more(k, c, deadline, e))
-            return -1;
-    }
-    if (h->close || b.until_close) /* the next question needs another connection */
+    struct http1_body *b = &c->ask.body;
+    size_t used;
+    enum http1_result r = http1_body(b, c->in.data, c->in.len, c->ended, &used, body, &why);
+    buf_consume(&c->in, used);
+    if (r == HTTP1_BAD)
+        return not_http(k, &why, e);
+    if (r == HTTP1_MORE)
+        return more(k, c, e);
+    if (c->ask.head.close || b->until_close) /* the next question needs another connection */
         c->ended = true;
-    return 0;
+    return 1;
 }
+
+int ask_step(struct kube *k, struct conn *c, struct buf *body, struct err *e) {
+    if (conn_flush(c))
+        return lost(k, e);
+    conn_fill(c, KUBE_READ_BUDGET);
+    if (!c->ask.answered) {
+        int r = read_head(k, c, e);
+        if (r <= 0)
+            return r;
+        buf_clear(body);
+    }
+    if (c->ask.head.status == 101 && *c->ask.want)
+        return upgraded(k, c, e);
+    int r = read_body(k, c, body, e);
+    return r > 0 ? c->ask.head.status : r;
+}
+
+/* ---- and waiting ------------------------------------------------------------------------------
+ */
 
 /* A connection that the server let go between two questions is made again. */
 static int fresh(struct kube *k, struct conn *c, uint64_t deadline, struct err *e) {
@@ -169,36 +197,24 @@ static int fresh(struct kube *k, struct conn *c, uint64_t deadline, struct err *
     return conn_again(k, c, deadline, e);
 }
 
-int ask_get(struct kube *k, struct conn *c, const char *path, struct buf *body, struct err *e) {
+static int ask(struct kube *k, struct conn *c, const char *path, bool upgrade, struct buf *body,
+               struct err *e) {
     uint64_t deadline = clock_ms() + (uint64_t)k->timeout_ms;
-    struct http1_head h;
-    buf_clear(body);
-    if (fresh(k, c, deadline, e) || request(k, c, path, NULL, e) ||
-        read_head(k, c, deadline, &h, e) || read_body(k, c, deadline, &h, body, e))
+    if (fresh(k, c, deadline, e) || ask_begin(k, c, path, upgrade, e))
         return -1;
-    return h.status;
+    for (;;) {
+        int status = ask_step(k, c, body, e);
+        if (status)
+            return status;
+        if (conn_wait(k, c, deadline, e))
+            return -1;
+    }
+}
+
+int ask_get(struct kube *k, struct conn *c, const char *path, struct buf *body, struct err *e) {
+    return ask(k, c, path, false, body, e);
 }
 
 int ask_upgrade(struct kube *k, struct conn *c, const char *path, struct buf *body, struct err *e) {
-    uint64_t deadline = clock_ms() + (uint64_t)k->timeout_ms;
-    unsigned char nonce[16];
-    char key[32], want[29];
-    struct http1_head h;
-    buf_clear(body);
-    if (RAND_bytes(nonce, sizeof nonce) != 1)
-        return err_set(e, STATUS_SERVER_ERROR, "no random numbers");
-    EVP_EncodeBlock((unsigned char *)key, nonce, sizeof nonce);
-    if (fresh(k, c, deadline, e) || request(k, c, path, key, e) || read_head(k, c, deadline, &h, e))
-        return -1;
-    if (h.status != 101)
-        return read_body(k, c, deadline, &h, body, e) ? -1 : h.status;
-    ws_accept(key, want);
-    if (!h.upgrade || strcmp(h.accept, want) != 0)
-        return err_set(e, STATUS_UPSTREAM_ERROR, "%s does not upgrade to a WebSocket as it should",
-                       k->host);
-    c->v5 = strcmp(h.protocol, "v5.channel.k8s.io") == 0;
-    if (!c->v5 && strcmp(h.protocol, "v4.channel.k8s.io") != 0)
-        return err_set(e, STATUS_UPSTREAM_ERROR,
-                       "%s speaks neither v5.channel.k8s.io nor v4.channel.k8s.io", k->host);
-    return 101;
+    return ask(k, c, path, true, body, e);
 }

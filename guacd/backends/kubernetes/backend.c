@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "guacd/backends/kubernetes/files.h"
 #include "guacd/backends/kubernetes/kube.h"
 #include "guacd/base/log.h"
 #include "guacd/base/sandbox.h"
@@ -60,6 +61,9 @@ static int kube_open(struct session *s, void *state, const struct args *args, st
     session_set_picture(s, term_picture(k->con.term));
     if (shell_open(k, e))
         return -1;
+    if (args_bool(args, "enable-files") &&
+        !(k->files = kube_files_new(k, args_str(args, "files-directory"), e)))
+        return -1;
     char where[400];
     snprintf(where, sizeof where, "%s/%s%s%s", k->namespace, k->pod.name, *k->container ? "/" : "",
              k->container);
@@ -77,6 +81,7 @@ static int kube_run(struct session *s, void *state, struct err *e) {
 static void kube_close(struct session *s, void *state) {
     struct kube *k = state;
     (void)s;
+    kube_files_free(k->files);
     channel_goodbye(&k->conn);
     conn_close(&k->conn);
     stream_context_free(k->tls);

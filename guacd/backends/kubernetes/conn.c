@@ -1,5 +1,6 @@
 /* Connections to the API server: the first is dialled under the address policy, later ones go to
- * the very same address, so the sandbox needs no resolver once the target speaks. */
+ * the very same address, so the sandbox needs no resolver once the target speaks. Each opens in
+ * steps that never block, so that files do not keep the terminal waiting. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -61,12 +62,16 @@ int conn_flush(struct conn *c) {
     return 0;
 }
 
+short conn_events(const struct conn *c, bool reading) {
+    return c->stage == CONN_DIAL ? POLLOUT : stream_events(&c->stream, reading, c->out.len);
+}
+
 int conn_wait(struct kube *k, struct conn *c, uint64_t deadline, struct err *e) {
     uint64_t now = clock_ms();
     if (now >= deadline)
         return err_set(e, STATUS_UPSTREAM_TIMEOUT, "the API server at %s does not answer", k->host);
     struct pollfd p[2] = {
-        { c->stream.fd, stream_events(&c->stream, true, c->out.len), 0 },
+        { c->stream.fd, conn_events(c, true), 0 },
         { session_event_fd(k->s), POLLIN, 0 },
     };
     int ms = stream_pending(&c->stream) ? 0 : (int)MIN_OF(deadline - now, (uint64_t)60000);
@@ -85,50 +90,77 @@ static int closed(const struct kube *k, struct err *e) {
                    *k->proxy ? k->proxy : k->host, k->use_tls ? "" : ", and does it want use-ssl");
 }
 
-/* CONNECT through an HTTP proxy (RFC 9110 section 9.3.6). */
-static int tunnel(struct kube *k, struct conn *c, uint64_t deadline, struct err *e) {
+/* What comes once the socket is connected. CONNECT: RFC 9110 section 9.3.6. */
+static void ask_proxy(struct kube *k, struct conn *c) {
     bool six = strchr(k->host, ':');
-    buf_printf(&c->out, "CONNECT %s%s%s:%d HTTP/1.1\r\nHost: %s%s%s:%d\r\n\r\n", six ? "[" : "",
-               k->host, six ? "]" : "", k->port, six ? "[" : "", k->host, six ? "]" : "", k->port);
-    for (;;) {
-        struct http1_head h;
-        size_t used;
-        if (conn_flush(c) || conn_fill(c, PROXY_HEAD_MAX))
-            return closed(k, e);
-        enum http1_result r = http1_head(c->in.data, c->in.len, &h, &used, e);
-        if (r == HTTP1_BAD)
-            return err_set(e, STATUS_UPSTREAM_ERROR, "%s is no HTTP proxy", k->proxy);
-        if (r == HTTP1_OK) {
-            buf_consume(&c->in, used);
-            if (h.status / 100 == 2)
-                return 0;
-            return err_set(e, STATUS_UPSTREAM_UNAVAILABLE,
-                           "the proxy %s answers %d to a connection with %s", k->proxy, h.status,
-                           k->host);
-        }
-        if (conn_wait(k, c, deadline, e))
-            return -1;
-    }
+    const char *open = six ? "[" : "", *shut = six ? "]" : "";
+    c->stage = *k->proxy ? CONN_PROXY : CONN_SECURE;
+    if (*k->proxy)
+        buf_printf(&c->out, "CONNECT %s%s%s:%d HTTP/1.1\r\nHost: %s%s%s:%d\r\n\r\n", open, k->host,
+                   shut, k->port, open, k->host, shut, k->port);
 }
 
-static int secure(struct kube *k, struct conn *c, uint64_t deadline, struct err *e) {
+static int hear_proxy(struct kube *k, struct conn *c, struct err *e) {
+    struct http1_head h;
+    size_t used;
+    if (conn_flush(c) || conn_fill(c, PROXY_HEAD_MAX))
+        return closed(k, e);
+    enum http1_result r = http1_head(c->in.data, c->in.len, &h, &used, e);
+    if (r == HTTP1_MORE)
+        return 0;
+    if (r == HTTP1_BAD)
+        return err_set(e, STATUS_UPSTREAM_ERROR, "%s is no HTTP proxy", k->proxy);
+    buf_consume(&c->in, used);
+    if (h.status / 100 != 2)
+        return err_set(e, STATUS_UPSTREAM_UNAVAILABLE,
+                       "the proxy %s answers %d to a connection with %s", k->proxy, h.status,
+                       k->host);
+    c->stage = CONN_SECURE;
+    return 1;
+}
+
+static int begin_tls(struct kube *k, struct conn *c, struct err *e) {
     if (c->in.len)
         return err_set(e, STATUS_UPSTREAM_ERROR, "%s speaks before it is asked", k->host);
-    if (stream_secure(&c->stream, k->tls, k->host, e))
-        return -1;
+    c->stage = CONN_HANDSHAKE;
+    return stream_secure(&c->stream, k->tls, k->host, e) ? -1 : 1;
+}
+
+int conn_step(struct kube *k, struct conn *c, struct err *e) {
+    int r = 1;
+    while (r > 0 && c->stage != CONN_OPEN)
+        switch (c->stage) {
+        case CONN_DIAL:
+            if ((r = dial_done(c->stream.fd, &k->peer, e)) > 0)
+                ask_proxy(k, c);
+            break;
+        case CONN_PROXY:
+            r = hear_proxy(k, c, e);
+            break;
+        case CONN_SECURE:
+            if (k->use_tls)
+                r = begin_tls(k, c, e);
+            else
+                c->stage = CONN_OPEN;
+            break;
+        case CONN_HANDSHAKE:
+            if ((r = stream_handshake(&c->stream, k->host, e)) > 0)
+                c->stage = CONN_OPEN;
+            break;
+        case CONN_OPEN:
+            break;
+        }
+    return r;
+}
+
+static int set_up(struct kube *k, struct conn *c, uint64_t deadline, struct err *e) {
     for (;;) {
-        int r = stream_handshake(&c->stream, k->host, e);
+        int r = conn_step(k, c, e);
         if (r)
             return r > 0 ? 0 : -1;
         if (conn_wait(k, c, deadline, e))
             return -1;
     }
-}
-
-static int set_up(struct kube *k, struct conn *c, uint64_t deadline, struct err *e) {
-    if (*k->proxy && tunnel(k, c, deadline, e))
-        return -1;
-    return k->use_tls ? secure(k, c, deadline, e) : 0;
 }
 
 int conn_open(struct kube *k, struct conn *c, struct err *e) {
@@ -138,18 +170,21 @@ int conn_open(struct kube *k, struct conn *c, struct err *e) {
     if (session_dial(k->s, host, (uint16_t)port, k->timeout_ms, &fd, e))
         return -1;
     begin(c, fd);
+    ask_proxy(k, c);
     socklen_t len = sizeof k->peer;
     if (getpeername(fd, (struct sockaddr *)&k->peer, &len))
         return err_errno(e, STATUS_UPSTREAM_ERROR, "the connection is gone");
     return set_up(k, c, deadline, e);
 }
 
-int conn_again(struct kube *k, struct conn *c, uint64_t deadline, struct err *e) {
-    uint64_t now = clock_ms();
-    int ms = now < deadline ? (int)MIN_OF(deadline - now, (uint64_t)60000) : 1;
-    int fd = dial_again(&k->peer, ms, e);
+int conn_begin(struct kube *k, struct conn *c, struct err *e) {
+    int fd = dial_again(&k->peer, e);
     if (fd < 0)
         return -1;
     begin(c, fd);
-    return set_up(k, c, deadline, e);
+    return 0;
+}
+
+int conn_again(struct kube *k, struct conn *c, uint64_t deadline, struct err *e) {
+    return conn_begin(k, c, e) ? -1 : set_up(k, c, deadline, e);
 }

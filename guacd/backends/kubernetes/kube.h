@@ -36,10 +36,19 @@ enum kube_channel {
     KUBE_CLOSE = 255, /* v5: ends the channel it names */
 };
 
+enum conn_stage { CONN_DIAL, CONN_PROXY, CONN_SECURE, CONN_HANDSHAKE, CONN_OPEN };
+
 struct conn {
     struct stream stream;
+    enum conn_stage stage;
     struct buf in, out;
     bool ended; /* the server's end of file, or a broken connection */
+    struct {
+        bool answered; /* its head was read */
+        char want[29]; /* Sec-WebSocket-Accept; "": no upgrade is asked for */
+        struct http1_head head;
+        struct http1_body body;
+    } ask; /* the request under way */
     struct ws ws;
     bool v5;
     int channel;       /* of the message under way, -1: none */
@@ -75,7 +84,12 @@ struct kube {
 
 /* conn.c: one connection */
 int conn_open(struct kube *k, struct conn *c, struct err *e); /* dials for the first time */
-/* Dials the same address again, also while the session runs; waited for until deadline (ms). */
+/* Begins to dial the same address again, also while the session runs; conn_step() goes on. */
+int conn_begin(struct kube *k, struct conn *c, struct err *e);
+/* 1: open, 0: wait for conn_events(), -1: e. */
+int conn_step(struct kube *k, struct conn *c, struct err *e);
+short conn_events(const struct conn *c, bool reading);
+/* Both, waited for until deadline (ms). */
 int conn_again(struct kube *k, struct conn *c, uint64_t deadline, struct err *e);
 void conn_close(struct conn *c);
 /* Takes what the kernel has, at most budget bytes. -1: broken or over, and c->ended. */
@@ -84,7 +98,13 @@ int conn_flush(struct conn *c); /* -1: broken */
 /* Waits for the connection, serving the session; or fails: deadline (ms), END. */
 int conn_wait(struct kube *k, struct conn *c, uint64_t deadline, struct err *e);
 
-/* ask.c: requests, one after the other on a connection, each waited for */
+/* ask.c: requests, one after the other on a connection */
+/* Puts a request: for an upgrade to exec or attach, or for what path names. */
+int ask_begin(struct kube *k, struct conn *c, const char *path, bool upgrade, struct err *e);
+/* The answer's status once it is there (101: the connection is a WebSocket now), its body (at most
+ * KUBE_BODY_MAX) in body; 0: wait for conn_events(); -1: e. */
+int ask_step(struct kube *k, struct conn *c, struct buf *body, struct err *e);
+/* Those two, waited for. */
 /* The answer's status; its body (at most KUBE_BODY_MAX) replaces what is in body. -1: e. */
 int ask_get(struct kube *k, struct conn *c, const char *path, struct buf *body, struct err *e);
 /* Makes the connection a WebSocket to exec or attach. 101, or another status and body; -1: e. */
@@ -107,8 +127,10 @@ void channel_goodbye(struct conn *c);
 int target_choose(struct kube *k, const struct args *a, struct err *e);
 /* Several containers and none named: asks the person. names: for the question. */
 int target_ask_container(struct kube *k, const char *names, struct err *e);
-/* The path of exec or attach: command NULL for k->query, as the connection says. */
+/* The path of exec or attach, as the connection says. */
 void target_path(const struct kube *k, struct buf *out);
+/* That of exec in the same container, up to where its query goes on. */
+void target_exec_path(const struct kube *k, struct buf *out);
 /* Why the terminal ended, by what has become of the pod: true with a sentence. */
 bool target_fate(struct kube *k, char *text, size_t size);
 struct kwhere target_where(const struct kube *k);

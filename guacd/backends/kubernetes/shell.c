@@ -261,13 +261,13 @@ int shell_run(struct kube *k, struct err *e) {
             return err_errno(e, STATUS_SERVER_ERROR, "poll");
         if ((p[1].revents || console_waiting(&k->con)) && !console_events(&k->con))
             return 0;
-        kube_files_serve(k->files, p + 2, n - 2);
         enum channel_event ev = CHANNEL_NONE;
         if (!k->con.paused && (more || p[0].revents || c->stream.write_wants_in))
             more = read_some(k, &ev, e);
         if (write_some(k, e))
             return -1;
         now = clock_ms();
+        kube_files_serve(k->files, now);
         term_tick(k->con.term);
         console_tell(&k->con, now, !p[0].revents);
         if (ev == CHANNEL_BAD)

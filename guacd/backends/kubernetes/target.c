@@ -32,14 +32,23 @@ static void pods_path(const struct kube *k, const char *pod, struct buf *out) {
     }
 }
 
-void target_path(const struct kube *k, struct buf *out) {
+static void into_container(const struct kube *k, const char *verb, struct buf *out) {
     pods_path(k, k->pod.name, out);
-    buf_puts(out, *k->command ? "/exec?" : "/attach?");
-    buf_add(out, k->query.data, k->query.len);
+    buf_printf(out, "/%s?", verb);
     if (*k->container) {
-        buf_puts(out, "&container=");
+        buf_puts(out, "container=");
         http1_escape(out, k->container);
+        buf_putc(out, '&');
     }
+}
+
+void target_path(const struct kube *k, struct buf *out) {
+    into_container(k, *k->command ? "exec" : "attach", out);
+    buf_add(out, k->query.data, k->query.len);
+}
+
+void target_exec_path(const struct kube *k, struct buf *out) {
+    into_container(k, "exec", out);
 }
 
 static int refused(const struct kube *k, int status, const struct buf *body, struct err *e) {
@@ -159,7 +168,7 @@ int target_ask_container(struct kube *k, const char *names, struct err *e) {
     snprintf(text, sizeof text, "Pod %s has the containers %s. Which one?", k->pod.name, names);
     for (int i = 0; i < ASKED_AGAIN; i++) {
         _free_ char *value = NULL;
-        if (session_ask_text(k->s, "container", text, true, &value, e))
+        if (session_ask_choice(k->s, "container", text, names, &value, e))
             return -1;
         value[strcspn(value, " \r\n")] = '\0';
         if (listed(names, value)) {

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "guacd/backends/kubernetes/archive.h"
 #include "guacd/backends/kubernetes/http1.h"
+#include "guacd/backends/kubernetes/script.h"
 #include "guacd/backends/kubernetes/status.h"
 #include "guacd/backends/kubernetes/ws.h"
 #include "guacd/proto/status.h"
@@ -182,6 +184,60 @@ START_TEST(the_newest_ready_pod) {
 }
 END_TEST
 
+START_TEST(archives) {
+    char block[2 * TAR_BLOCK] = "";
+    struct tar t = { 0 };
+    struct tar_piece p;
+    struct err e = { 0 };
+    tar_header(block, "part", 3);
+    memcpy(block + TAR_BLOCK, "abc", 3);
+    ck_assert_int_eq(tar_next(&t, block, 100, &p, &e), TAR_MORE);
+    ck_assert_uint_eq(p.used, 0);
+    ck_assert_int_eq(tar_next(&t, block, sizeof block, &p, &e), TAR_MEMBER);
+    ck_assert(p.file && p.size == 3 && p.used == TAR_BLOCK);
+    ck_assert_int_eq(tar_next(&t, block + TAR_BLOCK, TAR_BLOCK, &p, &e), TAR_DATA);
+    ck_assert(p.len == 3 && memcmp(p.data, "abc", 3) == 0 && p.used == 3);
+    memset(block, 0, TAR_BLOCK);
+    char rest[2 * TAR_BLOCK - 3] = "";
+    ck_assert_int_eq(tar_next(&t, rest, sizeof rest, &p, &e), TAR_END);
+    t = (struct tar){ 0 };
+    tar_header(block, "part", 3);
+    block[TAR_BLOCK - 1] = 'x';
+    ck_assert_int_eq(tar_next(&t, block, sizeof block, &p, &e), TAR_BAD);
+    ck_assert(*e.text);
+    ck_assert_uint_eq(tar_padding(0), 0);
+    ck_assert_uint_eq(tar_padding(1), 511);
+    ck_assert_uint_eq(tar_padding(1024), 0);
+}
+END_TEST
+
+START_TEST(entries) {
+    static const char text[] = "81a4 12 1700000001 ./a\nb/\n4000 -1 0 ./c/\n";
+    struct entry x;
+    size_t used;
+    for (size_t n = 0; n < 25; n++)
+        ck_assert_int_eq(entry_next(text, n, &x, &used), ENTRY_MORE);
+    ck_assert_int_eq(entry_next(text, sizeof text - 1, &x, &used), ENTRY_OK);
+    ck_assert(x.mode == 0x81a4 && x.size == 12 && x.mtime == 1700000001 && x.name_len == 3 &&
+              memcmp(x.name, "a\nb", 3) == 0);
+    ck_assert_int_eq(entry_next(text + used, sizeof text - 1 - used, &x, &used), ENTRY_OK);
+    ck_assert(x.mode == 0x4000 && x.size == UINT64_MAX && x.mtime == 0);
+    ck_assert_int_eq(entry_next("ls: no/\n", 9, &x, &used), ENTRY_BAD);
+    ck_assert_int_eq(entry_next("1 2 3 ./a/b/\n", 13, &x, &used), ENTRY_BAD);
+}
+END_TEST
+
+/* Whatever a name holds, it is plain ASCII on its way, and one word. */
+START_TEST(names_in_a_query) {
+    _buf_cleanup_ struct buf b = { 0 };
+    buf_init(&b, 64u << 10);
+    script_query(&b, "get", "/a%s\\n\xff'\n");
+    const char *end = strstr(buf_str(&b), "command=get&command=");
+    ck_assert_ptr_nonnull(end);
+    ck_assert_str_eq(end, "command=get&command=%2Fa%25%25s%5C%5Cn%5C377%27%5C012&");
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("kubernetes/kube");
     TCase *c = tcase_create("kube");
@@ -192,6 +248,9 @@ static Suite *suite(void) {
     tcase_add_test(c, how_commands_end);
     tcase_add_test(c, words_of_a_command);
     tcase_add_test(c, the_newest_ready_pod);
+    tcase_add_test(c, archives);
+    tcase_add_test(c, entries);
+    tcase_add_test(c, names_in_a_query);
     suite_add_tcase(s, c);
     return s;
 }
