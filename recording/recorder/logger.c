@@ -45,6 +45,8 @@ static enum store_result attempt(struct logger *l, struct err *e) {
     enum store_result r = g->known ? STORE_OK : log_refresh(g, e);
     while (r == STORE_OK && g->tail.entries >= PROOF_TILE)
         r = log_flush(g, clock_wall_ms() + l->retain_ms, e);
+    if (r == STORE_EXISTS)
+        r = STORE_REFUSED; /* not "somebody was first", but "somebody else's" */
     if (r != STORE_OK || look(l, e) < 0)
         return r != STORE_OK ? r : STORE_AWAY;
     uint64_t first = g->tail.size;
@@ -139,7 +141,9 @@ static void committed(struct job *j) {
             put_back(l, l->batch[i]);
     }
     l->size = MAX_OF(l->size, l->log.seen);
-    if (l->result != STORE_OK) {
+    if (l->result == STORE_EXISTS) { /* others were first, again and again: no trouble */
+        go(l);
+    } else if (l->result != STORE_OK) {
         trouble(l);
     } else {
         if (*l->trouble)
