@@ -1,9 +1,15 @@
-/* What was signed last is remembered for this process's life. After a restart the first checkpoint
- * is taken as it comes; auditors' anchors reach further back. */
+/* What was signed last is remembered, also over a restart: in RUN/authd/checkpoint, and by the note
+ * under our own key that the recorder finds in the store, whichever is there. Who can roll back
+ * both, and the log, is found by auditors' anchors alone. */
 #include "proxy/authd/evidence_log.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "guacd/base/clock.h"
 #include "guacd/base/enc.h"
@@ -37,6 +43,50 @@ void evidence_log_free(struct evidence_log *l) {
         return;
     pthread_mutex_destroy(&l->lock);
     free(l);
+}
+
+/* ---- remembering ---------------------------------------------------------------------------- */
+
+/* A checkpoint of ours from before; any other is none. With the lock held, or before any thread. */
+static void take_note(struct authd *a, const char *text, size_t len, const char *where) {
+    struct evidence_log *l = a->evidence_log;
+    struct note n;
+    struct err e = { 0 };
+    if (note_parse(text, len, &n, &e) || strcmp(n.origin, a->conf.log_origin) != 0 ||
+        note_verify(&n, a->key, &e)) {
+        log_warning("the last checkpoint in %s is none of ours%s%s", where, *e.text ? ": " : "",
+                    e.text);
+        return;
+    }
+    if (n.size <= l->size)
+        return;
+    l->size = n.size;
+    memcpy(l->root, n.root, sizeof l->root);
+    log_info("the last checkpoint signed, by %s: %llu leaves", where, (unsigned long long)n.size);
+}
+
+static void path_of(const struct authd *a, const char *suffix, char out[PATH_MAX]) {
+    snprintf(out, PATH_MAX, "%s/authd/checkpoint%s", a->conf.run, suffix);
+}
+
+void evidence_log_load(struct authd *a) {
+    char path[PATH_MAX], text[NOTE_MAX];
+    path_of(a, "", path);
+    _close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text) : 0;
+    if (n > 0)
+        take_note(a, text, (size_t)n, path);
+}
+
+/* Before it is sent: what cannot be remembered is signed all the same, and told. */
+static void keep_note(const struct authd *a, const struct buf *note) {
+    char path[PATH_MAX], fresh[PATH_MAX];
+    path_of(a, "", path);
+    path_of(a, ".new", fresh);
+    _close_ int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || write(fd, note->data, note->len) != (ssize_t)note->len || fsync(fd) < 0 ||
+        rename(fresh, path) < 0)
+        log_warning("%s cannot be written: %s", path, strerror(errno));
 }
 
 int evidence_log_leaf(struct authd *a, enum leaf_kind kind, const char *session,
@@ -108,7 +158,10 @@ static json_t *sign(struct authd *a, const json_t *msg, struct err *e) {
     }
     struct buf note __attribute__((cleanup(buf_fini)));
     buf_init(&note, NOTE_MAX);
+    const char *stored = json_str(msg, "stored", NULL);
     pthread_mutex_lock(&l->lock);
+    if (l->size == 0 && stored)
+        take_note(a, stored, strlen(stored), "the store");
     uint64_t have = l->size;
     int r = may_sign(l, msg, (uint64_t)size, root, e);
     if (r == 0)
@@ -116,6 +169,7 @@ static json_t *sign(struct authd *a, const json_t *msg, struct err *e) {
     if (r == 0) {
         l->size = (uint64_t)size;
         memcpy(l->root, root, sizeof root);
+        keep_note(a, &note);
     }
     pthread_mutex_unlock(&l->lock);
     if (r > 0)

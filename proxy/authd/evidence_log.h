@@ -9,6 +9,8 @@
 struct evidence_log;
 struct evidence_log *evidence_log_new(void);
 void evidence_log_free(struct evidence_log *l);
+/* What an earlier life signed last; before any thread, with the key read. */
+void evidence_log_load(struct authd *a);
 
 /* Signs a leaf about `session` (NULL: none) and waits until it is in the log; `detail` is taken
  * over. -1: it is not, and what it stands for must not happen. */

@@ -291,6 +291,7 @@ static int start_threads(struct program *p, struct err *e) {
     struct authd *a = &p->a;
     char path[400];
     snprintf(path, sizeof path, "%s/recorder.sock", a->conf.run);
+    evidence_log_load(a);
     a->catalog = a->cluster ? catalog_cluster_new(a->cluster, a->resources, e)
                             : catalog_folder_new(a->conf.folder, e);
     if (!a->catalog || !(a->sessions = sessions_new(a->conf.run, sessions_changed, trust, a, e)) ||

@@ -35,7 +35,7 @@ struct checkpoint {
     uint64_t size;
     uint8_t root[MERKLE_HASH];
     struct proof proof;
-    struct buf note;
+    struct buf note, stored; /* the newest in the store, for an authd that has just begun */
     bool keep, kept;
     struct stamper *stamper;
     enum store_result result;
@@ -65,6 +65,11 @@ static void prove(struct job *j, struct worker *w) {
     c->log.known = false;
     c->result = log_refresh(&c->log, &c->err);
     c->proof.count = 0;
+    buf_clear(&c->stored);
+    if (c->result == STORE_OK && !c->signed_size) {
+        c->result = log_checkpoint_get(&c->log, &c->stored, NULL, &c->err);
+        c->result = c->result == STORE_MISSING ? STORE_OK : c->result;
+    }
     if (c->result != STORE_OK)
         return;
     struct proof_source s = log_source(&c->log);
@@ -83,8 +88,13 @@ static json_t *question(const struct checkpoint *c) {
         json_array_append_new(proof, json_string(hex));
     }
     hex_encode(c->root, MERKLE_HASH, hex);
-    return json_pack("{s:s, s:I, s:s, s:I, s:o}", "op", "checkpoint", "size", (json_int_t)c->size,
-                     "root", hex, "from", (json_int_t)c->signed_size, "proof", proof);
+    json_t *o =
+        json_pack("{s:s, s:I, s:s, s:I, s:o}", "op", "checkpoint", "size", (json_int_t)c->size,
+                  "root", hex, "from", (json_int_t)c->signed_size, "proof", proof);
+    json_t *stored = o && c->stored.len ? json_stringn(c->stored.data, c->stored.len) : NULL;
+    if (stored)
+        json_object_set_new(o, "stored", stored);
+    return o;
 }
 
 static void proved(struct job *j) {
@@ -300,6 +310,7 @@ struct checkpoint *checkpoint_new(struct recorder *r, struct err *e) {
     c->r = r;
     log_init_reader(&c->log, NULL, r->config->log_bucket);
     buf_init(&c->note, NOTE_MAX);
+    buf_init(&c->stored, NOTE_MAX);
     c->timer = loop_timer_new(r->loop, on_timer, c);
     bool stamps = r->config->tsa_url != NULL;
     c->stamper = stamps ? stamper_new(r->config->tsa_url, r->config->tsa_ca_file, e) : NULL;
@@ -316,5 +327,6 @@ void checkpoint_free(struct checkpoint *c) {
     stamper_free(c->stamper);
     log_fini(&c->log);
     buf_fini(&c->note);
+    buf_fini(&c->stored);
     free(c);
 }
