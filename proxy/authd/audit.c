@@ -51,6 +51,9 @@ static const struct kind {
                             SEVERITY_LOW },
     [AUDIT_SESSION_KILL] = { "session-kill", 4001, 3, "Network Activity", 0, SEVERITY_LOW,
                              SEVERITY_LOW },
+    [AUDIT_UPLOAD] = { "upload", 6006, 1, "File Hosting Activity", 0, SEVERITY_INFO, SEVERITY_LOW },
+    [AUDIT_DOWNLOAD] = { "download", 6006, 2, "File Hosting Activity", 0, SEVERITY_INFO,
+                         SEVERITY_LOW },
     [AUDIT_REPLAY] = { "replay", 6005, 1, "Datastore Activity", 0, SEVERITY_INFO, SEVERITY_LOW },
     [AUDIT_REPLAY_OBJECT] = { "replay-object", 6005, 1, "Datastore Activity", 0, SEVERITY_INFO,
                               SEVERITY_LOW },
@@ -135,6 +138,8 @@ static json_t *metadata(const struct audit *a, const struct kind *k, const struc
     char uid[96];
     if (ev->session && k->seq)
         snprintf(uid, sizeof uid, "%.36s-%d", ev->session, k->seq);
+    else if (ev->session && ev->number)
+        snprintf(uid, sizeof uid, "%.36s-file-%lld", ev->session, (long long)ev->number);
     else
         uuid_v7(uid, now);
     return json_pack("{s:s, s:s, s:{s:s, s:s, s:s}, s:s}", "uid", uid, "version", "1.3.0",
@@ -169,6 +174,8 @@ static json_t *build(const struct audit *a, const struct audit_event *ev) {
                                       "authorizations", ev->who->roles));
     if (ev->peer && *ev->peer)
         json_object_set_new(o, "src_endpoint", json_pack("{s:s}", "ip", ev->peer));
+    if (ev->file)
+        json_object_set(o, "file", ev->file);
     json_object_set_new(o, "unmapped", unmapped);
     return o;
 }
@@ -196,5 +203,6 @@ void audit_write(struct audit *a, const struct audit_event *ev) {
         metric_add(&stats_audit_errors, 1);
     }
     buf_fini(&line);
+    json_decref(ev->file);
     json_decref(ev->detail);
 }

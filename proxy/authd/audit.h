@@ -22,6 +22,8 @@ enum audit_kind {
     AUDIT_SESSION_INVITE, /* a link was made, or taken */
     AUDIT_SESSION_END,    /* <session>-3, when the seal is signed */
     AUDIT_SESSION_KILL,   /* somebody asked for the end */
+    AUDIT_UPLOAD,         /* <session>-file-<n>: a file went in, or was refused */
+    AUDIT_DOWNLOAD,       /* the same, out */
     AUDIT_REPLAY,         /* a recording was opened */
     AUDIT_REPLAY_OBJECT,  /* a piece of one was read without */
     AUDIT_SEARCH,         /* words were looked for in recordings */
@@ -49,9 +51,11 @@ struct audit_event {
     enum audit_kind kind;
     bool success;
     const char *session;        /* NULL: none */
+    int64_t number;             /* of a transfer in it; 0: none */
     const struct identity *who; /* NULL: nobody known */
     const char *peer;           /* address of the browser; NULL: unknown */
     const char *message;        /* a sentence, no secret */
+    json_t *file;               /* OCSF's object; taken over; may be NULL */
     json_t *detail;             /* members for `unmapped`; taken over; may be NULL */
 };
 void audit_write(struct audit *a, const struct audit_event *ev);

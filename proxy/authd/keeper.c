@@ -14,11 +14,13 @@
 #include "guacd/proto/status.h"
 #include "proxy/authd/live.h"
 #include "proxy/authd/share.h"
+#include "proxy/authd/transfers.h"
 
 #define LOOK_MS 1000
 #define SWEEP_MS 5000
 #define WRITE_MS 10000 /* between two writes of one session's status */
 #define ALIVE_MS 60000 /* and at least so often */
+#define FILES_MS 2000  /* between two questions for the files that went through a session */
 #define LOST_MS 10000  /* a new session's resource is in view by then */
 
 struct kept;
@@ -79,6 +81,7 @@ struct kept {
     bool moderated;     /* one was there */
     int64_t written;    /* when its status was written last; Unix ms */
     char digest[65];    /* of what was written */
+    int64_t asked, transfers; /* for files that went through, when and up to which; Unix ms */
 };
 
 static struct kept *find_kept(struct keeper *k, const char *id) {
@@ -263,6 +266,10 @@ static void look_at(struct keeper *k, struct kept *it, const struct facts *f) {
         return;
     }
     it->stored |= r != NULL;
+    if (f->now - it->asked >= FILES_MS) {
+        it->asked = f->now;
+        transfers_audit(a, &it->one, &it->transfers);
+    }
     const char *sid = r && resource_usable(r) ? r->session.sid : NULL;
     const struct keeper_session s = {
         it->one.id,         it->one.sub,     sid,
@@ -272,6 +279,7 @@ static void look_at(struct keeper *k, struct kept *it, const struct facts *f) {
         &s, c, f->locks.list, f->locks.count, (const struct resource *const *)f->requests->items,
         f->requests->count, a->conf.unrefreshed_seconds * 1000, f->now);
     if (why) {
+        transfers_audit(a, &it->one, &it->transfers);
         end(a, &it->one, why);
         return;
     }

@@ -1,12 +1,14 @@
 """From a browser's tunnel request to a running session and its sealed recording: authd between the real
 guacd, guac-recorder and guac-evidence; only the proxy is a stand-in."""
 import base64
+import hashlib
 import json
 import os
 import subprocess
 import time
 import unittest
 
+import guac
 import house
 from house import wait
 from test_auth_kit import Authd, Browser, Evidence, TunnelCase, connection
@@ -48,6 +50,38 @@ class Session(TunnelCase):
         self.assertEqual(events[-1]["unmapped"]["state"], "closed")
         self.assertIn("guacamole_session_duration_seconds_count 1",
                       self.browser.line.call("metrics")["text"])
+
+    def test_files_are_audited(self):
+        """What went through the session, with size and hash; twice told by a restarted authd, but with
+        the same id."""
+        self.add("files", more="parameters: { enable-files: 'true' }")
+        session, stream = self.open("connection=relay/files&width=300&height=200")
+        number = stream.until("filesystem", 20)[1]
+
+        def get(path):
+            at = len(stream.seen)
+            stream.sock.send(guac.encode("get", number, path))
+            wait(lambda: stream.serve() or any(i[0] == "body" for i in stream.seen[at:]), 20)
+            one = next(i for i in stream.seen[at:] if i[0] == "body")[2]
+            stream.sock.send(guac.encode("ack", one, "OK", 0))
+            wait(lambda: stream.serve() or ["end", one] in [list(i[:2]) for i in stream.seen[at:]], 20)
+        get("/folder/hello.txt")
+        done = wait(lambda: self.authd.audit("download"), 20)
+        text = b"Hello from the demo.\n"
+        self.assertEqual(len(done), 1)
+        self.assertEqual((done[0]["class_uid"], done[0]["status"], done[0]["metadata"]["uid"]),
+                         (6006, "Success", f"{session}-file-1"))
+        self.assertEqual(done[0]["file"], {
+            "name": "hello.txt", "path": "/folder/hello.txt", "type_id": 1, "size": len(text),
+            "hashes": [{"algorithm": "SHA-256", "algorithm_id": 3,
+                        "value": hashlib.sha256(text).hexdigest()}]})
+        self.assertEqual((done[0]["unmapped"]["connection"], done[0]["unmapped"]["owner"]),
+                         ("relay/files", "dev:dora"))
+        self.authd.stop()
+        self.authd = self.start(Authd, **self.SETTINGS)
+        wait(lambda: len(self.authd.audit("download")) == 2, 40)
+        self.assertEqual([e["metadata"]["uid"] for e in self.authd.audit("download")],
+                         [f"{session}-file-1"] * 2)
 
     def test_evidence_verifies(self):
         """The open record and the seal are good to a reader that has the gateway's key alone."""
