@@ -8,6 +8,7 @@
 #include "guacd/base/metrics.h"
 #include "proxy/proxy/assets.h"
 #include "proxy/proxy/authd.h"
+#include "proxy/proxy/certificate.h"
 #include "proxy/proxy/config.h"
 
 struct edge {
@@ -17,6 +18,7 @@ struct edge {
     struct assets *assets;
     struct authd *authd;
     struct replicas *replicas;
+    struct certificate certificate;
     long tunnels;
     bool draining;
 };

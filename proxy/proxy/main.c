@@ -1,6 +1,9 @@
 /* guac-proxy: serves the page, hands requests to authd, relays tunnels. Holds no credential but the
  * TLS key, starts no program, and connects to authd's socket and other replicas only. */
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "guacd/base/log.h"
@@ -11,6 +14,7 @@
 
 #define HEADER_BYTES_MAX 16384 /* cookies of 3 KB, and what else browsers send */
 #define HEADER_TIMEOUT_S 10
+#define LOOK_MS 30000 /* for a renewed certificate */
 
 static const struct lws_protocols public_protocols[] = {
     { .name = "http",
@@ -116,13 +120,24 @@ static int create_context(struct edge *x, struct err *e) {
                : 0;
 }
 
+static void folder_of(const char *path, char out[PATH_MAX]) {
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    snprintf(out, PATH_MAX, "%.*s", slash ? (int)(slash - path) + 1 : 2, slash ? path : "./");
+}
+
 /* After this the process opens nothing but sockets to authd and to other replicas, which Landlock
  * does not ask about: the folder they lie in stays shut, since authd's one-time links lie there,
- * too. */
+ * too. And the certificate's files: their folders, since a renewed file is another one. */
 static int lock_doors(const struct edge *x, struct err *e) {
+    char chain[PATH_MAX], key[PATH_MAX];
     size_t ports = 0;
     const uint16_t *list = replicas_ports(x->replicas, &ports);
-    const struct sandbox_profile profile = { .unix_sockets = true,
+    folder_of(x->conf.tls_cert, chain);
+    folder_of(x->conf.tls_key, key);
+    const struct sandbox_path paths[] = { { chain, SANDBOX_READ }, { key, SANDBOX_READ } };
+    const struct sandbox_profile profile = { .paths = paths,
+                                             .path_count = x->certificate.chain ? 2 : 0,
+                                             .unix_sockets = true,
                                              .connect_ports = list,
                                              .connect_port_count = ports,
                                              .libraries = true,
@@ -151,12 +166,33 @@ static void on_stop(uv_signal_t *s, int signo) {
     uv_timer_start(&drain_timer, on_drained, x->tunnels ? 1000 : 0, 0);
 }
 
+static void renew(struct edge *x, bool told) {
+    struct err e = { 0 };
+    int r = certificate_renew(&x->certificate, told, &e);
+    if (r > 0)
+        log_info("certificate and key read again; tunnels stay");
+    else if (r < 0)
+        log_error("the old certificate stays: %s", e.text);
+}
+
+static void on_hangup(uv_signal_t *s, int signo) {
+    (void)signo;
+    renew(s->data, true);
+}
+
+static void on_look(uv_timer_t *t) {
+    renew(t->data, false);
+}
+
 static int serve(struct edge *x, struct err *e) {
-    static uv_signal_t term, interrupt;
+    static uv_signal_t term, interrupt, hangup;
+    static uv_timer_t look;
     raise_descriptor_limit();
     x->assets = assets_load(x->conf.web, e);
     if (!x->assets)
         return err_prefix(e, "web");
+    x->certificate.chain = x->conf.tls_cert;
+    x->certificate.key = x->conf.tls_key;
     if (create_context(x, e) < 0)
         return -1;
     x->authd = authd_new(&x->loop, x->conf.run, e);
@@ -168,6 +204,12 @@ static int serve(struct edge *x, struct err *e) {
     term.data = interrupt.data = x;
     uv_signal_start(&term, on_stop, SIGTERM);
     uv_signal_start(&interrupt, on_stop, SIGINT);
+    hangup.data = look.data = x;
+    uv_signal_init(&x->loop, &hangup);
+    uv_signal_start(&hangup, on_hangup, SIGHUP);
+    renew(x, false);
+    uv_timer_init(&x->loop, &look);
+    uv_timer_start(&look, on_look, LOOK_MS, LOOK_MS);
     uv_run(&x->loop, UV_RUN_DEFAULT);
     return 0;
 }

@@ -436,6 +436,10 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons why, struct 
 }
 
 int web_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, size_t len) {
+    if (why == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS) { /* user is the SSL_CTX */
+        edge_of(wsi)->certificate.ctx = user;
+        return 0;
+    }
     return http_callback(wsi, why, user, in, len, on_request);
 }
 
