@@ -17,7 +17,8 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 DEPS    := $(shell deploy/deps/deps.sh prefix 2>/dev/null)
 ifneq ($(DEPS),)
 PKG_CONFIG := PKG_CONFIG_PATH=$(DEPS)/lib/pkgconfig $(PKG_CONFIG)
-RPATH   := -Wl,-rpath,$(DEPS)/lib
+# Installed, their copies lie beside the programs, where every uid may read them.
+RPATH   := '-Wl,-rpath,$$ORIGIN/libs:$$ORIGIN/../libs:$(DEPS)/lib'
 endif
 # Each package by itself: one that is missing (before `make deps`) takes no other with it.
 pkg      = $(foreach p,$(2),$(shell $(PKG_CONFIG) --$(1) $(p) 2>/dev/null))
@@ -95,7 +96,7 @@ PROGRAMS := $(if $(wildcard guacd/daemon/main.c),guacd) \
 BINARIES := $(PROGRAMS:%=$(B)/%) $(B)/guac-prepare $(B)/guac-demo-shell $(B)/guac-demo-desktop
 WEB      := $(if $(wildcard web-client/package.json),$(B)/web/.done)
 
-.PHONY: chart all deps run link test unit it e2e fuzz bench lint cover install dist image soak clean help \
+.PHONY: chart all deps run link test unit it e2e fuzz bench lint cover man docs install dist image soak clean help \
         programs web crds corpus fuzzers format pkg-cflags
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -201,6 +202,15 @@ $(B)/web/.done: $(WEB_SRC)
 	$(call say,WEB,$(@D))
 	$(Q)web-client/build.sh $(abspath $(@D))
 	@touch $@
+
+# ---- manual -------------------------------------------------------------------------------------
+# docs/man/ holds what people wrote; a program's keys come from its own table.
+MANUALS  := $(wildcard docs/man/*.[18])
+man: $(MANUALS:docs/man/%=$(B)/man/%)
+$(B)/man/%: docs/man/% $(BINARIES) $(B)/guac-crds
+	$(call say,MAN,$@)
+	@mkdir -p $(@D)
+	$(Q)docs/man/fill.sh $< $(B) >$@
 
 # ---- tests --------------------------------------------------------------------------------------
 UNIT_SRC  := $(sort $(wildcard tests/unit/*/*.c))
@@ -319,15 +329,31 @@ cover:  ## lines and branches that the unit tests reach, in build/cover/index.ht
 	@tests/run.sh unit build/cover
 	@gcovr --root . --filter '(guacd|proxy|recording|crd)/' --object-directory build/cover \
 	    --print-summary --html-details build/cover/index.html | tail -n 3
-# One folder, since guacd looks for its session and backends beside itself; bin/ has links.
-install: all  ## into PREFIX=/usr/local (DESTDIR= for packagers)
-	install -d $(DESTDIR)$(PREFIX)/lib/guac/backends $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/guac
-	install -m 755 $(PROGRAMS:%=$(B)/%) $(DESTDIR)$(PREFIX)/lib/guac
-	install -m 644 $(BACKEND_SO) $(DESTDIR)$(PREFIX)/lib/guac/backends
-	rm -rf $(DESTDIR)$(PREFIX)/share/guac/web
-	cp -r $(B)/web $(DESTDIR)$(PREFIX)/share/guac/web && rm -f $(DESTDIR)$(PREFIX)/share/guac/web/.done
-	for p in $(filter-out guacd-session,$(PROGRAMS)); do \
+# One folder, since guacd looks for its session and backends beside itself; bin/ has links. What is
+# in SYSCONFDIR stays when it is there. Users, folders and services: docs/one-machine.md.
+SYSCONFDIR ?= /etc/guac
+lib      := $(DESTDIR)$(PREFIX)/lib
+share    := $(DESTDIR)$(PREFIX)/share
+etc      := $(DESTDIR)$(SYSCONFDIR)
+place     = sed 's|@PREFIX@|$(PREFIX)|g' $(1) >$(2) && chmod 644 $(2)
+install: all man  ## into PREFIX=/usr/local (DESTDIR= for packagers): programs, manual pages, units
+	install -d $(lib)/guac/backends $(DESTDIR)$(PREFIX)/bin $(share)/guac/crds $(share)/doc/guac \
+	    $(share)/man/man1 $(share)/man/man8 $(lib)/systemd/system $(lib)/sysusers.d $(lib)/tmpfiles.d $(etc)
+	install -m 755 $(PROGRAMS:%=$(B)/%) $(B)/guac-crds $(lib)/guac
+	install -m 644 $(BACKEND_SO) $(lib)/guac/backends
+	[ -z "$(DEPS)" ] || { install -d $(lib)/guac/libs && cp -P $(DEPS)/lib/lib*.so.* $(lib)/guac/libs; }
+	rm -rf $(share)/guac/web
+	cp -r $(B)/web $(share)/guac/web && rm -f $(share)/guac/web/.done
+	install -m 644 $(B)/crds/*.yaml deploy/crd/*.yaml $(share)/guac/crds
+	install -m 644 README.md SECURITY.md docs/*.md $(share)/doc/guac
+	for p in $(filter-out guacd-session,$(PROGRAMS)) guac-crds; do \
 	    ln -sf ../lib/guac/$$p $(DESTDIR)$(PREFIX)/bin/$$p; done
+	for f in $(MANUALS:docs/man/%=%); do install -m 644 $(B)/man/$$f $(share)/man/man$${f##*.}; done
+	for f in deploy/systemd/*.service deploy/systemd/*.target; do \
+	    $(call place,$$f,$(lib)/systemd/system/$$(basename $$f)); done
+	install -m 644 deploy/systemd/guac.sysusers $(lib)/sysusers.d/guac.conf
+	install -m 644 deploy/systemd/guac.tmpfiles $(lib)/tmpfiles.d/guac.conf
+	for f in deploy/etc/*.conf; do t=$(etc)/$$(basename $$f); [ -e $$t ] || $(call place,$$f,$$t); done
 soak: all  ## 50 sessions for an hour, programs killed at random (SOAK="--minutes 5 --sessions 10")
 	@B=$(abspath $(B)) /usr/bin/python3 tests/bench/soak.py $(SOAK)
 dist:  ## the sources of HEAD as build/guac-VERSION.tar.gz

@@ -221,11 +221,10 @@ void server_each(struct server *s, void (*fn)(void *arg, struct server_conn *n),
 
 static int add_trusted(const char *item, void *arg) {
     struct server *s = arg;
-    char *end;
-    unsigned long uid = strtoul(item, &end, 10);
-    if (*end || end == item || uid > UINT32_MAX || s->trusted_count == TRUSTED_MAX)
+    unsigned uid;
+    if (s->trusted_count == TRUSTED_MAX || conf_uid(item, &uid) < 0)
         return -1;
-    s->trusted[s->trusted_count++] = (uid_t)uid;
+    s->trusted[s->trusted_count++] = uid;
     return 0;
 }
 
@@ -241,7 +240,8 @@ struct server *server_new(struct loop *l, const char *path, const char *uids,
     s->arg = arg;
     s->fd = conf_each(uids ? uids : "", add_trusted, s) == 0
                 ? ctl_listen(path, 0660, e)
-                : err_set(e, 0, "trusted-uids: at most %d numbers", TRUSTED_MAX);
+                : err_set(e, 0, "trusted-uids: at most %d, each a number or a user that there is",
+                          TRUSTED_MAX);
     if (s->fd >= 0) {
         fcntl(s->fd, F_SETFL, fcntl(s->fd, F_GETFL) | O_NONBLOCK);
         s->watch = loop_fd_add(l, s->fd, POLLIN, on_listen, s);

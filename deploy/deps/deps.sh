@@ -72,6 +72,8 @@ test  | expect tmux             | -       | terminal tests
 test  | sudo                    | -       | masking tests: sudo at a prompt
 test  | libpam-oath             | -       | one-time passwords of the test sshd
 test  | procps strace           | -       | process and sandbox tests
+test  | man-db groff-base       | -       | manual pages without a warning
+test  | systemd util-linux      | -       | units, users and folders of make install
 test  | tigervnc-standalone-server tigervnc-common | - | VNC targets: Xvnc, vncpasswd
 test  | x11vnc xvfb xauth       | -       | a VNC target that shows a screen of another program
 test  | openbox xterm xclip xdotool | -   | something to show, to type into and to paste there

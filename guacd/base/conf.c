@@ -176,12 +176,14 @@ static int built_in(struct words *w, const char *name, const char *value, char *
         w->print = true;
         return 1;
     }
-    bool help = strcmp(name, "help") == 0;
-    if (!help && strcmp(name, "version") != 0)
+    bool help = strcmp(name, "help") == 0, manual = strcmp(name, "print-manual") == 0;
+    if (!help && !manual && strcmp(name, "version") != 0)
         return 0;
     if (!w->target) {
         if (help)
             conf_help(w->t, stdout);
+        else if (manual)
+            conf_man(w->t, stdout);
         else
             printf("%s %s\n", w->t->program, guac_version);
         w->ask = CONF_EXIT;

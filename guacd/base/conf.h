@@ -51,7 +51,9 @@ int conf_parse(const struct conf_table *t, void *target, const char *text, size_
 void conf_free(const struct conf_table *t, void *target);
 /* Call fn for every item of a CONF_LIST value. Stops at and returns the first non-zero. */
 int conf_each(const char *list, int (*fn)(const char *item, void *arg), void *arg);
-/* The table as a troff manual page, for docs. */
+/* An item of trusted-uids: a number or a user's name. -1: there is no such user. */
+int conf_uid(const char *item, unsigned *uid);
+/* The table as a section of a troff manual page (--print-manual; docs/man has the rest). */
 void conf_man(const struct conf_table *t, FILE *out);
 
 #endif

@@ -48,6 +48,7 @@ void conf_help(const struct conf_table *t, FILE *out) {
     fputs("\n      --config FILE\n          Read this file instead of ", out);
     fprintf(out, "%s.\n", t->default_file ? t->default_file : "none");
     fputs("      --print-config\n          Print the configuration in force, and end.\n"
+          "      --print-manual\n          Print these keys as troff, for the manual page.\n"
           "      --version, --help\n\n",
           out);
     fprintf(out,
@@ -88,16 +89,17 @@ static void troff(const char *s, FILE *out) {
 void conf_man(const struct conf_table *t, FILE *out) {
     char env[2 * CONF_KEY_MAX];
     conf_env_name(t, "key", env, sizeof env);
-    fprintf(out, ".TH %s 8\n.SH NAME\n", t->program);
-    troff(t->program, out);
-    fputs(" \\- ", out);
-    troff(t->purpose, out);
-    fprintf(out, "\n.SH SYNOPSIS\n.B %s\n[\\-\\-config FILE] [\\-\\-key VALUE]...\n", t->program);
     fputs(".SH CONFIGURATION\nEvery key is a line\n.I key = value\nin the file ", out);
     troff(t->default_file ? t->default_file : "given by --config", out);
     fputs(", an environment variable such as ", out);
     troff(env, out);
-    fputs(", and an option; the option counts before the variable, that before the file.\n", out);
+    fputs(", and an option;\nthe option counts before the variable, that before the file.\n"
+          "An unknown key is refused.\n"
+          ".TP\n.B \\-\\-config \\fIFILE\\fR\nRead this file instead.\n"
+          ".TP\n.B \\-\\-print\\-config\nPrint the configuration in force, and end; of a secret, "
+          "its file's name.\n"
+          ".TP\n.B \\-\\-help\\fR, \\fB\\-\\-version\nPrint that, and end.\n",
+          out);
     for (size_t i = 0; i < t->count; i++) {
         const struct conf_row *row = &t->rows[i];
         fputs(".TP\n.B \\-\\-", out);

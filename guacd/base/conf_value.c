@@ -1,6 +1,8 @@
 /* One row's value and the rows' names. */
 #include <ctype.h>
 #include <errno.h>
+#include <pwd.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,4 +125,18 @@ int conf_unknown(const struct conf_table *t, const char *place, const char *key,
         return err_set(e, 0, "%s: unknown key '%.*s', did you mean '%s'?", place, shown, key,
                        nearest);
     return err_set(e, 0, "%s: unknown key '%.*s' (--help lists them)", place, shown, key);
+}
+
+int conf_uid(const char *item, unsigned *uid) {
+    char *end;
+    errno = 0;
+    unsigned long n = strtoul(item, &end, 10);
+    if (!isdigit((unsigned char)*item) || *end || errno || n > UINT32_MAX) {
+        const struct passwd *p = getpwnam(item);
+        if (!p)
+            return -1;
+        n = p->pw_uid;
+    }
+    *uid = (unsigned)n;
+    return 0;
 }

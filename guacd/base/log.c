@@ -13,7 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "guacd/base/clock.h"
@@ -25,9 +27,11 @@
 
 static const char *const NAMES[] = { "error", "warning", "info", "debug", "trace" };
 
+static const char *const PRIORITIES[] = { "<3>", "<4>", "<6>", "<7>", "<7>" }; /* syslog's */
+
 static const char *_Atomic program = "guac";
 static atomic_int threshold = LOG_LEVEL_INFO;
-static atomic_bool plain;
+static atomic_bool plain, journal;
 static pthread_mutex_t session_lock = PTHREAD_MUTEX_INITIALIZER;
 static char session[64];
 
@@ -36,10 +40,20 @@ struct line {
     size_t len;
 };
 
+/* Ours may have been redirected after the journal's was told, so the file itself is compared. */
+static bool stderr_is_journal(void) {
+    const char *told = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat st;
+    return told && sscanf(told, "%llu:%llu", &device, &inode) == 2 &&
+           fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
 void log_init(const char *name, enum log_level level) {
     atomic_store(&program, name);
     atomic_store(&threshold, (int)level);
     atomic_store(&plain, isatty(STDERR_FILENO) == 1);
+    atomic_store(&journal, stderr_is_journal());
 }
 
 int log_level_parse(const char *name) {
@@ -138,6 +152,8 @@ void log_at(enum log_level level, const char *fmt, ...) {
     l.len = 0;
     bool json = !atomic_load(&plain);
     const char *name = NAMES[MIN_OF((size_t)level, ARRAY_LEN(NAMES) - 1)];
+    if (atomic_load(&journal))
+        puts_to(&l, PRIORITIES[MIN_OF((size_t)level, ARRAY_LEN(PRIORITIES) - 1)]);
     puts_to(&l, json ? "{\"ts\":\"" : "");
     puts_to(&l, json ? stamp : stamp + 11); /* the day is on the wall of who sits there */
     puts_to(&l, json ? "\",\"level\":\"" : " ");

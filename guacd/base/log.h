@@ -1,5 +1,6 @@
 /* One JSON line an event on stderr ({"ts","level","program","session","msg",…}); plain words when
- * stderr is a terminal. Thread-safe. Secrets never come here: struct secret has no format. */
+ * stderr is a terminal; with the journal's priority in front (sd-daemon(3)) when it is the journal,
+ * as $JOURNAL_STREAM tells. Thread-safe. Secrets never come here: struct secret has no format. */
 #ifndef GUAC_BASE_LOG_H
 #define GUAC_BASE_LOG_H
 

@@ -36,9 +36,9 @@
  *   --denylist-only=BOOL
  *   --sandbox-trap=BOOL
  *
- * Environment, exactly: LANG=C.UTF-8, HOME=/nonexistent, TZ if guacd has one; in sanitizer builds
- * also ASAN_OPTIONS, UBSAN_OPTIONS, TSAN_OPTIONS, LSAN_OPTIONS. */
-#define CHILD_ARGC 10
+ * Environment, exactly: LANG=C.UTF-8, HOME=/nonexistent, TZ and JOURNAL_STREAM if guacd has them;
+ * in sanitizer builds also ASAN_OPTIONS, UBSAN_OPTIONS, TSAN_OPTIONS, LSAN_OPTIONS. */
+#define CHILD_ARGC 12
 
 /* ---- messages, session -> guacd -----------------------------------------------------------------
  */

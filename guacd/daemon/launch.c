@@ -47,9 +47,9 @@ static void add_arguments(struct words *w, const struct options *o, const char *
 /* Passed on as they are; libraries obey many more, which is why the rest stays behind. */
 static void add_environment(struct words *w) {
     static const char *const kept[] = {
-        "TZ",
+        "TZ",           "JOURNAL_STREAM",
 #ifdef GUAC_SANITIZER
-        "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS",
+        "ASAN_OPTIONS", "UBSAN_OPTIONS",  "TSAN_OPTIONS", "LSAN_OPTIONS",
 #endif
     };
     add(w, "LANG=C.UTF-8");

@@ -3,7 +3,6 @@
 
 #include <libgen.h>
 #include <limits.h>
-#include <pwd.h>
 
 #include "guacd/base/buf.h"
 #include "guacd/base/log.h"
@@ -67,17 +66,12 @@ static int set(char **slot, const char *value, struct err *e) {
 
 static int add_uid(const char *item, void *arg) {
     struct buf *out = arg;
-    char *end;
-    unsigned long uid = strtoul(item, &end, 10);
-    if (*end) {
-        const struct passwd *p = getpwnam(item);
-        if (!p) {
-            log_error("trusted-uids: there is no user %s", item);
-            return -1;
-        }
-        uid = p->pw_uid;
+    unsigned uid;
+    if (conf_uid(item, &uid) < 0) {
+        log_error("trusted-uids: there is no user %s", item);
+        return -1;
     }
-    return buf_printf(out, "%s%lu", out->len ? "," : "", uid);
+    return buf_printf(out, "%s%u", out->len ? "," : "", uid);
 }
 
 static int resolve_uids(struct options *o, struct err *e) {

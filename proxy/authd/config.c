@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +35,7 @@ static const struct conf_row rows[] = {
     TEXT("gateway-name", CONF_STRING, gateway_name, "guac",
          "This gateway's name in recordings and audit events."),
     TEXT("trusted-uids", CONF_LIST, trusted_uids, "",
-         "User ids or names that may connect to authd.sock beside our own."),
+         "User ids or names of the other programs: who may connect here, and whom we connect to."),
     TEXT("folder", CONF_PATH, folder, "/etc/guac/connections",
          "Folder of GuacamoleConnection and EnvironmentPolicy YAML, and of secrets/."),
     TEXT("store", CONF_STRING, store, "folder",
@@ -259,17 +258,12 @@ struct uids {
 
 static int add_uid(const char *item, void *arg) {
     struct uids *u = arg;
-    char *end;
-    unsigned long n = strtoul(item, &end, 10);
-    if (*end) {
-        const struct passwd *p = getpwnam(item);
-        if (!p)
-            return err_set(u->e, 0, "trusted-uids: there is no user '%s'", item);
-        n = p->pw_uid;
-    }
+    unsigned uid;
+    if (conf_uid(item, &uid) < 0)
+        return err_set(u->e, 0, "trusted-uids: there is no user '%s'", item);
     if (u->c->uid_count == CONFIG_UIDS_MAX)
         return err_set(u->e, 0, "trusted-uids: more than %d", CONFIG_UIDS_MAX);
-    u->c->uids[u->c->uid_count++] = (unsigned)n;
+    u->c->uids[u->c->uid_count++] = uid;
     return 0;
 }
 

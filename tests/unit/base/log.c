@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "guacd/base/util.h"
@@ -77,6 +78,30 @@ START_TEST(writes_json_lines) {
     json_decref(a);
     json_decref(b);
     json_decref(c);
+}
+END_TEST
+
+static void for_the_journal(void) {
+    struct stat st;
+    char told[64];
+    fstat(STDERR_FILENO, &st);
+    snprintf(told, sizeof told, "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
+    setenv("JOURNAL_STREAM", told, 1);
+    log_init("test", LOG_LEVEL_DEBUG);
+    log_error("bad");
+    log_info("good");
+    setenv("JOURNAL_STREAM", "1:1", 1); /* stderr was redirected since */
+    log_init("test", LOG_LEVEL_DEBUG);
+    log_info("elsewhere");
+    unsetenv("JOURNAL_STREAM");
+}
+
+START_TEST(tells_the_journal_how_bad_it_is) {
+    capture(for_the_journal);
+    ck_assert_int_eq(strncmp(captured, "<3>{\"ts\":", 9), 0);
+    ck_assert_ptr_nonnull(strstr(captured, "\n<6>{\"ts\":"));
+    ck_assert_ptr_nonnull(strstr(captured, "\n{\"ts\":"));
 }
 END_TEST
 
@@ -173,6 +198,7 @@ static Suite *suite(void) {
     tcase_add_test(c, writes_json_lines);
     tcase_add_test(c, cuts_long_lines);
     tcase_add_test(c, threads_do_not_mix);
+    tcase_add_test(c, tells_the_journal_how_bad_it_is);
     tcase_add_test(c, waits_for_a_full_pipe);
     tcase_add_test(c, levels);
     suite_add_tcase(s, c);
