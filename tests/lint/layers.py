@@ -47,7 +47,7 @@ HOMES = [
     (r"libdeflate", ["guacd/display/", "guacd/term/"]),
     (r"seccomp|linux/landlock", ["guacd/base/"]),
     (r"curl/", ["guacd/base/"]),
-    (r"jansson", ["guacd/base/", "guacd/session/", "recording/", "crd/", "proxy/"]),
+    (r"jansson", ["guacd/base/", "guacd/session/", "recording/", "crd/", "proxy/", "deploy/import/"]),
     (r"openssl/ssl|openssl/bio",
      ["guacd/session/link.c", "guacd/session/link_tls.c", "guacd/backends/kubernetes/stream.c",
       "proxy/proxy/"]),
