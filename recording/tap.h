@@ -10,7 +10,8 @@
 #define TAP_FRAME_MAX (16u << 20) /* bytes after the header */
 
 enum tap_type {
-    TAP_DATA = 1, /* whole instructions as shown or typed, ends after a `sync` or an input line */
+    TAP_DATA = 1,     /* whole instructions as shown or typed, ends after a `sync` or an input line,
+                         unless a large picture goes on in the next one */
     TAP_KEYFRAME = 2, /* a full picture, `size` … `sync`; belongs in front of the next data frame */
     TAP_TEXT = 3,     /* one JSON line {"t":ms,"k":"out|key|clip|file|title","by":…,"s":…} */
     TAP_EVENT = 4,    /* one JSON object: {"event":"joined|left|paused|resumed|ended",…}; "ended"

@@ -45,6 +45,7 @@ static void keyframe(struct session *s) {
     instr_int(&b, (int64_t)s->sealed_ts);
     instr_int(&b, 1);
     instr_end(&b);
+    s->record->keyframe_bytes = b.failed ? TAP_FRAME_MAX : b.len;
     if (b.failed)
         log_warning("a keyframe was left out: larger than %u bytes", TAP_FRAME_MAX);
     else
@@ -73,7 +74,8 @@ void record_frame(struct session *s, struct chunk *c) {
         record_schedule(s);
         return;
     }
-    if (first || r->active_ms >= KEYFRAME_ACTIVE_MS || r->bytes >= KEYFRAME_BYTES) {
+    if (first || r->active_ms >= KEYFRAME_ACTIVE_MS ||
+        r->bytes >= MAX_OF((size_t)KEYFRAME_BYTES, r->keyframe_bytes)) {
         r->active_ms = 0;
         r->bytes = 0;
         keyframe(s);

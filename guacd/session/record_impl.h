@@ -29,7 +29,8 @@ struct record {
     uint64_t typed_ms, typed_t;
     char typed_by[160];
     uint64_t active_ms, last_frame_ms;
-    size_t bytes; /* of data since the last keyframe */
+    size_t bytes;          /* of data since the last keyframe */
+    size_t keyframe_bytes; /* of that: at most as much again goes into the next ones */
     bool any_frame, ended;
     uint64_t final; /* sequence of `ended` */
 };

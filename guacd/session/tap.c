@@ -10,15 +10,18 @@
 #include "guacd/base/clock.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
+#include "guacd/proto/instr.h"
 #include "guacd/proto/status.h"
 
 #define IOV_MAX_HERE 32
+#define PIECE_MAX (4u << 20) /* what is longer goes as several frames */
 
 struct frame {
     struct frame *next;
     uint64_t sequence, added_ms;
     size_t size;        /* with header: what the limits count */
     struct chunk *data; /* NULL: spooled */
+    size_t at, len;     /* the part of it that is this frame's */
     uint8_t header[TAP_HEADER];
 };
 
@@ -35,6 +38,10 @@ struct tap {
     size_t sent;                 /* bytes of it that are out */
     uint64_t sequence, spooled, cut_ms;
     size_t unstored;
+    /* The largest of what came at once and is not stored: its frames, and their bytes still there.
+     */
+    uint64_t large_first, large_last;
+    size_t large;
     uint8_t in[TAP_HEADER];
     size_t in_len;
 };
@@ -73,6 +80,8 @@ static void drop_first(struct tap *t) {
     if (!t->first)
         t->last = &t->first;
     t->unstored -= f->size;
+    if (f->sequence >= t->large_first && f->sequence <= t->large_last)
+        t->large -= f->size;
     chunk_unref(f->data);
     free(f);
 }
@@ -103,7 +112,8 @@ enum tap_state tap_state(struct tap *t) {
     uint64_t now = clock_ms();
     uint64_t age = t->first ? now - t->first->added_ms : 0;
     uint64_t cut = t->fd < 0 ? now - t->cut_ms : 0;
-    if (t->unstored > t->limits.hard_bytes || age >= t->limits.hard_ms || cut >= t->limits.hard_ms)
+    if (t->unstored - t->large > t->limits.hard_bytes || age >= t->limits.hard_ms ||
+        cut >= t->limits.hard_ms)
         return TAP_LOST;
     if (t->fd < 0)
         return TAP_CUT;
@@ -205,8 +215,8 @@ static int pieces(const struct tap *t, struct iovec *iov) {
         if (skip < TAP_HEADER)
             iov[n++] = (struct iovec){ f->header + skip, TAP_HEADER - skip };
         size_t body = skip > TAP_HEADER ? skip - TAP_HEADER : 0;
-        if (f->data && body < f->data->len)
-            iov[n++] = (struct iovec){ f->data->data + body, f->data->len - body };
+        if (f->data && body < f->len)
+            iov[n++] = (struct iovec){ f->data->data + f->at + body, f->len - body };
     }
     return n;
 }
@@ -243,28 +253,62 @@ static void on_io(void *arg, int fd, short revents) {
         receive(t);
 }
 
-void tap_add(struct tap *t, enum tap_type type, uint64_t ms, struct chunk *c) {
-    struct frame *f = calloc(1, sizeof(*f));
-    if (!f || c->len > TAP_FRAME_MAX) { /* a hole in a recording is worse than its end */
-        free(f);
-        t->unstored = SIZE_MAX / 2;
-        t->on_change(t->arg);
-        return;
-    }
+/* The part of c from `at` on that fits into one frame: only data may be cut, between instructions.
+ */
+static size_t piece_of(const struct chunk *c, size_t at, enum tap_type type) {
+    size_t left = c->len - at;
+    bool bad;
+    if (type != TAP_DATA || left <= PIECE_MAX)
+        return left;
+    return instr_whole(c->data + at, PIECE_MAX, COUNT_CODE_POINTS, &bad);
+}
+
+static struct frame *append(struct tap *t, enum tap_type type, uint64_t ms, struct chunk *c,
+                            size_t at, size_t len) {
+    struct frame *f = len && len <= TAP_FRAME_MAX ? calloc(1, sizeof(*f)) : NULL;
+    if (!f)
+        return NULL;
     f->sequence = ++t->sequence;
     f->added_ms = clock_ms();
-    f->size = TAP_HEADER + c->len;
+    f->size = TAP_HEADER + len;
     f->data = chunk_ref(c);
+    f->at = at;
+    f->len = len;
     const struct tap_header h = {
-        .length = (uint32_t)c->len, .type = (uint8_t)type, .sequence = f->sequence, .ms = ms
+        .length = (uint32_t)len, .type = (uint8_t)type, .sequence = f->sequence, .ms = ms
     };
     tap_pack(&h, f->header);
-    bool was_good = t->unstored <= t->limits.soft_bytes, idle = !t->sending;
     *t->last = f;
     t->last = &f->next;
     t->unstored += f->size;
-    if (idle) {
-        t->sending = f;
+    return f;
+}
+
+void tap_add(struct tap *t, enum tap_type type, uint64_t ms, struct chunk *c) {
+    bool was_good = t->unstored <= t->limits.soft_bytes;
+    struct frame *first = NULL;
+    size_t before = t->unstored;
+    for (size_t at = 0, n; at < c->len; at += n) {
+        n = piece_of(c, at, type);
+        struct frame *f = append(t, type, ms, c, at, n);
+        if (!f) { /* a hole in a recording is worse than its end */
+            t->unstored = SIZE_MAX / 2;
+            t->large = 0;
+            t->on_change(t->arg);
+            return;
+        }
+        first = first ? first : f;
+    }
+    if (!first)
+        return;
+    size_t came = t->unstored - before;
+    if (came > PIECE_MAX && came > t->large) {
+        t->large = came;
+        t->large_first = first->sequence;
+        t->large_last = t->sequence;
+    }
+    if (!t->sending) {
+        t->sending = first;
         t->sent = 0;
         flush(t);
     }

@@ -13,8 +13,10 @@
 #include "recording/tap.h"
 
 struct tap_limits {
-    size_t soft_bytes, hard_bytes; /* that the store has not acknowledged */
-    uint64_t soft_ms, hard_ms;     /* age of the oldest of them; since the tap was cut */
+    /* That the store has not acknowledged. One picture, however large, is let go beyond the hard
+     * limit: it was shown already, and the soft limit lets no other follow it. */
+    size_t soft_bytes, hard_bytes;
+    uint64_t soft_ms, hard_ms; /* age of the oldest of them; since the tap was cut */
 };
 
 enum tap_state {
@@ -33,7 +35,7 @@ void tap_free(struct tap *t);
 /* The descriptor (owned from here on). Everything after sequence `after` is sent on it; -1: frames
  * behind `after` are gone already (spooled, said an earlier recorder). */
 int tap_attach(struct tap *t, int fd, uint64_t after, struct err *e);
-/* Takes a reference. */
+/* Takes a reference. TAP_DATA of many MiB goes as several frames, cut between instructions. */
 void tap_add(struct tap *t, enum tap_type type, uint64_t ms, struct chunk *c);
 enum tap_state tap_state(struct tap *t);
 uint64_t tap_last(const struct tap *t);    /* sequence of the newest frame, 0: none */

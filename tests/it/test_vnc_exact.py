@@ -2,6 +2,7 @@
 stalled, who came late, and who replays the recording from its beginning or from any keyframe. The
 server is ours, so that its screen is known: a film, text that scrolls with and without CopyRect, and a
 new size in the middle of it."""
+import os
 import struct
 import threading
 import time
@@ -104,6 +105,38 @@ class Play:
         return True
 
 
+class QuickCanvas(ColourCanvas):
+    """PNG, too, by PIL: for pictures of many MB."""
+
+    def end(self, stream):
+        if stream in self.images:
+            mask, layer, _, x, y, data = self.images[stream]
+            self.images[stream] = mask, layer, "image/any", x, y, data
+        return super().end(stream)
+
+
+class Noise:
+    """A screen of noise, and a corner of other noise when asked for."""
+
+    def __init__(self, width, height):
+        self.screen = Screen(width, height)
+        self.go = threading.Event()
+        self.draw(width, height)
+
+    def draw(self, width, height):
+        return self.screen.put(0, 0, [os.urandom(width * 4) for _ in range(height)])
+
+    def __call__(self, peer):
+        s = self.screen
+        peer.begin(width=s.width, height=s.height, name=b"noise")
+        peer.wait_request()
+        peer.update(s.whole())
+        peer.wait_request()
+        self.go.wait(300)
+        peer.update(self.draw(100, 100))
+        return True
+
+
 def draw(canvas, body):
     for instr in guac.Parser().feed(body):
         if instr[0] == "blob":
@@ -165,6 +198,31 @@ class Exact(World):
         self.assertIn("image/jpeg", owner.canvas.lossy)
         self.assertGreater(owner.canvas.counts["copy"], 5, "some told, some found")
         self.assertGreaterEqual(self.keyframes_lead_here(play), 1)
+
+    def test_a_picture_beyond_the_limits(self):
+        """Much noise, lossless: 21 MB at once, more than a session may have unstored. It comes in
+        pieces, the session waits for the store, and goes on."""
+        play = Noise(2600, 2000)
+        server = self.enterContext(rfb.Server(play))
+        self.addCleanup(play.go.set)
+        recorder = tap.Tap()
+        recorder.canvas = QuickCanvas()
+        owner = self.dial(recorder, {"size": (2600, 2000, 96)}, "vnc", hostname="127.0.0.1",
+                          port=server.port, address_allow="127.0.0.1", force_lossless="true",
+                          disable_display_resize="true", tap_hard_delay="600000",
+                          tap_soft_delay="600000")
+        owner.draw = False
+        truth = play.screen.rgb()
+        self.both([owner], lambda: recorder.syncs and not unlike(rgb(recorder.canvas), truth), 240,
+                  "the whole picture")
+        self.both([owner], lambda: recorder.events("resumed"), 60, "the store has it")
+        before = len(recorder.syncs)
+        play.go.set()
+        self.both([owner], lambda: len(recorder.syncs) > before, 60, "it goes on")
+        data = [len(body) for kind, _, _, body in recorder.frames if kind == tap.DATA]
+        self.assertGreater(sum(data), 18 << 20, "noise cannot be made smaller")
+        self.assertLessEqual(max(data), 4 << 20)
+        self.assertTrue(recorder.events("paused"))
 
     def test_lossless(self):
         play, owner = self.play(50, ("image/png",), force_lossless="true")
