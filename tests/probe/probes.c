@@ -29,8 +29,8 @@ static const struct probe *find(const char *name) {
     return NULL;
 }
 
-/* False: no more is asked for. The end is answered too: on a stream the next request may only follow
- * when this serving is over, else two threads read the one channel. */
+/* False: no more is asked for. The end is answered too: on a stream the next request may only
+ * follow when this serving is over, else two threads read the one channel. */
 static bool serve_one(int fd, int (*other)(const char *, char **, long *)) {
     ssize_t n;
     do
