@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { clock, parseClock } from "../src/lib/format.ts";
 import { emptyFilter, filterQuery } from "../src/lib/filter.ts";
 import { chooseLanguage, fill, languages } from "../src/lib/i18n.ts";
+import { optionsOf, stepsOf } from "../src/pages/picker.tsx";
 import { parseRoute, safePath, sessionPath } from "../src/lib/router.ts";
 import { filterConnections, sortConnections, splitMatch } from "../src/lib/search.ts";
 import { defaults, parseSettings } from "../src/lib/settings.ts";
@@ -24,6 +25,18 @@ test("routes", () => {
   assert.deepEqual(parseRoute(`/replay/${id}`, "?t=x"), { page: "replay", id, at: null });
   for (const path of ["/session/new", "/session/a%2Fb", "/replay", "/replay/../x", "/lives", "/join/short", "/a/b/c"]) assert.equal(parseRoute(path, "").page, "missing", path);
   assert.equal(sessionPath({ namespace: "a b", name: "c/d" }), "/session/new?connection=a%20b%2Fc%2Fd");
+});
+
+test("what is picked of a cluster: asked in order, kept in the address", () => {
+  assert.deepEqual(stepsOf({ choose: ["container", "pod", "namespace"] }), ["namespace", "pod", "container"]);
+  assert.deepEqual(stepsOf({ choose: ["container"] }), [], "of a pod that nobody picked the gateway asks itself");
+  assert.deepEqual(stepsOf({}), []);
+  const pod = (name: string, ready: boolean) => ({ name, phase: "Running", ready, containers: [{ name: "main", ready }, { name: "side", ready }] });
+  const answer = { namespace: "default", pods: [pod("web-1", true), pod("db-0", false)] };
+  assert.deepEqual(optionsOf("pod", answer, [], "WEB").map((o) => [o.value, o.containers]), [["web-1", ["main", "side"]]]);
+  assert.deepEqual(optionsOf("container", null, ["main", "side"], "").map((o) => o.value), ["", "main", "side"]);
+  const at = "?connection=relay%2Fa&namespace=n&pod=p&other=x";
+  assert.deepEqual((parseRoute("/session/new", at) as { pick?: unknown }).pick, { namespace: "n", pod: "p" });
 });
 
 test("after sign-in one goes to a path of this page only", () => {

@@ -62,6 +62,8 @@ test("state lines change what they name and nothing else", () => {
   assert.deepEqual([s.endsAt, s.endReason, s.warn], [61000, "idle", true]);
   s = applyState(s, { ask: { name: "password", text: "Verification code:", echo: true } }, 0);
   assert.deepEqual(promptsFor(["password"], s.questions), [{ name: "password", kind: "text", text: "Verification code:" }]);
+  const which = { name: "container", text: "Which?", echo: true, choices: ["main", "side"] };
+  assert.deepEqual(promptsFor(["container"], [which]), [{ name: "container", kind: "text", text: "Which?", choices: ["main", "side"] }]);
   s = applyState(s, { asked: null, users: [{ user: 1, name: "Anna", role: "owner" }, 7], what: { is: "this" }, state: { connecting: "Dialling" } }, 0);
   assert.deepEqual([s.questions, s.asked, s.users[0]?.name, s.progress], [[], 1, "Anna", { key: "connecting", value: "Dialling" }]);
 });

@@ -17,6 +17,9 @@ export interface Me {
   expires: number;
 }
 
+export type PickPart = "namespace" | "pod" | "container" | "command";
+export type Pick = Partial<Record<PickPart, string>>;
+
 export interface Connection {
   namespace: string;
   name: string;
@@ -36,6 +39,7 @@ export interface Connection {
   advice?: string | null;
   rule?: string | null;
   errors?: string[];
+  choose?: PickPart[]; // what of a cluster has to be picked first
   live?: number;
   lastUsed?: number | string | null;
 }

@@ -1,9 +1,10 @@
 // Addresses to pages. Links are real links; plain clicks on them stay in the page.
+import type { Pick, PickPart } from "./api.ts";
 
 export type Route =
   | { page: "home" }
   | { page: "connections" }
-  | { page: "session"; id: string; connection: string; beside: string[]; role: JoinRole | "" }
+  | { page: "session"; id: string; connection: string; beside: string[]; role: JoinRole | ""; pick?: Pick }
   | { page: "approvals" }
   | { page: "live" }
   | { page: "locks" }
@@ -43,7 +44,7 @@ export function parseRoute(path: string, search: string): Route {
     const beside = (query.get("beside") ?? "").split(",").filter((id) => ID.test(id)).slice(0, TILES - 1);
     const asked = query.get("role") ?? "";
     const role = (["viewer", "helper", "owner"] as const).find((r) => r === asked) ?? "";
-    if (second === "new") return connection ? { page: "session", id: "", connection, beside, role: "" } : { page: "missing" };
+    if (second === "new") return connection ? { page: "session", id: "", connection, beside, role: "", ...picked(query) } : { page: "missing" };
     return ID.test(second) ? { page: "session", id: second, connection, beside, role } : { page: "missing" };
   }
   if (first === "join" && /^[\w.~-]{16,1024}$/.test(second)) return { page: "join", token: second };
@@ -53,6 +54,15 @@ export function parseRoute(path: string, search: string): Route {
     return { page: "replay", id: second, at: Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : null };
   }
   return { page: "missing" };
+}
+
+// What was picked of a cluster (pages/picker.tsx) stands in the address, so that it can be kept.
+function picked(query: URLSearchParams): { pick?: Pick } {
+  const parts = (["namespace", "pod", "container", "command"] as const).flatMap((name): [PickPart, string][] => {
+    const value = query.get(name);
+    return value ? [[name, value.slice(0, 256)]] : [];
+  });
+  return parts.length ? { pick: Object.fromEntries(parts) } : {};
 }
 
 export const sessionPath = (connection: { namespace: string; name: string }): string =>

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../main.tsx";
 import { ErrorState, Loading } from "../app/states.tsx";
-import { api, type Connection, type Session as SessionInfo } from "../lib/api.ts";
+import { api, type Connection, type Pick, type Session as SessionInfo } from "../lib/api.ts";
 import { t } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
 import { go, TILES, type JoinRole } from "../lib/router.ts";
@@ -17,6 +17,8 @@ import { Tile, type Known } from "../session/tile.tsx";
 import { ReceivedToast, SendingToast } from "../session/toasts.tsx";
 import { RecFlag, Toolbar } from "../session/toolbar.tsx";
 import { useView } from "../session/use-view.ts";
+import { Modal } from "../app/modal.tsx";
+import { Picker, stepsOf } from "./picker.tsx";
 
 interface Lists {
   connections: Connection[];
@@ -24,12 +26,12 @@ interface Lists {
 }
 
 // A connection by name, or (after a reload) one's own live session by id.
-function known(lists: Lists, id: string, connection: string, role: JoinRole | "" = ""): Known {
+function known(lists: Lists, id: string, connection: string, role: JoinRole | "" = "", pick: Pick = {}): Known {
   const live = lists.sessions.find((s) => s.id === id);
   const name = live ? `${live.connection.namespace}/${live.connection.name}` : connection;
   const c = lists.connections.find((x) => `${x.namespace}/${x.name}` === name);
   return {
-    session: new Session({ id, connection: role ? "" : name, protocol: c?.protocol ?? live?.protocol ?? "", role }),
+    session: new Session({ id, connection: role ? "" : name, protocol: c?.protocol ?? live?.protocol ?? "", role, pick }),
     title: c?.title || live?.title || c?.name || live?.connection.name || name || t("session.somebodys"),
     target: c?.target ?? live?.target ?? "",
     recorded: c?.recording?.enabled ?? null,
@@ -37,18 +39,24 @@ function known(lists: Lists, id: string, connection: string, role: JoinRole | ""
   };
 }
 
-async function find(route: PageProps["route"]): Promise<Known[]> {
+// What is asked before a session can begin: which pod, of a connection that leaves it open.
+const unpicked = (lists: Lists, name: string): Connection | undefined =>
+  lists.connections.find((c) => `${c.namespace}/${c.name}` === name && c.allowed && stepsOf(c).length > 0);
+
+async function find(route: PageProps["route"]): Promise<Known[] | Connection> {
   if (route.page !== "session") throw new Error("not a session");
   const [{ connections }, { sessions }] = await Promise.all([
     api<{ connections: Connection[] }>("/api/connections"),
     route.id || route.beside.length ? api<{ sessions: SessionInfo[] }>("/api/sessions") : { sessions: [] as SessionInfo[] },
   ]);
   const lists = { connections, sessions };
-  return [known(lists, route.id, route.connection, route.role), ...route.beside.map((id) => known(lists, id, ""))];
+  const open = route.id || route.pick ? undefined : unpicked(lists, route.connection);
+  if (open) return open;
+  return [known(lists, route.id, route.connection, route.role, route.pick), ...route.beside.map((id) => known(lists, id, ""))];
 }
 
 export function SessionPage({ route }: PageProps) {
-  const [first, setFirst] = useState<Known[] | null>(null);
+  const [first, setFirst] = useState<Known[] | Connection | null>(null);
   const [error, setError] = useState<unknown>(null);
   const load = () => {
     setError(null);
@@ -56,6 +64,11 @@ export function SessionPage({ route }: PageProps) {
   };
   useEffect(load, []);
   if (error) return <main class="page"><ErrorState error={error} retry={load} /></main>;
+  if (first && !Array.isArray(first)) {
+    const name = `${first.namespace}/${first.name}`;
+    const done = (pick: Pick) => setFirst([known({ connections: [first], sessions: [] }, "", name, "", pick)]);
+    return <main class="page"><Picker c={first} done={done} cancel={() => go("/connections")} /></main>;
+  }
   return first ? <Workspace first={first} /> : <main class="page"><Loading /></main>;
 }
 
@@ -66,6 +79,7 @@ function Workspace({ first }: { first: Known[] }) {
   const [at, setAt] = useState(0);
   const [bar, setBar] = useState(true);
   const [panels, setPanels] = useState<Panel[]>([]);
+  const [picking, setPicking] = useState<{ c: Connection; put: (pick: Pick) => void } | null>(null);
   const toolbar = useRef<HTMLDivElement>(null);
   const takers = useRef(new Map<Session, () => void>());
   const here = tiles[Math.min(at, tiles.length - 1)] as Known;
@@ -116,8 +130,15 @@ function Workspace({ first }: { first: Known[] }) {
     const [{ connections }, { sessions }] = await Promise.all([
       api<{ connections: Connection[] }>("/api/connections"), api<{ sessions: SessionInfo[] }>("/api/sessions"),
     ]);
-    setTiles((before) => [...before, known({ connections, sessions }, id, connection)].slice(0, TILES));
-    setAt(tiles.length);
+    const lists = { connections, sessions };
+    const put = (pick: Pick = {}) => {
+      setPicking(null);
+      setTiles((before) => [...before, known(lists, id, connection, "", pick)].slice(0, TILES));
+      setAt(tiles.length);
+    };
+    const open = id ? undefined : unpicked(lists, connection);
+    if (open) setPicking({ c: open, put });
+    else put();
   };
   const drop = (tile: Known) => (files: File[]) => {
     const { session: s } = tile;
@@ -156,6 +177,11 @@ function Workspace({ first }: { first: Known[] }) {
         {panels.includes("text") && <TextBar session={session} />}
         {panels.includes("osk") && <OnScreenKeyboard session={session} close={() => { toggle("osk"); focusScreen(); }} />}
       </footer>
+      {picking && (
+        <Modal title={picking.c.title || picking.c.name} close={() => setPicking(null)}>
+          <Picker c={picking.c} done={picking.put} cancel={() => setPicking(null)} />
+        </Modal>
+      )}
       <ReceivedToast session={session} view={view} done={focusScreen} />
       <SendingToast session={session} view={view} />
     </div>

@@ -13,11 +13,12 @@ export function Prompts({ session, view, title }: { session: Session; view: View
   }, []);
   const names = view.prompts.map((p) => p.name).join();
   const choice = view.prompts.find((p) => p.kind === "choice");
+  const offered = view.prompts.find((p) => p.choices);
   return (
     <dialog class="card" ref={dialog} aria-labelledby="prompt-title" onCancel={(e) => { e.preventDefault(); session.end(); }}
       onKeyDown={(e) => e.stopPropagation()}>
       <h2 id="prompt-title">{t(choice ? "prompt.hostKey" : "prompt.title", { title })}</h2>
-      {choice ? <HostKey key={names} session={session} prompt={choice} /> : <Fields key={names} session={session} prompts={view.prompts} />}
+      {offered ? <Offer key={names} session={session} prompt={offered} /> : choice ? <HostKey key={names} session={session} prompt={choice} /> : <Fields key={names} session={session} prompts={view.prompts} />}
     </dialog>
   );
 }
@@ -41,6 +42,23 @@ function Fields({ session, prompts }: { session: Session; prompts: Prompt[] }) {
         <button class="button" type="button" onClick={() => session.end()}>{t("cancel")}</button>
       </div>
     </form>
+  );
+}
+
+// One of a few: which container of a pod.
+function Offer({ session, prompt }: { session: Session; prompt: Prompt }) {
+  const [sent, setSent] = useState(false);
+  return (
+    <div class="prompt">
+      <p>{prompt.text}</p>
+      <div class="offer">
+        {prompt.choices?.map((name, i) => (
+          <button key={name} class="button mono" type="button" autofocus={i === 0} disabled={sent}
+            onClick={() => { setSent(true); session.answer({ [prompt.name]: name }); }}>{name}</button>
+        ))}
+      </div>
+      <div class="actions"><button class="button" type="button" onClick={() => session.end()}>{t("cancel")}</button></div>
+    </div>
   );
 }
 

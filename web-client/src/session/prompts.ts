@@ -6,12 +6,14 @@ export interface Question {
   name: string;
   text: string;
   echo: boolean;
+  choices?: string[]; // what may be answered; [] for anything
 }
 
 export interface Prompt {
   name: string;
   kind: "text" | "secret" | "choice";
   text: string; // the question's own words, "" for a plain parameter
+  choices?: string[]; // one of these, when there are any
 }
 
 const secrets = /pass(word|phrase)|private-key|secret|token|pin$/i;
@@ -23,7 +25,8 @@ export function promptsFor(names: readonly string[], questions: readonly Questio
     const asked = questions.find((q) => q.name === name);
     const text = asked?.text ?? "";
     if (isHostKey(name)) return { name, kind: "choice", text };
-    return { name, kind: (asked ? !asked.echo : isSecret(name)) ? "secret" : "text", text };
+    const choices = asked?.choices?.length ? { choices: asked.choices } : {};
+    return { name, kind: (asked ? !asked.echo : isSecret(name)) ? "secret" : "text", text, ...choices };
   });
 }
 

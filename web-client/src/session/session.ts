@@ -1,7 +1,7 @@
 // One session in the page: the tunnel, the client library, input, clipboard, and coming back after
 // a lost line. No markup: it draws into the element it is given and tells what changed by `view`.
 import { Client, Mouse, Touch, type InputStream, type OutputStream } from "@glokon/guacamole-common-js";
-import { api, post, type Session as SessionInfo } from "../lib/api.ts";
+import { api, post, type Pick, type Session as SessionInfo } from "../lib/api.ts";
 import { t } from "../lib/i18n.ts";
 import type { JoinRole } from "../lib/router.ts";
 import { isMac, settings } from "../lib/settings.ts";
@@ -52,6 +52,7 @@ export interface Target {
   protocol: string;
   id: string; // of a session to come back to, ""
   role: JoinRole | ""; // to join somebody else's session in; "": one's own
+  pick?: Pick; // of a cluster: namespace, pod, container, command
 }
 
 const CLIPBOARD_MAX = 16 << 20;
@@ -190,6 +191,7 @@ export class Session {
     const query = new URLSearchParams();
     if (this.target.id) query.set("session", this.target.id);
     else query.set("connection", this.target.connection);
+    if (!this.target.id) for (const [name, value] of Object.entries(this.target.pick ?? {})) query.set(name, value);
     if (this.target.role) query.set("role", this.target.role);
     query.set("width", String(want.width));
     query.set("height", String(want.height));

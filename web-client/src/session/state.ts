@@ -70,9 +70,10 @@ export function applyState(before: RemoteState, line: Record<string, unknown>, n
   if (line["ask"]) {
     const q = object(line["ask"]);
     const name = text(q["name"], 64);
+    const choices = list(q["choices"]).map((c) => text(c, 256)).slice(0, 64);
     s.questions = [
       ...s.questions.filter((old) => old.name !== name),
-      { name, text: text(q["text"], 4000), echo: q["echo"] === true },
+      { name, text: text(q["text"], 4000), echo: q["echo"] === true, ...(choices.length ? { choices } : {}) },
     ].slice(-16);
   }
   if ("asked" in line) {
