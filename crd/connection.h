@@ -66,8 +66,9 @@ struct connection {
     struct {
         bool there;
         char *namespace, *pod, *selector, *deployment, *stateful_set, *container;
-        json_t *command; /* its words; empty: attach, or parameters' exec-command */
-        json_t *choose;  /* "namespace", "pod", "container", "command": what a person may choose */
+        json_t *command;  /* its words; empty: attach, or parameters' exec-command */
+        json_t *choose;   /* "namespace", "pod", "container", "command": what a person may choose */
+        bool without_jit; /* no approval, also where policies rule its environment */
     } kubernetes;
     struct {
         bool copy, paste; /* copy: out of the target */

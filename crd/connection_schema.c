@@ -81,6 +81,9 @@ static const struct schema_row rows[] = {
     ROW("kubernetes.choose", TEXTS,
         "What the person may choose in the page: namespace, pod, container, command.",
         AT(kubernetes.choose), .max = 4, .choices = "namespace|pod|container|command"),
+    ROW("kubernetes.withoutJit", BOOL,
+        "Opens without an approval, also where policies rule the environment.",
+        AT(kubernetes.without_jit)),
 
     ROW("clipboard", OBJECT, "Copy and paste, each direction by itself.", NOWHERE),
     ROW("clipboard.copy", BOOL, "From the target to the browser.", AT(clipboard.copy), .def = true),

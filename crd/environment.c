@@ -25,6 +25,8 @@ static void read_rules(struct environment_policy *p, const struct field *spec) {
             p->recording_required = true;
         else if (strcmp(kind, "jit-required") == 0)
             p->jit_required = true;
+        else if (strcmp(kind, "pods-without-jit") == 0)
+            p->pods_without_jit = true;
     }
 }
 

@@ -1,6 +1,7 @@
 /* EnvironmentPolicy, as far as this gateway rules by it: kinds recording-required and jit-required
- * for the environments it applies to. It belongs to others, so what is unknown here is left alone.
- */
+ * for the environments it applies to, and pods-without-jit, which takes back what holds for pods in
+ * an environment that any policy rules (proxy/authd/policy.c). It belongs to others, so what is
+ * unknown here is left alone. */
 #ifndef GUAC_CRD_ENVIRONMENT_H
 #define GUAC_CRD_ENVIRONMENT_H
 
@@ -16,7 +17,7 @@ struct environment_policy {
     _Atomic unsigned refs;
     char *name, *source;
     json_t *environments;
-    bool recording_required, jit_required;
+    bool recording_required, jit_required, pods_without_jit;
     json_t *errors;
 };
 

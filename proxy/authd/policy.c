@@ -127,8 +127,28 @@ static bool recording_required(struct question *q) {
     return by_policy(q, p, RULE_RECORDING_REQUIRED, "recording");
 }
 
+/* A terminal in a pod is the cluster from within: where an environment is ruled by policy at all,
+ * it takes an approval, unless a policy for it or the connection says otherwise. NULL: it does not.
+ */
+static const struct environment_policy *ruling_pods(const struct question *q) {
+    const struct environment_policy *found = NULL;
+    if (strcmp(q->c->protocol->name, "kubernetes") != 0 || q->c->kubernetes.without_jit)
+        return NULL;
+    for (size_t i = 0; q->c->environment && i < q->p->environment_count; i++) {
+        const struct environment_policy *p = q->p->environments[i];
+        if (!json_has_string(p->environments, q->c->environment))
+            continue;
+        if (p->pods_without_jit)
+            return NULL;
+        found = found ? found : p;
+    }
+    return found;
+}
+
 static bool jit_required(struct question *q) {
     const struct environment_policy *p = ruling(q, RULE_JIT_REQUIRED);
+    if (!p)
+        p = ruling_pods(q);
     if (!p || json_array_size(q->c->jit.approvers) > 0)
         return false;
     return by_policy(q, p, RULE_JIT_REQUIRED, "just-in-time approval");

@@ -14,7 +14,19 @@
     "apiVersion: catalyst.openova.io/v1alpha1\nkind: GuacamoleConnection\n" \
     "metadata: {name: box, namespace: relay}\n"
 
-enum which { PLAIN, PROD, PROD_UNRECORDED, PROD_JIT, JIT, WRONG, LIMITED, NOBODYS };
+enum which {
+    PLAIN,
+    PROD,
+    PROD_UNRECORDED,
+    PROD_JIT,
+    JIT,
+    WRONG,
+    LIMITED,
+    NOBODYS,
+    PODS,
+    PODS_JIT,
+    PODS_FREE
+};
 static const char *const specs[] = {
     [PLAIN] = "spec: {protocol: ssh, hostname: h, audience: {keycloakRoles: [ops, admins]}}",
     [PROD] =
@@ -30,12 +42,19 @@ static const char *const specs[] = {
     [LIMITED] = "spec: {protocol: ssh, hostname: h, audience: {keycloakRoles: [ops]},"
                 " limits: {maxMinutes: 90}, jit: {requiredApprovers: [boss]}}",
     [NOBODYS] = "spec: {protocol: telnet}",
+#define SOME_POD "credentials: {from: kubernetes}, environment: prod, kubernetes: {pod: p"
+    [PODS] = "spec: {protocol: kubernetes, audience: {keycloakRoles: [ops]}, " SOME_POD "}}",
+    [PODS_JIT] = "spec: {protocol: kubernetes, audience: {keycloakRoles: [ops]}, " SOME_POD "},"
+                 " jit: {requiredApprovers: [boss]}}",
+    [PODS_FREE] = "spec: {protocol: kubernetes, audience: {keycloakRoles: [ops]}, " SOME_POD
+                  ", withoutJit: true}}",
 };
 
 static const struct test_case {
     const char *what, *roles; /* roles by blanks; NULL: nobody */
     enum which connection;
-    const char *policies;  /* r: recording-required for prod, j: jit-required, o: both for dev */
+    const char *policies;  /* r: recording-required for prod, j: jit-required, p: pods-without-jit,
+                            o: the first two for dev */
     const char *operators; /* operator-roles */
     const char *approval;  /* "now", "over", "soon": its window; "": none */
     int64_t exp, offset;   /* exp relative to NOW, s; clock offset ms */
@@ -103,6 +122,21 @@ static const struct test_case {
       RULE_JIT_APPROVAL, NULL, STATUS_CLIENT_FORBIDDEN, 0 },
     { "jit required, approved", "ops", PROD_JIT, "rj", "", "now", 1, 0, 0, 0, false, RULE_ALLOWED,
       NULL, 0, 0 },
+    { "pods, no policy", "ops", PODS, "", "", "", 1, 0, 0, 0, false, RULE_ALLOWED, NULL, 0, 0 },
+    { "pods, policy for others", "ops", PODS, "o", "", "", 1, 0, 0, 0, false, RULE_ALLOWED, NULL, 0,
+      0 },
+    { "pods, any policy: an approval by default", "ops", PODS, "r", "", "", 1, 0, 0, 0, false,
+      RULE_JIT_REQUIRED, "rec/jit-required", STATUS_CLIENT_FORBIDDEN, 0 },
+    { "pods by default, asked, not approved", "ops", PODS_JIT, "r", "", "", 1, 0, 0, 0, false,
+      RULE_JIT_APPROVAL, NULL, STATUS_CLIENT_FORBIDDEN, 0 },
+    { "pods by default, approved", "ops", PODS_JIT, "r", "", "now", 1, 0, 0, 0, false, RULE_ALLOWED,
+      NULL, 0, 0 },
+    { "pods, the connection says otherwise", "ops", PODS_FREE, "r", "", "", 1, 0, 0, 0, false,
+      RULE_ALLOWED, NULL, 0, 0 },
+    { "pods, a policy says otherwise", "ops", PODS, "rp", "", "", 1, 0, 0, 0, false, RULE_ALLOWED,
+      NULL, 0, 0 },
+    { "pods, a policy asks whatever others say", "ops", PODS_FREE, "pj", "", "", 1, 0, 0, 0, false,
+      RULE_JIT_REQUIRED, "jit/jit-required", STATUS_CLIENT_FORBIDDEN, 0 },
     { "approval by none", "ops", JIT, "", "", "", 1, 0, 0, 0, false, RULE_JIT_APPROVAL, NULL,
       STATUS_CLIENT_FORBIDDEN, 0 },
     { "approval over", "ops", JIT, "", "", "over", 1, 0, 0, 0, false, RULE_JIT_APPROVAL, NULL,
@@ -158,6 +192,8 @@ static struct environment_policy *policy(char kind) {
     const char *yaml =
         kind == 'r'   ? "metadata: {name: rec}\nspec: {appliesTo: {environments: [dr, prod]},"
                         " rules: [{kind: recording-required}]}"
+        : kind == 'p' ? "metadata: {name: pods}\nspec: {appliesTo: {environments: [prod]},"
+                        " rules: [{kind: pods-without-jit}]}"
         : kind == 'j' ? "metadata: {name: jit}\nspec: {appliesTo: {environments: [prod]},"
                         " rules: [{kind: jit-required}]}"
                       : "metadata: {name: dev}\nspec: {appliesTo: {environments: [dev]},"
