@@ -284,6 +284,16 @@ class Terminal(SshCase):
         c.type("echo abX\b\b\bxyz\n")
         c.see("\nxyz")
 
+    def test_typed_ahead(self):
+        """Keys that come with the first picture, before there is a shell to read them: as with ssh
+        they wait for it, in order."""
+        for n in range(5):
+            c = self.connect()
+            c.pump(lambda c=c: c.syncs, 20 * PATIENCE, "the first picture")
+            c.type(f"echo ahead-$((40+{n}))\n")
+            c.see(f"ahead-{40 + n}\n", 20)
+            c.close()
+
     def test_command(self):
         c = self.connect(command="echo it ran; exit 4")
         c.see("it ran")

@@ -148,6 +148,7 @@ static bool urgent(const struct event *ev) {
 
 bool console_events(struct console *c) {
     size_t done = 0;
+    c->early = false;
     while (done < c->held_count && !blocked(c)) {
         serve(c, &c->held[done]);
         event_fini(&c->held[done++]);
@@ -171,10 +172,19 @@ bool console_events(struct console *c) {
     return true;
 }
 
+void console_show(struct console *c) {
+    c->early = true;
+    session_set_picture(c->s, term_picture(c->term));
+}
+
 bool console_early_events(struct console *c) {
     struct event ev;
-    while (session_next_event(c->s, &ev)) {
+    while ((!c->early || c->held_count < CONSOLE_HELD_MAX) && session_next_event(c->s, &ev)) {
         bool end = ev.type == EVENT_END;
+        if (c->early && !end && !urgent(&ev) && ev.type != EVENT_SIZE) {
+            c->held[c->held_count++] = ev;
+            continue;
+        }
         if (ev.type == EVENT_SIZE || ev.type == EVENT_CLIPBOARD || ev.type == EVENT_ARGV ||
             urgent(&ev))
             serve(c, &ev);

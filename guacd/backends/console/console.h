@@ -27,6 +27,7 @@ struct console {
     bool pasting;
     struct event held[CONSOLE_HELD_MAX];
     size_t held_count;
+    bool early;   /* the picture is there, who reads it is not yet: what is typed waits for him */
     bool paused;  /* read nothing from the target */
     bool resized; /* the target has not been told cols, rows (and pixels) yet */
     int cols, rows, width, height;
@@ -43,7 +44,11 @@ void console_fini(struct console *c);
 void console_feed(struct console *c, const char *data, size_t len);
 /* Serves what waits, in order, as far as the queue for the target has room. false: END. */
 bool console_events(struct console *c);
-/* While connecting: sizes, clipboards and the end are all that counts. false: END. */
+/* The terminal is shown from here on. What is typed now is typed ahead: it waits in order for
+ * console_events(), as it waits in the terminal of a native client. */
+void console_show(struct console *c);
+/* While connecting: until console_show() sizes, clipboards and the end are all that counts, as keys
+ * may be meant for a prompt that was not there yet. false: END. */
 bool console_early_events(struct console *c);
 /* The session's descriptor to poll for POLLIN, -1: no room for events now; and whether
  * console_events() has to be called without it. */

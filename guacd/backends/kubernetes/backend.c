@@ -58,7 +58,7 @@ static int kube_open(struct session *s, void *state, const struct args *args, st
     session_state(s, "login", k->host);
     if (target_choose(k, args, e))
         return -1;
-    session_set_picture(s, term_picture(k->con.term));
+    console_show(&k->con);
     if (shell_open(k, e))
         return -1;
     if (args_bool(args, "enable-files") &&

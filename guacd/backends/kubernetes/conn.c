@@ -72,7 +72,7 @@ int conn_wait(struct kube *k, struct conn *c, uint64_t deadline, struct err *e) 
         return err_set(e, STATUS_UPSTREAM_TIMEOUT, "the API server at %s does not answer", k->host);
     struct pollfd p[2] = {
         { c->stream.fd, conn_events(c, true), 0 },
-        { session_event_fd(k->s), POLLIN, 0 },
+        { console_event_fd(&k->con), POLLIN, 0 },
     };
     int ms = stream_pending(&c->stream) ? 0 : (int)MIN_OF(deadline - now, (uint64_t)60000);
     if (poll(p, 2, ms) < 0 && errno != EINTR)

@@ -95,7 +95,7 @@ static int ssh_open(struct session *s, void *state, const struct args *args, str
     if (r)
         return -1;
     show_banner(c);
-    session_set_picture(s, term_picture(c->con.term));
+    console_show(&c->con);
     if (ssh_shell(c, e))
         return -1;
     if (args_bool(args, "enable-sftp") && ssh_files(c, e))

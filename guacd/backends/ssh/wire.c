@@ -79,7 +79,7 @@ int ssh_wait(struct ssh *c, uint64_t deadline, struct err *e) {
         return err_set(e, STATUS_UPSTREAM_TIMEOUT, "%s does not answer", c->host);
     struct pollfd p[2] = {
         { c->fd, (short)(POLLIN | (c->wire.len ? POLLOUT : 0)), 0 },
-        { session_event_fd(c->s), POLLIN, 0 },
+        { console_event_fd(&c->con), POLLIN, 0 },
     };
     int ms = more ? 0 : deadline ? (int)MIN_OF(deadline - now, (uint64_t)60000) : -1;
     if (poll(p, 2, ms) < 0 && errno != EINTR)
