@@ -21,6 +21,7 @@ struct config {
     bool create_keys;
     char *audit_file;
     long claims_minutes;
+    char *keycloak_user, *keycloak_password, *keycloak_realm;
     char *oidc_issuer, *oidc_client, *oidc_secret, *oidc_ca, *oidc_scopes;
     long oidc_clock_skew;
     bool oidc_insecure_http;

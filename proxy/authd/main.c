@@ -29,6 +29,7 @@
 #include "proxy/authd/keeper.h"
 #include "proxy/authd/limits.h"
 #include "proxy/authd/listener.h"
+#include "proxy/authd/realm.h"
 #include "proxy/authd/used.h"
 
 #define HOUSEKEEPING_US 5000000
@@ -377,8 +378,10 @@ int main(int argc, char **argv) {
     int rc = EXIT_SUCCESS;
     if (r == CONF_OK && count == 1 && strcmp(words[0], "link") == 0) {
         rc = print_link(&p.a.conf, &e);
+    } else if (r == CONF_OK && count == 1 && strcmp(words[0], "client") == 0) {
+        rc = config_derive(&p.a.conf, &e) ? -1 : realm_make_client(&p.a.conf, &e);
     } else if (r == CONF_OK && count > 0) {
-        rc = err_set(&e, 0, "'%s' is not known here; 'link' is", words[0]);
+        rc = err_set(&e, 0, "'%s' is not known here; 'link' and 'client' are", words[0]);
     } else if (r == CONF_OK) {
         int level = log_level_parse(p.a.conf.log_level);
         log_init("guac-authd", level < 0 ? LOG_LEVEL_INFO : (enum log_level)level);
