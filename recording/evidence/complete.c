@@ -59,15 +59,45 @@ static int read_checkpoint(struct complete_pass *p) {
     if (p->note.size > p->log.tail.size)
         complete_problem(p, "log/head", "fewer leaves than the signed checkpoint has: rolled back",
                          "key");
+    return 0;
+}
+
+static bool counts(const struct complete_pass *p, const char *id) {
+    const struct complete_fallen *f = complete_fallen(p, id);
+    return !f || p->note.size <= f->index;
+}
+
+/* After the leaves, which tell who followed whom. */
+static void check_signer(struct complete_pass *p) {
     const struct anchor *a = p->w->anchor;
-    bool good = a->keys.count == 0;
+    bool good = a->keys.count == 0 || !p->note_bytes.len;
     for (size_t i = 0; !good && i < a->keys.count; i++) {
         _sign_key_ struct sign_key *k = a->public_keys[i] ? NULL : offered(p, a->keys.ids[i]);
-        good = anchor_note(a, &p->note, k, NULL) == 0;
+        const struct sign_key *own = a->public_keys[i] ? a->public_keys[i] : k;
+        good = own && counts(p, sign_key_id(own)) && note_verify(&p->note, own, NULL) == 0;
     }
+    for (size_t i = 0; !good && i < p->followed_count; i++)
+        good = counts(p, sign_key_id(p->followed[i])) &&
+               note_verify(&p->note, p->followed[i], NULL) == 0;
     if (!good)
         complete_problem(p, "log/checkpoint", "signed by none of the keys given", "key");
-    return 0;
+}
+
+/* What a compromised key signed: logged behind the leaf that says so, it is worth nothing. */
+static void check_fallen(struct complete_pass *p, const char *prefix, const char *object,
+                         const char *public_key, uint64_t index, int64_t at) {
+    _sign_key_ struct sign_key *k = sign_key_from_base64(public_key, NULL);
+    char name[NAME_KEY_SIZE + 32], text[200];
+    snprintf(name, sizeof name, "%s/%s", prefix, object);
+    const struct complete_fallen *f = k ? complete_fallen(p, sign_key_id(k)) : NULL;
+    if (!f)
+        return;
+    snprintf(text, sizeof text, "signed by key %.16s…, declared compromised by log leaf %llu",
+             f->id, (unsigned long long)f->index);
+    if (index > f->index)
+        complete_problem(p, name, text, "log");
+    else if (at >= f->since)
+        note(p, name, text);
 }
 
 /* ---- the sessions --------------------------------------------------------------------------- */
@@ -113,9 +143,15 @@ static int check_one(struct complete_pass *p, const struct complete_one *o) {
     } else if (strcmp(r.seal_envelope.sha256, o->seal_sha256) != 0) {
         complete_problem(p, o->prefix, "its seal is not the one in the log", "log");
     }
+    if (o->opens && r.open_envelope.statement)
+        check_fallen(p, o->prefix, NAME_OPEN_OBJECT, r.open.gateway_public_key, o->open_index,
+                     r.open.start);
+    if (o->seals && r.seal_envelope.statement)
+        check_fallen(p, o->prefix, NAME_SEAL_OBJECT, r.seal.gateway_public_key, o->seal_index,
+                     r.seal.end);
     int result = 0;
     if (p->w->chunks) {
-        result = verify_run(&r, &p->w->anchor->keys, &v, p->e);
+        result = verify_run(&r, &p->keys, &v, p->e);
         if (result == 0)
             copy_problems(p, &v, o->prefix);
         p->out->objects += v.objects;
@@ -186,6 +222,7 @@ static int check_log(struct complete_pass *p) {
         return -1;
     if (r < 0)
         complete_problem(p, "log", e.text, NULL);
+    check_signer(p);
     uint8_t root[MERKLE_HASH];
     merkle_root(&p->tree, root);
     hex_encode(root, sizeof root, p->out->root);
@@ -214,6 +251,7 @@ int complete_run(const struct complete_want *w, struct complete_report *out, str
     p->w = w;
     p->out = out;
     p->e = e;
+    p->keys = w->anchor->keys;
     log_init_reader(&p->log, w->store, w->log_bucket);
     buf_init(&p->note_bytes, NOTE_MAX);
     merkle_init(&p->tree);
@@ -225,6 +263,8 @@ int complete_run(const struct complete_want *w, struct complete_report *out, str
                                      : VERIFY_UNANCHORED;
     for (size_t i = 0; i < p->count; i++)
         free(p->list[i].prefix);
+    for (size_t i = 0; i < p->followed_count; i++)
+        sign_key_free(p->followed[i]);
     free(p->list);
     free(p->at);
     buf_fini(&p->note_bytes);

@@ -9,15 +9,27 @@
 struct complete_one {
     char id[UUID_LEN + 1];
     char *prefix;
-    uint64_t open_index;
+    uint64_t open_index, seal_index;
     unsigned opens, seals;
     bool expired;
     char open_sha256[65], seal_sha256[65];
 };
 
+/* A key that was declared compromised, by the leaf at `index`. */
+struct complete_fallen {
+    char id[SIGN_KEYID_LEN + 1];
+    int64_t since; /* Unix ms */
+    uint64_t index;
+};
+
 struct complete_pass {
     const struct complete_want *w;
     struct complete_report *out;
+    struct verify_anchor keys;                  /* those given, and those they handed over to */
+    struct sign_key *followed[VERIFY_KEYS_MAX]; /* the latter */
+    size_t followed_count;
+    struct complete_fallen fallen[VERIFY_KEYS_MAX];
+    size_t fallen_count;
     struct log log;
     struct merkle tree;
     struct complete_one *list; /* in the order of their first leaf; then by id */
@@ -32,6 +44,8 @@ struct complete_pass {
 
 void complete_problem(struct complete_pass *p, const char *object, const char *text,
                       const char *anchor);
+/* The leaf behind which this key is worth nothing; NULL: it was never declared compromised. */
+const struct complete_fallen *complete_fallen(const struct complete_pass *p, const char *id);
 int complete_leaf(void *arg, uint64_t index, struct slice text); /* for log_each() */
 void complete_stamps(struct complete_pass *p);
 

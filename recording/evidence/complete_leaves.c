@@ -53,6 +53,7 @@ static int pair(struct complete_pass *p, uint64_t index, const struct leaf *l, c
     } else {
         if (o->seals++)
             complete_problem(p, name, "a second seal of a session", NULL);
+        o->seal_index = index;
         memcpy(o->seal_sha256, l->sha256, sizeof o->seal_sha256);
     }
     if (!o->prefix)
@@ -62,9 +63,47 @@ static int pair(struct complete_pass *p, uint64_t index, const struct leaf *l, c
     return o->prefix ? 0 : err_set(p->e, 0, "no memory");
 }
 
+/* A believed key hands over to another, and that one says so, too: from here on it is believed. */
+static void follow(struct complete_pass *p, const struct dsse *d, const struct leaf_said *said,
+                   const char *name) {
+    const char *fresh = json_str(json_object_get(said->detail, "new"), "publicKey", "");
+    struct err e = { 0 };
+    struct sign_key *k = sign_key_from_base64(fresh, &e);
+    if (!k || dsse_verify(d, k, &e) < 0) {
+        complete_problem(p, name, "a key that did not sign its own coming", "key");
+        sign_key_free(k);
+    } else if (p->keys.count == 0 || p->keys.count == VERIFY_KEYS_MAX) {
+        sign_key_free(k);
+    } else {
+        memcpy(p->keys.ids[p->keys.count++], sign_key_id(k), SIGN_KEYID_LEN + 1);
+        p->followed[p->followed_count++] = k;
+    }
+}
+
+const struct complete_fallen *complete_fallen(const struct complete_pass *p, const char *id) {
+    for (size_t i = 0; i < p->fallen_count; i++)
+        if (strcmp(p->fallen[i].id, id) == 0)
+            return &p->fallen[i];
+    return NULL;
+}
+
+static void fall(struct complete_pass *p, uint64_t index, const struct leaf_said *said,
+                 const char *name) {
+    const char *id = json_str(said->detail, "keyid", "");
+    if (strlen(id) != SIGN_KEYID_LEN || p->fallen_count == VERIFY_KEYS_MAX) {
+        complete_problem(p, name, "it names no key, or there are too many", NULL);
+        return;
+    }
+    struct complete_fallen *f = &p->fallen[p->fallen_count++];
+    *f = (struct complete_fallen){ .since = json_num(said->detail, "since", said->at),
+                                   .index = index };
+    memcpy(f->id, id, sizeof f->id);
+}
+
 /* The others carry their statement: who says it must be believed, and say what it is logged as. */
-static void carried(struct complete_pass *p, const struct leaf *l, const char *name) {
-    const struct verify_anchor *keys = &p->w->anchor->keys;
+static void carried(struct complete_pass *p, uint64_t index, const struct leaf *l,
+                    const char *name) {
+    const struct verify_anchor *keys = &p->keys;
     struct dsse d = { 0 };
     struct leaf_said said;
     struct err e = { 0 };
@@ -72,18 +111,27 @@ static void carried(struct complete_pass *p, const struct leaf *l, const char *n
     _sign_key_ struct sign_key *k = statement && leaf_said(statement, &said, &e) == 0
                                         ? sign_key_from_base64(said.public_key, &e)
                                         : NULL;
+    bool believed = false;
     if (!k || dsse_verify(&d, k, &e) < 0) {
         complete_problem(p, name, e.text, NULL);
     } else if (said.kind != l->kind ||
                strcmp(said.session ? said.session : "", l->session ? l->session : "") != 0) {
         complete_problem(p, name, "its statement is about something else", NULL);
-    } else if (keys->count) {
-        bool known = false;
+    } else {
+        believed = keys->count == 0;
         for (size_t i = 0; i < keys->count; i++)
-            known = known || strcmp(keys->ids[i], sign_key_id(k)) == 0;
-        if (!known)
+            believed = believed || strcmp(keys->ids[i], sign_key_id(k)) == 0;
+        if (!believed)
             complete_problem(p, name, "signed by none of the keys given", "key");
+        if (believed && complete_fallen(p, sign_key_id(k))) {
+            complete_problem(p, name, "signed by a key that had been declared compromised", "log");
+            believed = false;
+        }
     }
+    if (believed && l->kind == LEAF_KEY)
+        follow(p, &d, &said, name);
+    else if (believed && l->kind == LEAF_COMPROMISE)
+        fall(p, index, &said, name);
     struct complete_one *o = l->kind == LEAF_EXPIRY && l->session ? find_one(p, l->session) : NULL;
     if (o)
         o->expired = true;
@@ -140,7 +188,7 @@ int complete_leaf(void *arg, uint64_t index, struct slice text) {
     else if (l.kind == LEAF_OPEN || l.kind == LEAF_SEAL)
         r = pair(p, index, &l, name);
     else
-        carried(p, &l, name);
+        carried(p, index, &l, name);
     p->at[index] = l.at;
     leaf_fini(&l);
     measure_tree(p, index + 1);

@@ -13,7 +13,7 @@ set -u
 LC_ALL=C
 export LC_ALL
 here=$(cd "$(dirname "$0")" && pwd) || exit 2
-keys='' anchors='' ca='' bad=0 loose=0
+keys='' anchors='' ca='' bad=0 loose=0 fallen=''
 while getopts k:a:t: o; do
     case $o in
     k) keys="$keys$OPTARG
@@ -144,6 +144,48 @@ envelope() {
     signed "data/keys/$id.pem" "$tmp/pae" "$tmp/sig" || { broken "$1" "its signature does not fit" && return 1; }
 }
 
+# Keys that hand over to others, both saying so; and such that were declared compromised.
+successors() {
+    grep -nE '"kind":"(key|compromise)"' data/log/leaves.jsonl >"$tmp/keyleaves"
+    while IFS= read -r l; do
+        n=$((${l%%:*} - 1))
+        echo "${l#*:}" | jq -c .envelope >"$tmp/leaf $n"
+        envelope "$tmp/leaf $n" || continue
+        if has_fallen "$id" "$n"; then
+            broken "log leaf $n" "signed by a key that had been declared compromised" && continue
+        fi
+        case $l in
+        *'"kind":"key"'*)
+            new=$(jq -r .predicate.detail.new.keyid "$tmp/payload")
+            case $new in *[!0-9a-f]* | '' | null) continue ;; esac
+            jq -r --arg k "$new" '.signatures[] | select(.keyid == $k) | .sig' "$tmp/leaf $n" |
+                base64 -d >"$tmp/sig" 2>/dev/null
+            if [ -f "data/keys/$new.pem" ] && signed "data/keys/$new.pem" "$tmp/pae" "$tmp/sig"; then
+                [ -z "$keys" ] || keys="$keys$new
+"
+            else
+                broken "log leaf $n" "a key that did not sign its own coming"
+            fi
+            ;;
+        *) fallen="$fallen$(jq -r .predicate.detail.keyid "$tmp/payload") $n
+" ;;
+        esac
+    done <"$tmp/keyleaves"
+}
+has_fallen() { # key id, index: was it declared compromised by an earlier leaf?
+    echo "$fallen" | while read -r k n; do
+        [ "$k" != "$1" ] || [ "$2" -le "$n" ] || exit 9
+    done
+    [ $? -eq 9 ]
+}
+not_fallen() { # file, kind, session; signed by $id
+    at=$(grep -n "\"kind\":\"$2\".*\"session\":\"$3\"" data/log/leaves.jsonl | head -n 1 | cut -d: -f1)
+    if [ -n "$at" ] && has_fallen "$id" $((at - 1)); then
+        broken "$1" "signed by key $id, declared compromised by log leaf $(echo "$fallen" |
+            grep "^$id " | head -n 1 | cut -d' ' -f2)"
+    fi
+}
+
 # ---- one recording
 # Is it a whole chunk of this session, by its header, its signature and the hash of its data?
 own_chunk() { # file, session
@@ -205,6 +247,7 @@ recording() { # directory
         jq -r .predicate.key.publicKey "$tmp/payload" | base64 -d; } |
         openssl pkey -pubin -inform DER -out "$tmp/session.pem" 2>/dev/null
     logged open "$s" "$(sum "$1/open.dsse.json")" || broken "$1/open.dsse.json" "not in the log"
+    not_fallen "$1/open.dsse.json" open "$s"
     if [ ! -e "$1/seal.dsse.json" ]; then
         if grep -Fq "seal $s " "$tmp/pairs"; then
             broken "$1/seal.dsse.json" "missing: it is in the log"
@@ -215,6 +258,7 @@ recording() { # directory
     fi
     envelope "$1/seal.dsse.json" || return
     logged seal "$s" "$(sum "$1/seal.dsse.json")" || broken "$1/seal.dsse.json" "not in the log"
+    not_fallen "$1/seal.dsse.json" seal "$s"
     # shellcheck disable=SC2046 # five words, or six
     set -- "$1" $(jq -r '.predicate | "\(.session) \(.root) \(.list.count) \(.list.sha256) \(.open.sha256) \(.silent.gateway // "")"' "$tmp/payload")
     [ "$2" = "$s" ] || broken "$1/seal.dsse.json" "the seal of another recording"
@@ -247,7 +291,7 @@ checkpoint() {
         echo "$sig" | base64 -d 2>/dev/null | tail -c +5 >"$tmp/sig"
         for k in data/keys/*.pem; do
             id=${k##*/}
-            trusted "${id%.pem}" && signed "$k" "$tmp/text" "$tmp/sig" && good=1
+            trusted "${id%.pem}" && ! has_fallen "${id%.pem}" $((size - 1)) && signed "$k" "$tmp/text" "$tmp/sig" && good=1
         done
     done <"$tmp/sigs"
     [ -n "$good" ] || broken data/log/checkpoint "signed by none of the keys given"
@@ -297,6 +341,7 @@ stamps() {
 
 jq -r 'select(.sha256) | "\(.kind) \(.session) \(.sha256)"' data/log/leaves.jsonl >"$tmp/pairs"
 size=0
+successors
 checkpoint
 echo "$anchors" >"$tmp/anchors"
 while IFS= read -r a; do [ -z "$a" ] || anchor "$a"; done <"$tmp/anchors"
