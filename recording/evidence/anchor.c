@@ -123,15 +123,3 @@ void anchor_fini(struct anchor *a) {
     free(a->leaves);
     *a = (struct anchor){ 0 };
 }
-
-int anchor_note(const struct anchor *a, const struct note *n, const struct sign_key *offered,
-                struct err *e) {
-    for (size_t i = 0; i < a->keys.count; i++) {
-        if (a->public_keys[i] && note_verify(n, a->public_keys[i], NULL) == 0)
-            return 0;
-        if (offered && strcmp(a->keys.ids[i], sign_key_id(offered)) == 0 &&
-            note_verify(n, offered, NULL) == 0)
-            return 0;
-    }
-    return err_set(e, STATUS_RESOURCE_CONFLICT, "signed by none of the keys given");
-}

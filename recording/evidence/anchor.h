@@ -39,9 +39,5 @@ int anchor_tree(struct anchor *a, const char *text, struct err *e);
 /* A file of audit events, one JSON object a line; others than log-… are passed over. */
 int anchor_events(struct anchor *a, const char *path, struct err *e);
 void anchor_fini(struct anchor *a);
-/* Signed by a key that is believed. Only keys given whole can be tried: fingerprints name the key
- * of `offered` (from the store) to be used. */
-int anchor_note(const struct anchor *a, const struct note *n, const struct sign_key *offered,
-                struct err *e);
 
 #endif
