@@ -1,10 +1,13 @@
 """Rows of the evidence: how soon an open record is in the log when ten recorders write at once on a
 real SeaweedFS, how fast a bag is verified, how fast ten thousand sessions' text is searched."""
+import base64
 import ctypes
 import ctypes.util
 import json
 import os
+import resource
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -12,7 +15,10 @@ import time
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 sys.path.insert(0, os.path.join(ROOT, "tests/it"))
 
+import house  # noqa: E402
+
 RECORDERS, RATE, SECONDS = 10, 50, 20
+VERIFY_MB = 200
 
 
 class FastKey:
@@ -108,7 +114,36 @@ def run_case(kind):
     return case.result
 
 
-ROWS = {"opens": row_opens}
+def row_verify():
+    """A desktop's recording of about 200 MB in a folder: stored bytes a second of CPU, so that load
+    on the machine counts little."""
+    import test_record_kit as kit
+
+    class Case(kit.TestCase):
+        def runTest(self):
+            recorder = self.recorder()
+            authd = self.authd(recorder)
+            s = authd.open()
+            for n in range(VERIFY_MB):
+                blob = base64.b64encode(os.urandom(3 << 18))
+                s.data(b"4.blob,1.1,%d.%s;4.sync,%d.%d;" % (len(blob), blob, len(str(n)), n))
+                if n % 16 == 15:
+                    s.wait_acked(timeout=120)
+            s.end()
+            r = self.wait_sealed(recorder, s, 120)
+            size = sum(os.path.getsize(os.path.join(r.path, n)) for n in r.names())
+            before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+            subprocess.run([house.program("guac-evidence"), "verify", "--key", self.key.public,
+                            r.path], check=True, stdout=subprocess.DEVNULL)
+            wall = time.monotonic() - began
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            self.result = {"mb": size / 1e6, "mb_per_cpu_s": size / 1e6 / cpu,
+                           "mb_per_s": size / 1e6 / wall}
+    return run_case(Case)
+
+
+ROWS = {"opens": row_opens, "verify": row_verify}
 
 
 def measure(wanted, measure_one, show, result, build):
