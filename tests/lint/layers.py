@@ -11,6 +11,8 @@ DISPLAY = [*PROTO, "guacd/display/"]
 TERM = [*DISPLAY, "guacd/term/"]
 SESSION = [*DISPLAY, "recording/tap.h", "guacd/daemon/child.h"]
 BACKEND = [*TERM, "guacd/session/backend.h", "guacd/session/files.h"]
+DESKTOP = [*BACKEND, "guacd/backends/cert/", "guacd/backends/clip/",
+           "guacd/backends/sftp/beside.h"]
 EVIDENCE = [f"recording/{n}.h" for n in ("statement", "dsse", "sign", "name", "merkle", "tap",
                                               "leaf", "list", "note", "proof")]
 LAYERS = {
@@ -20,8 +22,8 @@ LAYERS = {
     "guacd/term/": DISPLAY,
     "guacd/session/": SESSION,
     "guacd/backends/": BACKEND,
-    "guacd/backends/vnc/": [*BACKEND, "guacd/backends/clip/", "guacd/backends/sftp/beside.h"],
-    "guacd/backends/rdp/": [*BACKEND, "guacd/backends/clip/", "guacd/backends/sftp/beside.h"],
+    "guacd/backends/vnc/": DESKTOP,
+    "guacd/backends/rdp/": DESKTOP,
     "guacd/backends/ssh/": [*BACKEND, "guacd/backends/console/", "guacd/backends/sftp/"],
     "guacd/backends/sftp/": BACKEND,
     "guacd/backends/kubernetes/": [*BACKEND, "guacd/backends/console/"],

@@ -140,3 +140,16 @@ int clip_from_utf8(enum clip_encoding to, const char *text, size_t len, struct b
     }
     return 0;
 }
+
+int clip_lines(const char *text, size_t len, bool with_cr, struct buf *out) {
+    for (size_t i = 0; i < len; i++) {
+        bool pair = text[i] == '\r' && i + 1 < len && text[i + 1] == '\n';
+        if (pair)
+            continue; /* its LF comes next */
+        if (text[i] == '\n' && with_cr && buf_putc(out, '\r') < 0)
+            return -1;
+        if (buf_putc(out, text[i]) < 0)
+            return -1;
+    }
+    return 0;
+}

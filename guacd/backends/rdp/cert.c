@@ -1,6 +1,5 @@
 /* Is this the server it should be? Pinned fingerprints decide alone; else whoever said not to look;
  * else the system's CAs and the server's name; else the person, where policy allows. */
-#include <ctype.h>
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -9,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
+#include "guacd/backends/cert/certpin.h"
 #include "guacd/backends/rdp/rdp.h"
 #include "guacd/base/enc.h"
 #include "guacd/base/log.h"
@@ -29,34 +28,6 @@ static int refuse(struct rdp *r, const char *why, const char *print) {
     err_set(&r->fail, STATUS_UPSTREAM_ERROR, "the RDP server's certificate %s (SHA-256 %s)", why,
             print);
     return -1;
-}
-
-/* ---- pins ---------------------------------------------------------------------------------------
- */
-
-/* One word, without colons, in lower case, and without the prefix "sha256:". Returns where the
- * next begins; out is empty when it is no fingerprint. */
-static const char *next_print(const char *p, char out[65]) {
-    size_t n = 0;
-    if (strncasecmp(p, "sha256:", 7) == 0)
-        p += 7;
-    for (; *p && !isspace((unsigned char)*p) && *p != ','; p++)
-        if (isxdigit((unsigned char)*p) && n++ < 64)
-            out[n - 1] = (char)tolower((unsigned char)*p);
-    out[n == 64 ? n : 0] = '\0';
-    while (isspace((unsigned char)*p) || *p == ',')
-        p++;
-    return p;
-}
-
-static bool is_pinned(const char *pins, const char *print) {
-    char one[65];
-    bool found = false;
-    while (*pins) {
-        pins = next_print(pins, one);
-        found |= strcmp(one, print) == 0;
-    }
-    return found;
 }
 
 /* ---- the system's CAs ---------------------------------------------------------------------------
@@ -121,7 +92,7 @@ static int by_owner(struct rdp *r, const char *host, const char *print) {
     }
     if (got < 0)
         return refuse(r, "is not known, and nobody accepted it", print);
-    bool yes = strcasecmp(answer, "yes") == 0 || is_pinned(answer, print);
+    bool yes = certpin_accepts(answer, print);
     free(answer);
     return yes ? ACCEPT : refuse(r, "was not accepted", print);
 }
@@ -154,7 +125,7 @@ static int decide(struct rdp *r, STACK_OF(X509) * chain, const char *host) {
     log_info("certificate of %s: SHA-256 %s", host, print);
     const char *pins = args_str(r->args, "cert-fingerprints");
     if (*pins)
-        return is_pinned(pins, print) ? ACCEPT : refuse(r, "is not the pinned one", print);
+        return certpin_match(pins, print) ? ACCEPT : refuse(r, "is not the pinned one", print);
     if (args_bool(r->args, "ignore-cert") || is_known(r, chain, host))
         return ACCEPT;
     return by_owner(r, host, print);

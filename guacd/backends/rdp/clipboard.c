@@ -23,19 +23,6 @@ static bool crlf(const struct rdp *r, bool at_server) {
     return strcmp(how, "preserve") == 0 ? at_server : strcmp(how, "windows") == 0;
 }
 
-int rdp_lines(const char *text, size_t len, bool with_cr, struct buf *out) {
-    for (size_t i = 0; i < len; i++) {
-        bool pair = text[i] == '\r' && i + 1 < len && text[i + 1] == '\n';
-        if (pair)
-            continue; /* its LF comes next */
-        if (text[i] == '\n' && with_cr && buf_putc(out, '\r') < 0)
-            return -1;
-        if (buf_putc(out, text[i]) < 0)
-            return -1;
-    }
-    return 0;
-}
-
 /* ---- to the server ------------------------------------------------------------------------------
  */
 
@@ -74,7 +61,7 @@ void rdp_clipboard_put(struct rdp *r, const struct event *ev) {
 static int encode(const struct rdp *r, struct buf *out) {
     struct buf lines;
     buf_init(&lines, 2 * r->clip_len + 1);
-    int e = rdp_lines(r->clip_text, r->clip_len, crlf(r, true), &lines);
+    int e = clip_lines(r->clip_text, r->clip_len, crlf(r, true), &lines);
     if (e == 0)
         e = clip_from_utf8(CLIP_UTF16, lines.data ? lines.data : "", lines.len, out);
     buf_wipe(&lines);
@@ -128,7 +115,7 @@ static UINT on_text(CliprdrClientContext *clip, const CLIPRDR_FORMAT_DATA_RESPON
     buf_init(&lines, 4 * len + 32);
     /* Two bytes are at most three of UTF-8. */
     if (clip_to_utf8(CLIP_UTF16, answer->requestedFormatData, len, &text) == 0 &&
-        rdp_lines(text.data ? text.data : "", text.len, crlf(r, false), &lines) == 0)
+        clip_lines(text.data ? text.data : "", text.len, crlf(r, false), &lines) == 0)
         session_clipboard(r->session, "text/plain", lines.data ? lines.data : "", lines.len);
     buf_wipe(&text);
     buf_wipe(&lines);

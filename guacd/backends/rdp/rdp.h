@@ -155,8 +155,6 @@ void rdp_size_ask(struct rdp *r, uint64_t now); /* when it is due */
 void rdp_clipboard_begin(struct rdp *r, CliprdrClientContext *clip); /* NULL: it is gone */
 void rdp_clipboard_put(struct rdp *r, const struct event *ev);
 void rdp_clipboard_fini(struct rdp *r);
-/* Append text with lines that end in CR LF or in LF, however they did. -1: out is full. */
-int rdp_lines(const char *text, size_t len, bool with_cr, struct buf *out);
 
 /* sound.c */
 bool rdp_sound_init(struct rdp *r); /* before connecting */

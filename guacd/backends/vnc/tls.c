@@ -3,7 +3,6 @@
  * put our own check in front of its: by pin, by CA, or by asking the owner. Should the line ever
  * change, no certificate is accepted at all: vnc_tls_begin() did not run, so x509_checked stays
  * false. */
-#include <ctype.h>
 #include <fcntl.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
@@ -12,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guacd/backends/cert/certpin.h"
 #include "guacd/backends/vnc/vnc.h"
 #include "guacd/base/enc.h"
 #include "guacd/base/log.h"
@@ -73,32 +73,6 @@ static int refuse(struct vnc *v, const char *why, const char *print) {
     return GNUTLS_E_CERTIFICATE_ERROR;
 }
 
-/* Hex digits of one word, without colons, in lower case. Returns where the word ends. */
-static const char *next_print(const char *p, char out[65]) {
-    size_t n = 0;
-    while (*p && !isspace((unsigned char)*p) && *p != ',') {
-        if (isxdigit((unsigned char)*p))
-            n += n < 64 ? (out[n] = (char)tolower((unsigned char)*p), 1) : 1;
-        p++;
-    }
-    out[MIN_OF(n, (size_t)64)] = '\0';
-    if (n != 64)
-        out[0] = '\0';
-    while (isspace((unsigned char)*p) || *p == ',')
-        p++;
-    return p;
-}
-
-static bool is_pinned(const char *pins, const char *print) {
-    char one[65];
-    bool found = false;
-    while (*pins) {
-        pins = next_print(pins, one);
-        found |= strcmp(one, print) == 0;
-    }
-    return found;
-}
-
 static int by_authority(struct vnc *v, gnutls_session_t tls, const char *print) {
     unsigned status = 0;
     int r = gnutls_certificate_verify_peers3(tls, v->client->serverHost, &status);
@@ -126,7 +100,7 @@ static int by_owner(struct vnc *v, const char *print) {
         v->client->serverHost, print);
     if (session_ask_text(v->session, "cert-fingerprints", text, true, &answer, &v->fail) < 0)
         return GNUTLS_E_CERTIFICATE_ERROR;
-    bool yes = strcasecmp(answer, "yes") == 0 || is_pinned(answer, print);
+    bool yes = certpin_accepts(answer, print);
     free(answer);
     return yes ? 0 : refuse(v, "was not accepted", print);
 }
@@ -145,7 +119,7 @@ static int check(gnutls_session_t tls) {
     int r;
     const char *pins = vnc_param(v, "cert-fingerprints");
     if (*pins)
-        r = is_pinned(pins, print) ? 0 : refuse(v, "is not the pinned one", print);
+        r = certpin_match(pins, print) ? 0 : refuse(v, "is not the pinned one", print);
     else if (*vnc_param(v, "ca-cert"))
         r = by_authority(v, tls, print);
     else

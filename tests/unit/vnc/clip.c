@@ -81,6 +81,31 @@ START_TEST(lines_and_ends) {
 }
 END_TEST
 
+START_TEST(ends_of_lines) {
+    static const struct {
+        const char *text, *lf, *crlf;
+    } rows[] = {
+        { "", "", "" },
+        { "one\ntwo\n", "one\ntwo\n", "one\r\ntwo\r\n" },
+        { "one\r\ntwo\n", "one\ntwo\n", "one\r\ntwo\r\n" },
+        { "a\rb\n\n\r\n", "a\rb\n\n\n", "a\rb\r\n\r\n\r\n" },
+        { "end\r", "end\r", "end\r" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        for (int cr = 0; cr < 2; cr++) {
+            struct buf out;
+            buf_init(&out, 64);
+            ck_assert_int_eq(clip_lines(rows[i].text, strlen(rows[i].text), cr, &out), 0);
+            ck_assert_str_eq(buf_str(&out), cr ? rows[i].crlf : rows[i].lf);
+            buf_fini(&out);
+        }
+    struct buf small;
+    buf_init(&small, 3);
+    ck_assert_int_eq(clip_lines("a\nb\n", 4, true, &small), -1);
+    buf_fini(&small);
+}
+END_TEST
+
 START_TEST(full) {
     struct buf out;
     buf_init(&out, 4);
@@ -100,6 +125,7 @@ static Suite *suite(void) {
     tcase_add_test(t, cp1252);
     tcase_add_test(t, utf16);
     tcase_add_test(t, lines_and_ends);
+    tcase_add_test(t, ends_of_lines);
     tcase_add_test(t, full);
     suite_add_tcase(s, t);
     return s;
