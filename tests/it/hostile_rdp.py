@@ -6,6 +6,8 @@ import struct
 import threading
 import time
 
+from deskpart import shut
+
 CUT, HALF = object(), object()
 
 
@@ -26,12 +28,7 @@ class Between:
         return self.count and time.monotonic() - self.moved > 1.5
 
     def close(self):
-        for s in [self.listener, *self.socks]:
-            try:
-                s.shutdown(socket.SHUT_RDWR)   # wakes whoever waits on it; close() would not
-            except OSError:
-                pass
-            s.close()
+        shut(self.listener, *self.socks)
 
     def serve(self):
         try:

@@ -6,6 +6,8 @@ import threading
 import time
 import zlib
 
+from deskpart import shut
+
 RAW, COPYRECT, ZLIB, TIGHT, ZRLE = 0, 1, 6, 7, 16
 CURSOR, NEW_SIZE, LAST_RECT, EXT_SIZE, NAME = -239, -223, -224, -308, -307
 
@@ -85,12 +87,7 @@ class Server:
 
     def __exit__(self, *_):
         self.over.set()
-        for s in [self.listener, *self.open]:
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            s.close()
+        shut(self.listener, *self.open)
 
     def serve(self):
         try:

@@ -1,66 +1,30 @@
 """The real RDP servers of tests/parts/rdp-shadow.sh and xrdp.sh, started once for a test file."""
-import os
-import shutil
 import subprocess
-import tempfile
 import time
 
+import deskpart
 import guac
 import house
+from deskpart import psnr, rgb, spawn_on, unlike
 from house import Guacd, PATIENCE
-from vncpart import psnr, read_xwd, rgb, unlike
 
 
-class Servers:
-    def __init__(self, part, *options):
-        self.script = house.need_part(part)
-        self.dir = tempfile.mkdtemp(prefix="rdp", dir="/tmp")
-        self.env = {}
-        done = subprocess.run([self.script, "start", self.dir, *options], capture_output=True,
-                              text=True, check=False,
-                              env={**os.environ, "PART_OWNER": str(os.getpid())})
-        if done.returncode:
-            self.stop()
-            raise AssertionError(done.stderr)
-        with open(os.path.join(self.dir, "env")) as f:
-            for line in f:
-                name, _, value = line.rstrip("\n").partition("=")
-                self.env[name] = value.strip("'")
-        self.types = self.env.get("RDP_TYPES", "").split()
-
-    def __getitem__(self, name):
-        return self.env[name]
-
-    def stop(self):
-        subprocess.run([self.script, "stop", self.dir], capture_output=True, check=False)
-        shutil.rmtree(self.dir, ignore_errors=True)
-
+class Servers(deskpart.Servers):
     def port(self, kind):
         return self[f"RDP_PORT_{kind}"]
-
-    def verb(self, verb, *args, **options):
-        return subprocess.run([self.script, verb, self.dir, *args], capture_output=True,
-                              check=True, **options)
 
     def run(self, *argv, **options):
         """An X client on the screen that is shown; its output."""
         return self.verb("run", *argv, **options).stdout
 
     def spawn(self, *argv):
-        env = {**os.environ, "DISPLAY": self["RDP_DISPLAY"]}
-        return subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                stderr=subprocess.DEVNULL)
+        return spawn_on(self["RDP_DISPLAY"], *argv)
 
     def typed(self):
-        with open(self["RDP_TYPED"], encoding="utf-8", errors="replace") as f:
-            return f.read()
+        return deskpart.read_text(self["RDP_TYPED"])
 
     def shot(self):
-        """(width, height, RGB) of what the screen really shows."""
-        path = os.path.join(self.dir, "shot.xwd")
-        self.verb("shot", path)
-        with open(path, "rb") as f:
-            return read_xwd(f.read())
+        return self.picture()
 
 
 class Rdp(house.TestCase):
@@ -123,3 +87,24 @@ class Rdp(house.TestCase):
                 if shown[:2] == screen[:2]:
                     wrong = f"{psnr(shown, screen):.1f} dB; {wrong}"
                 self.fail(wrong)
+
+    def terminal_has_focus(self):
+        try:
+            return self.servers.run("xdotool", "getwindowfocus", "getwindowname") == b"typed\n"
+        except subprocess.CalledProcessError:
+            return False
+
+    def point_at_terminal(self, client):
+        """A click into it; what is typed from here on counts for arrives()."""
+        for mask in (0, 1, 0):
+            client.send("mouse", 200, 120, mask)
+        client.pump(self.terminal_has_focus, 20 * PATIENCE, "the focus in the terminal")
+        self.seen = len(self.servers.typed())
+        return client
+
+    def arrives(self, client, text):
+        client.key(0xFF0D)
+        client.pump(lambda: self.servers.typed()[self.seen:].endswith("\n"), 10 * PATIENCE,
+                    f"{text!r} in the terminal")
+        self.assertEqual(self.servers.typed()[self.seen:], text + "\n")
+        self.seen = len(self.servers.typed())

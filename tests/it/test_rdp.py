@@ -1,9 +1,11 @@
 """RDP against FreeRDP's shadow server: security types, certificates, credentials, codecs, pointer
 and keys."""
+import os
 import socket
 import threading
 import unittest
 
+import deskpart
 import guac
 import house
 from house import PATIENCE
@@ -215,20 +217,7 @@ class Keys(Rdp):
     """Into an xterm behind a US keyboard: what arrives is what was typed."""
 
     def typist(self, **values):
-        client = self.desk("tls", **values)
-        client.send("mouse", 200, 120, 0)
-        client.send("mouse", 200, 120, 1)
-        client.send("mouse", 200, 120, 0)
-        client.pump(timeout=0.3)
-        self.seen = len(self.servers.typed())
-        return client
-
-    def arrives(self, client, text):
-        client.key(0xFF0D)
-        client.pump(lambda: self.servers.typed()[self.seen:].endswith("\n"), 10 * PATIENCE,
-                    f"{text!r} in the terminal")
-        self.assertEqual(self.servers.typed()[self.seen:], text + "\n")
-        self.seen = len(self.servers.typed())
+        return self.point_at_terminal(self.desk("tls", **values))
 
     def test_all_of_a_keyboard(self):
         client = self.typist()
@@ -279,22 +268,24 @@ class Keys(Rdp):
         self.arrives(client, "plain")
 
     def test_wheel(self):
+        out = self.servers.dir + "/wheel"
+        # Its answer to a question for the cursor's place says that it has read what came before.
         term = self.servers.spawn("xterm", "-geometry", "40x10+400+300", "-T", "wheel", "-e", "sh",
-                                  "-c", "printf '\\033[?1000h'; stty -icanon -echo; "
-                                  "head -c 12 | od -An -c | tr -d '\\n ' >" +
-                                  self.servers.dir + "/wheel")
+                                  "-c", "stty -icanon -echo; printf '\\033[?1000h\\033[6n'; "
+                                  f"head -c 6 >'{out}.ready'; "
+                                  f"head -c 12 | od -An -c | tr -d '\\n ' >'{out}'")
         self.addCleanup(term.wait)
         self.addCleanup(term.kill)
         client = self.desk("tls")
-        client.pump(timeout=1.0)
+        client.pump(lambda: os.path.exists(out + ".ready") and os.path.getsize(out + ".ready"),
+                    20 * PATIENCE, "a terminal that reports the wheel")
         for mask in (8, 16):
             client.send("mouse", 480, 360, 0)
             client.send("mouse", 480, 360, mask)
         client.send("mouse", 480, 360, 0)
 
         def told():
-            with open(self.servers.dir + "/wheel") as f:
-                return f.read()
+            return deskpart.read_text(out)
         client.pump(lambda: "033[M`" in told() and "033[Ma" in told(), 10 * PATIENCE,
                     "wheel up and down")
 

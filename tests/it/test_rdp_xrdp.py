@@ -7,9 +7,9 @@ import unittest
 
 import guac
 import house
+from deskpart import rgb
 from house import PATIENCE, wait
 from rdppart import Rdp, Servers
-from vncpart import rgb
 
 # Nothing beyond the first plane: xrdp 0.9 garbles that (tests/unit/vnc/clip.c has it).
 SAMPLE = "Grüße 10 € 漢字\nzweite Zeile"
@@ -220,19 +220,7 @@ class Sound(Xrdp):
 
 class Keys(Xrdp):
     def typist(self, **values):
-        client = self.login(**values)
-        for mask in (0, 1, 0):
-            client.send("mouse", 200, 120, mask)
-        client.pump(timeout=0.5)
-        self.seen = len(self.servers.typed())
-        return client
-
-    def arrives(self, client, text):
-        client.key(0xFF0D)
-        client.pump(lambda: self.servers.typed()[self.seen:].endswith("\n"), 10 * PATIENCE,
-                    f"{text!r} in the terminal")
-        self.assertEqual(self.servers.typed()[self.seen:], text + "\n")
-        self.seen = len(self.servers.typed())
+        return self.point_at_terminal(self.login(**values))
 
     def test_keypad_and_repeats(self):
         client = self.typist()

@@ -5,8 +5,9 @@ import unittest
 
 import guac
 from canvas import difference
+from deskpart import rgb, unlike
 from house import PATIENCE, wait
-from vncpart import Vnc, rgb, start_servers, stop_servers, unlike
+from vncpart import Vnc, start_servers, stop_servers
 
 SAMPLE = "Grüße 10 € 漢字 😀"
 

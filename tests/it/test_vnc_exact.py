@@ -11,10 +11,10 @@ import unittest
 import guac
 import hostile_vnc as rfb
 import tap
+from deskpart import rgb, unlike
 from house import PATIENCE
 from test_gateway import Gateway as World
 from test_vnc_photo import ROWS, ColourCanvas, Image
-from vncpart import rgb, unlike
 
 SIZE, LATER = (800, 600), (900, 520)
 LINE = 13

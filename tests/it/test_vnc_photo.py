@@ -12,8 +12,8 @@ import guac
 import hostile_vnc as rfb
 import house
 from canvas import Canvas, difference
+from deskpart import psnr, rgb, unlike
 from house import Guacd, PATIENCE
-from vncpart import psnr, rgb, unlike
 
 try:
     from PIL import Image

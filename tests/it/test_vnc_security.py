@@ -6,6 +6,7 @@ import unittest
 
 import guac
 import house
+from deskpart import shut
 from house import PATIENCE
 from vncpart import Vnc, start_servers, stop_servers
 
@@ -137,12 +138,7 @@ class relay:
         return self
 
     def __exit__(self, *_):
-        for s in [self.listener, *self.open]:
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            s.close()
+        shut(self.listener, *self.open)
 
     def serve(self):
         try:
