@@ -141,14 +141,27 @@ int clip_from_utf8(enum clip_encoding to, const char *text, size_t len, struct b
     return 0;
 }
 
+/* How many CRs begin there, and whether they belong to the end of a line. */
+static size_t carriage_returns(const char *text, size_t len, bool *at_end) {
+    size_t n = 0;
+    while (n < len && text[n] == '\r')
+        n++;
+    *at_end = n < len && text[n] == '\n';
+    return n;
+}
+
 int clip_lines(const char *text, size_t len, bool with_cr, struct buf *out) {
-    for (size_t i = 0; i < len; i++) {
-        bool pair = text[i] == '\r' && i + 1 < len && text[i + 1] == '\n';
-        if (pair)
-            continue; /* its LF comes next */
-        if (text[i] == '\n' && with_cr && buf_putc(out, '\r') < 0)
-            return -1;
-        if (buf_putc(out, text[i]) < 0)
+    for (size_t i = 0, n; i < len; i += n) {
+        bool at_end = false;
+        n = carriage_returns(text + i, len - i, &at_end);
+        int e = 0;
+        if (n > 0 && !at_end) {
+            e = buf_add(out, text + i, n);
+        } else if (n == 0) {
+            n = 1;
+            e = text[i] == '\n' ? buf_puts(out, with_cr ? "\r\n" : "\n") : buf_putc(out, text[i]);
+        }
+        if (e < 0)
             return -1;
     }
     return 0;

@@ -20,8 +20,8 @@ int clip_to_utf8(enum clip_encoding from, const void *data, size_t len, struct b
 bool clip_is_latin1(const char *text, size_t len);
 /* Append UTF-8 text in that encoding, without mark. What it cannot say becomes '?'. */
 int clip_from_utf8(enum clip_encoding to, const char *text, size_t len, struct buf *out);
-/* Append UTF-8 text with lines that end in CR LF or in LF, however they did; a CR alone stays. -1:
- * out is full. */
+/* Append UTF-8 text with lines that end in CR LF or in LF, however they did (CRs before an LF are
+ * its own, others stay). -1: out is full. */
 int clip_lines(const char *text, size_t len, bool with_cr, struct buf *out);
 
 #endif

@@ -90,6 +90,7 @@ START_TEST(ends_of_lines) {
         { "one\r\ntwo\n", "one\ntwo\n", "one\r\ntwo\r\n" },
         { "a\rb\n\n\r\n", "a\rb\n\n\n", "a\rb\r\n\r\n\r\n" },
         { "end\r", "end\r", "end\r" },
+        { "a\r\r\r\nb\r\rc", "a\nb\r\rc", "a\r\nb\r\rc" },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         for (int cr = 0; cr < 2; cr++) {
