@@ -1,5 +1,5 @@
-"""RDP against FreeRDP's shadow server: security types, certificates, credentials, codecs, pointer
-and keys."""
+"""RDP against FreeRDP's shadow server: security types, certificates, credentials, codecs and
+keys."""
 import os
 import socket
 import threading
@@ -197,20 +197,6 @@ class Pictures(Rdp):
                 self.assertEqual(client.canvas.picture()[:2], screen[:2])
                 self.assert_shows(client, least)
                 client.close()
-
-    def test_shape_of_the_pointer(self):
-        client = self.desk("bitmaps")
-        self.servers.run("xsetroot", "-cursor_name", "watch")
-        seen, moves = set(), 0
-
-        def two_shapes():
-            """Over the terminal, over the root window, in turn."""
-            nonlocal moves
-            moves += 1
-            client.send("mouse", *((200, 120) if moves // 8 % 2 else (700, 500)), 0)
-            seen.add(client.canvas.cursor)
-            return len(seen) > 1   # the first is the session's own arrow
-        client.pump(two_shapes, 20 * PATIENCE, "a pointer of the server's")
 
 
 class Keys(Rdp):

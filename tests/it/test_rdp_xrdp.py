@@ -10,6 +10,7 @@ import house
 from deskpart import rgb
 from house import PATIENCE, wait
 from rdppart import Rdp, Servers
+from xpointer import Pointer
 
 # Nothing beyond the first plane: xrdp 0.9 garbles that (tests/unit/vnc/clip.c has it).
 SAMPLE = "Grüße 10 € 漢字\nzweite Zeile"
@@ -23,6 +24,13 @@ def tearDownModule():
     if Rdp.servers:
         Rdp.servers.stop()
         Rdp.servers = None
+
+
+def seen(shape):
+    """Its hot spot and where it has which colours; a server may send it with an empty rim."""
+    hot_x, hot_y, width, _, rgba = shape
+    return (hot_x, hot_y), {(i // 4 % width, i // 4 // width): rgba[i:i + 4]
+                            for i in range(0, len(rgba), 4) if rgba[i + 3]}
 
 
 class Xrdp(Rdp):
@@ -94,6 +102,26 @@ class Sessions(Xrdp):
         second = self.login()
         guac.pump([first, second], lambda: first.closed or first.error, 15 * PATIENCE)
         self.assert_shows(second)
+
+    def test_pointer(self):
+        """The terminal's pointer is to the pixel what the X server shows; that of the root window
+        has its hot spot (xorgxrdp makes hard edges of its soft ones)."""
+        def hot_spot(shape):
+            return shape[:2]
+
+        client = self.login()
+        self.servers.run("xsetroot", "-cursor_name", "watch")
+        os.environ["XAUTHORITY"] = self.servers["RDP_HOME"] + "/.Xauthority"
+        self.addCleanup(os.environ.pop, "XAUTHORITY")
+        with Pointer(self.display()) as real:
+            def shows(x, y, part):
+                def same():
+                    client.send("mouse", x + len(client.syncs) % 3, y, 0)
+                    return part(client.canvas.cursor) == part(real.shape())
+                client.pump(same, 20 * PATIENCE, f"the pointer at {x},{y}")
+                return real.shape()
+            shapes = [shows(200, 120, seen), shows(700, 500, hot_spot), shows(200, 120, seen)]
+        self.assertEqual(len(set(shapes)), 2)
 
     def test_small_and_few(self):
         """A session's memory and threads (targets.md: 30 MB, 8 threads)."""
