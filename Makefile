@@ -150,9 +150,9 @@ $(B)/backends/kubernetes.so: $(CONSOLE_O)
 # GnuTLS and its libraries keep what they allocate once: unloaded, that would be a leak.
 $(B)/backends/vnc.so $(B)/backends/rdp.so: $(CLIP_O)
 $(B)/backends/vnc.so: EXTRA = $(call libs_of,$(VNC_PKG) $(SSH_PKG)) -Wl,-z,nodelete
-$(B)/backends/vnc.so: $(SFTP_O)
+$(B)/backends/vnc.so $(B)/backends/rdp.so: $(SFTP_O)
 # So do FreeRDP's.
-$(B)/backends/rdp.so: EXTRA = $(call libs_of,$(RDP_PKG)) -Wl,-z,nodelete
+$(B)/backends/rdp.so: EXTRA = $(call libs_of,$(SSH_PKG) $(RDP_PKG)) -Wl,-z,nodelete
 
 .SECONDEXPANSION:
 $(B)/backends/%.so: $$(call objs,guacd/backends/$$*)
@@ -231,7 +231,7 @@ UNIT_session   := $(SESSION_O) $(UNIT_display)
 UNIT_ssh       := $(call objs,guacd/backends/ssh) $(CONSOLE_O) $(SFTP_O) $(UNIT_session)
 UNIT_kubernetes := $(call objs,guacd/backends/kubernetes) $(CONSOLE_O) $(UNIT_session)
 UNIT_vnc       := $(call objs,guacd/backends/vnc) $(CLIP_O) $(SFTP_O) $(UNIT_session)
-UNIT_rdp       := $(call objs,guacd/backends/rdp) $(CLIP_O) $(UNIT_session)
+UNIT_rdp       := $(call objs,guacd/backends/rdp) $(CLIP_O) $(SFTP_O) $(UNIT_session)
 UNIT_recording := $(RECORDING_O) $(RECORDER_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
 UNIT_evidence  := $(RECORDING_O) $(EVIDENCE_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
 UNIT_crd       := $(CRD_O) $(PROTO_O) $(BASE_O) $(HTTP_O)
@@ -244,7 +244,7 @@ UNIT_EXTRA_ssh = $(call libs_of,$(SSH_PKG))
 UNIT_EXTRA_kubernetes = $(call libs_of,$(KUBERNETES_PKG))
 UNIT_EXTRA_evidence = $(call libs_of,$(EVIDENCE_PKG))
 UNIT_EXTRA_vnc = $(call libs_of,$(VNC_PKG) $(SSH_PKG))
-UNIT_EXTRA_rdp = $(call libs_of,$(RDP_PKG))
+UNIT_EXTRA_rdp = $(call libs_of,$(SSH_PKG) $(RDP_PKG))
 
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $$(UNIT_$$(firstword $$(subst /, ,$$*)))
 	@mkdir -p $(@D)

@@ -68,7 +68,7 @@ int sandbox_enter(const struct sandbox_profile *p, const struct sandbox_options 
 int sandbox_narrow(const struct sandbox_profile *p, struct err *e);
 /* Stage B: seccomp allow-list on all threads (TSYNC). needs: SANDBOX_NEED_*. */
 #define SANDBOX_NEED_SOCKETS 1u /* more connections, names resolved for them */
-#define SANDBOX_NEED_FILES 2u   /* rdp drive */
+#define SANDBOX_NEED_FILES 2u   /* rdp drive: writes to a file that is open already */
 #define SANDBOX_NEED_TCP 4u     /* rdp, kubernetes: more connections, but no names and no UDP */
 int sandbox_lock(unsigned needs, const struct sandbox_options *o, struct err *e);
 /* No io_uring can be set up from here on, as in a kernel without: for a library that would make one

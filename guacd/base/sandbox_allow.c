@@ -139,13 +139,8 @@ static const char *const base[] = {
     NULL,
 };
 
-static const char *const file_names[] = {
-    "openat",    "open",      "creat",           "pwrite64", "pwritev",
-    "flock",     "ftruncate", "fallocate",       "rename",   "renameat",
-    "renameat2", "mkdir",     "mkdirat",         "rmdir",    "unlink",
-    "unlinkat",  "fsync",     "fdatasync",       "statfs",   "fstatfs",
-    "fchmod",    "utimensat", "copy_file_range", "sendfile", NULL,
-};
+/* No file is made, opened for writing or named: what may be written is open before. */
+static const char *const file_names[] = { "pwrite64", "fallocate", NULL };
 
 static const uint64_t prctls[] = { PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_GET_DUMPABLE };
 static const uint64_t fcntls[] = { F_GETFL, F_SETFL,         F_GETFD,      F_SETFD,
@@ -256,12 +251,10 @@ int sandbox_allow(unsigned needs, bool trap, struct err *e) {
     r = allow_values(f, "prctl", 0, prctls, ARRAY_LEN(prctls), r);
     r = allow_values(f, "fcntl", 1, fcntls, ARRAY_LEN(fcntls), r);
     r = allow_values(f, "ioctl", 1, ioctls, ARRAY_LEN(ioctls), r);
-    if (needs & SANDBOX_NEED_FILES) {
+    r = allow_open(f, "openat", 2, r);
+    r = allow_open(f, "open", 1, r);
+    if (needs & SANDBOX_NEED_FILES)
         r = sandbox_filter_names(f, ALLOW, file_names, r);
-    } else {
-        r = allow_open(f, "openat", 2, r);
-        r = allow_open(f, "open", 1, r);
-    }
     if (needs & SANDBOX_NEED_SOCKETS)
         r = allow_sockets(f, r);
     else if (needs & SANDBOX_NEED_TCP)

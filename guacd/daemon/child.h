@@ -64,10 +64,16 @@
 #define CHILD_OP_JOINED "joined"
 #define CHILD_OP_FILES "files"
 
+/*   {"op":"storage","id":UUID}   after "session", at most once. Answered: with the descriptor of an
+ *                                empty file without a name, for what this session keeps as long as
+ *                                it runs
+ */
+#define CHILD_OP_STORAGE "storage"
+
 /* ---- messages, guacd -> session -----------------------------------------------------------------
  */
 /*
- *   {"op":"socket"} + descriptor        the answer to session, join and files
+ *   {"op":"socket"} + descriptor        the answer to session, join, files and storage
  *   {"op":"refused","text":T}           the other one
  *   {"op":"end","status":N,"text":T}    tell all users and end as if the control socket had said so
  *   {"op":"leave","ms":N}               guacd is being stopped: tell all users, end in N ms

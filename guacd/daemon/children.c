@@ -41,6 +41,7 @@ struct child {
     bool too_late; /* the session that its client joined died meanwhile */
     int killed;    /* by us: the status to tell, and the text; 0: not */
     const char *killed_text;
+    bool stores;                    /* it has its storage */
     struct loop_timer *start_timer; /* until it says something */
     int channel;
     struct loop_fd *channel_watch;
@@ -155,6 +156,17 @@ static void look_up(struct child *p, const char *id) {
     answer(p, fd, &e);
 }
 
+static void give_storage(struct child *p) {
+    struct err e = { 0 };
+    int fd = -1;
+    if (p->stores)
+        err_set(&e, STATUS_RESOURCE_CONFLICT, "session %s has its storage", p->id);
+    else
+        fd = registry_storage(p->all->env.registry, &e);
+    p->stores = true;
+    answer(p, fd, &e);
+}
+
 static void make_files(const struct child *p, json_t *msg) {
     struct err e = { 0 };
     if (opener_ask(p->all->env.opener, msg, p->channel, &e) < 0)
@@ -165,6 +177,10 @@ static void hear(struct child *p, json_t *msg) {
     const char *op = json_str(msg, "op", ""), *id = json_str(msg, "id", "");
     if (strcmp(op, CHILD_OP_FILES) == 0 && p->id[0]) {
         make_files(p, msg);
+        return;
+    }
+    if (strcmp(op, CHILD_OP_STORAGE) == 0 && p->id[0] && strcmp(id, p->id) == 0) {
+        give_storage(p);
         return;
     }
     if (!uuid_valid(id, strlen(id)) || p->id[0]) {

@@ -14,6 +14,7 @@
 #include "guacd/base/fdpass.h"
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
+#include "guacd/proto/status.h"
 
 #define SUFFIX ".sock"
 #define YOUNG_S 10 /* between bind and listen a new session's socket refuses, too */
@@ -73,6 +74,20 @@ void registry_close(struct registry *r) {
     snprintf(own, sizeof(own), "%s/" REGISTRY_OWN, r->run);
     if (rmdir(path) < 0 || rmdir(own) < 0 || rmdir(r->run) < 0)
         log_debug("%s stays", r->run);
+}
+
+int registry_storage(const struct registry *r, struct err *e) {
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/" REGISTRY_OWN, r->run);
+    int fd = open(path, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+        /* A file system that has none without a name: it has one for a moment. */
+        snprintf(path, sizeof(path), "%s/" REGISTRY_OWN "/.storage-XXXXXX", r->run);
+        fd = mkostemp(path, O_CLOEXEC);
+        if (fd >= 0)
+            unlink(path);
+    }
+    return fd >= 0 ? fd : err_errno(e, STATUS_SERVER_BUSY, "no storage in %s", r->run);
 }
 
 static bool socket_path(const struct registry *r, const char *id, struct sockaddr_un *sa) {

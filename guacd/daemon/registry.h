@@ -24,6 +24,9 @@ void registry_close(struct registry *r);
  * already. */
 int registry_listen(const struct registry *r, const char *id, struct err *e);
 int registry_connect(const struct registry *r, const char *id, struct err *e);
+/* A file without a name below the run folder, open for reading and writing: its bytes go with its
+ * last descriptor, however the session ends. */
+int registry_storage(const struct registry *r, struct err *e);
 /* Does anybody listen on its socket? */
 bool registry_alive(const struct registry *r, const char *id);
 /* Of a session that has ended. A socket that somebody listens on stays: it is another's. */

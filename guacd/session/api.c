@@ -101,6 +101,10 @@ const char *session_timezone(struct session *s) {
     return s->timezone;
 }
 
+int session_storage(struct session *s) {
+    return steal_fd(&s->storage);
+}
+
 /* ---- events -------------------------------------------------------------------------------- */
 
 int session_event_fd(struct session *s) {

@@ -76,6 +76,8 @@ struct backend {
     size_t (*ports)(const struct args *args, uint16_t *out, size_t max);
     /* The same for TCP ports it will listen on. May be NULL: none. */
     size_t (*listens)(const struct args *args, uint16_t *out, size_t max);
+    /* Whether it keeps files for the session: then session_storage() has somewhere. May be NULL. */
+    bool (*stores)(const struct args *args);
     /* Connect, authenticate, announce the picture by session_set_picture(). The session has sent
      * `ready` already, so it may prompt. Fails with the status the user should see. */
     int (*open)(struct session *s, void *state, const struct args *args, struct err *e);
@@ -97,6 +99,10 @@ int session_dial_beside(struct session *s, const char *host, uint16_t port, int 
                         struct err *e);
 /* For backends that dial nothing (demo): stage B only. */
 int session_lock(struct session *s, struct err *e);
+
+/* Once, of a backend that stores(): an empty file without a name, the caller's, whose bytes are
+ * gone when it is closed or the process ends. -1: guacd gave none (the log says why). */
+int session_storage(struct session *s);
 
 /* Readable while events wait; poll it beside the target. */
 int session_event_fd(struct session *s);

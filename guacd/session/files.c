@@ -154,7 +154,9 @@ static void on_offer(void *arg) {
     struct offer *o = arg;
     struct files_op *op = files_add(o->f, FILES_GET, o->path);
     if (op) {
+        const char *slash = strrchr(o->path, '/');
         op->drop = true;
+        op->name = strdup(slash ? slash + 1 : o->path);
         files_start(op);
     }
     free(o);

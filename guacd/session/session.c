@@ -64,7 +64,7 @@ struct session *session_new(const struct options *o, struct err *e) {
     s->mailbox.on_taken = on_taken;
     s->mailbox.arg = s;
     s->options = o;
-    s->channel = s->tap_fd = -1;
+    s->channel = s->tap_fd = s->storage = -1;
     s->tokens = FRAME_BURST;
     s->sandbox = (struct sandbox_options){ .allow_no_seccomp = o->allow_no_seccomp,
                                            .denylist_only = o->denylist_only,
@@ -114,6 +114,8 @@ void session_free(struct session *s) {
     free(s->title);
     if (s->channel >= 0)
         close(s->channel);
+    if (s->storage >= 0)
+        close(s->storage);
     if (s->so)
         dlclose(s->so);
     free(s);

@@ -275,6 +275,7 @@ struct session {
     struct record *record;
     struct typescript *typescript; /* backend thread's once it runs */
     struct control *control;
+    int storage; /* for the backend; -1: none, or taken */
 
     /* life.c */
     bool ending, ended;

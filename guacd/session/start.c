@@ -116,6 +116,16 @@ static int narrow(struct session *s, struct err *e) {
     return sandbox_narrow(&profile, e);
 }
 
+/* Without it the session goes on: it is the backend's to say what is missing then. */
+static void ask_storage(struct session *s) {
+    struct err e = { 0 };
+    if (!s->backend->stores || !s->backend->stores(s->args))
+        return;
+    s->storage = channel_ask(s, CHILD_OP_STORAGE, s->id, &e);
+    if (s->storage < 0)
+        log_warning("storage: %s", e.text);
+}
+
 static int begin(struct session *s, struct user *u, struct err *e) {
     s->args = u->hs->args;
     u->hs->args = NULL;
@@ -130,7 +140,10 @@ static int begin(struct session *s, struct user *u, struct err *e) {
         log_warning("parameters with values that make no sense: %s", u->hs->skipped);
     life_connected(s);
     if (record_start(s, e) < 0 || control_listen(s, e) < 0 || record_to_file(s, e) < 0 ||
-        typescript_open(s, e) < 0 || narrow(s, e) < 0)
+        typescript_open(s, e) < 0)
+        return -1;
+    ask_storage(s);
+    if (narrow(s, e) < 0)
         return -1;
     snprintf(u->sub, sizeof(u->sub), "%s", s->owner_sub);
     if (s->owner_name[0])

@@ -30,13 +30,14 @@ class Servers(deskpart.Servers):
 class Rdp(house.TestCase):
     """A guacd, and ways to the servers that a file started."""
     servers = None
+    client_class = guac.Client
 
     def setUp(self):
         super().setUp()
         self.guacd = self.start(Guacd)
 
     def connect(self, kind="tls", joins=None, size=(800, 600, 96), **values):
-        client = guac.Client.tcp(self.guacd.port)
+        client = self.client_class.tcp(self.guacd.port)
         if not joins:
             values = {"hostname": "127.0.0.1", "port": self.servers.port(kind), **values}
         return client.handshake(joins or "rdp", size=size, **values)

@@ -5,6 +5,7 @@
 #   check | start DIR [OPTION...] | stop DIR
 #   shot DIR FILE          what the user's screen really shows, as xwd writes it
 #   run DIR COMMAND...     run an X client there (DISPLAY set); there has to be a session
+#   user DIR COMMAND...    run a command as the user, where his session sees its files
 #   logout DIR             end the user's session
 #
 #   --security TYPE  tls, rdp or negotiate (the default)
@@ -157,6 +158,12 @@ verb_shot() {
 verb_run() {
     at_display
     exec "$@"
+}
+
+# What is mounted in a session (the drive of its client) is there for its own user alone.
+verb_user() {
+    exec nsenter --mount --target "$(cat "$dir/home/$user/session.pid")" \
+        setpriv --reuid $uid --regid $uid --clear-groups -- "$@"
 }
 
 ended() { grep -c 'terminated session' "$dir/sesman-own.log" || :; }

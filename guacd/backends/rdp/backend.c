@@ -53,8 +53,23 @@ static int rdp_warm(void *state, struct err *e) {
     primitives_get();
     if (!winpr_InitializeSSL(WINPR_SSL_INIT_DEFAULT)) /* MD4 and RC4 of NTLM among it */
         return err_set(e, STATUS_SERVER_ERROR, "FreeRDP does not start");
+    if (beside_warm(e) < 0)
+        return -1;
     dlopen("libgcc_s.so.1", RTLD_NOW); /* glibc's, for ending threads */
     return 0;
+}
+
+/* ---- devices of our own -------------------------------------------------------------------------
+ */
+
+/* What the library looks for by name is its own, but for these. */
+static PVIRTUALCHANNELENTRY provide(LPCSTR name, LPCSTR subsystem, LPCSTR type, DWORD flags) {
+    if (subsystem && strcmp(name, RDPSND_CHANNEL_NAME) == 0 &&
+        strcmp(subsystem, RDP_SUBSYSTEM) == 0)
+        return (PVIRTUALCHANNELENTRY)(void (*)(void))rdp_sound_entry;
+    if (!subsystem && !type && strcmp(name, RDPDR_SVC_CHANNEL_NAME) == 0)
+        return (PVIRTUALCHANNELENTRY)(void (*)(void))rdp_drive_entry;
+    return freerdp_channels_load_static_addin_entry(name, subsystem, type, flags);
 }
 
 /* ---- channels -----------------------------------------------------------------------------------
@@ -105,7 +120,7 @@ static BOOL on_load_channels(freerdp *instance) {
     bool ok = true;
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         ok = ok && freerdp_settings_set_bool(c->settings, keys[i], FALSE);
-    ok = ok && freerdp_client_load_channels(instance);
+    ok = ok && freerdp_client_load_channels(instance) && rdp_drive_load(rdp_of(c));
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         ok = ok && freerdp_settings_set_bool(c->settings, keys[i], TRUE);
     return ok;
@@ -143,9 +158,10 @@ static int prepare(struct rdp *r, struct err *e) {
     if (!r->context || !rdp_screen_init(r))
         return err_set(e, STATUS_SERVER_BUSY, "no memory for an RDP client");
     ((struct rdp_client *)r->context)->rdp = r;
-    if (!rdp_connect_init(r) || !rdp_sound_init(r))
+    if (freerdp_register_addin_provider(provide, 0) != CHANNEL_RC_OK || !rdp_connect_init(r) ||
+        !rdp_sound_init(r))
         return err_set(e, STATUS_SERVER_ERROR, "FreeRDP takes nothing of ours");
-    return 0;
+    return rdp_drive_begin(r, e);
 }
 
 static int explain(struct rdp *r, bool connecting, struct err *e) {
@@ -199,6 +215,7 @@ static int rdp_open(struct session *s, void *state, const struct args *args, str
     r->args = args;
     if (prepare(r, e) < 0 || watch_start(r, e) < 0)
         return -1;
+    r->beside = beside_dial(s, args);
     bool ok = freerdp_connect(r->context->instance);
     watch_stop(r);
     if (!ok)
@@ -209,8 +226,9 @@ static int rdp_open(struct session *s, void *state, const struct args *args, str
     log_info("%s, %ux%u", security_name(set),
              freerdp_settings_get_uint32(set, FreeRDP_DesktopWidth),
              freerdp_settings_get_uint32(set, FreeRDP_DesktopHeight));
+    beside_start(r->beside);
     session_set_picture(s, surface_picture(r->surface));
-    return 0;
+    return rdp_drive_show(r, e);
 }
 
 /* ---- running ------------------------------------------------------------------------------------
@@ -238,12 +256,14 @@ static int reconnect(struct rdp *r, struct err *e) {
     return 0;
 }
 
-/* 1: goes on; 0 and -1 as run(). */
-static int step(struct rdp *r, HANDLE own, struct err *e) {
-    HANDLE handles[EVENTS_MAX] = { own };
-    DWORD count = 1;
+/* 1: goes on; 0 and -1 as run(). own: handles of ours, NULL behind the last. */
+static int step(struct rdp *r, const HANDLE own[], struct err *e) {
+    HANDLE handles[EVENTS_MAX];
+    DWORD count = 0;
+    for (; own[count]; count++)
+        handles[count] = own[count];
     if (!r->paused) {
-        DWORD more = freerdp_get_event_handles(r->context, handles + 1, EVENTS_MAX - 1);
+        DWORD more = freerdp_get_event_handles(r->context, handles + count, EVENTS_MAX - count);
         if (more == 0)
             return explain(r, false, e);
         count += more;
@@ -251,6 +271,7 @@ static int step(struct rdp *r, HANDLE own, struct err *e) {
     WaitForMultipleObjects(count, handles, FALSE, wait_ms(r, clock_ms()));
     if (!rdp_events(r))
         return 0;
+    rdp_drive_serve(r);
     uint64_t now = clock_ms();
     rdp_screen_sharpen(r, now);
     if (r->paused)
@@ -264,15 +285,20 @@ static int step(struct rdp *r, HANDLE own, struct err *e) {
     return 1;
 }
 
+static HANDLE watch_fd(int fd) {
+    return fd >= 0 ? CreateFileDescriptorEvent(NULL, FALSE, FALSE, fd, WINPR_FD_READ) : NULL;
+}
+
 static int rdp_run(struct session *s, void *state, struct err *e) {
     struct rdp *r = state;
-    HANDLE own = CreateFileDescriptorEvent(NULL, FALSE, FALSE, session_event_fd(s), WINPR_FD_READ);
-    if (!own)
+    HANDLE own[] = { watch_fd(session_event_fd(s)), watch_fd(rdp_drive_fd(r)), NULL };
+    if (!own[0] || (rdp_drive_fd(r) >= 0 && !own[1]))
         return err_set(e, STATUS_SERVER_BUSY, "no memory for the session's events");
     int result;
     while ((result = step(r, own, e)) > 0)
         ;
-    CloseHandle(own);
+    for (size_t i = 0; own[i]; i++)
+        CloseHandle(own[i]);
     return result;
 }
 
@@ -284,6 +310,9 @@ static void rdp_close(struct session *s, void *state) {
     if (r->context)
         freerdp_client_context_free(r->context);
     r->context = NULL;
+    rdp_drive_end(r);
+    beside_free(r->beside);
+    r->beside = NULL;
     rdp_clipboard_fini(r);
     surface_free(r->surface);
     r->surface = NULL;
@@ -298,6 +327,7 @@ __attribute__((visibility("default"))) const struct backend backend = {
     .needs = rdp_settings_needs,
     .warm = rdp_warm,
     .ports = rdp_ports,
+    .stores = rdp_drive_wanted,
     .open = rdp_open,
     .run = rdp_run,
     .close = rdp_close,

@@ -9,7 +9,7 @@
 #include "guacd/proto/status.h"
 
 size_t rdp_ports(const struct args *args, uint16_t *out, size_t max) {
-    size_t n = 0;
+    size_t n = beside_ports(args, out, max);
     if (n < max && args_is_set(args, "gateway-hostname"))
         out[n++] = (uint16_t)args_int(args, "gateway-port");
     if (n < max && !args_is_set(args, "port") &&
@@ -31,7 +31,7 @@ static bool may_repeat(struct rdp *r, const char *host) {
     if (same && error == FREERDP_ERROR_CONNECT_TRANSPORT_FAILED)
         return false;
     if (same || rdp_settings_needs(r->args) & SANDBOX_NEED_SOCKETS)
-        return rdp_settings_needs(r->args) != 0;
+        return rdp_settings_needs(r->args) & (SANDBOX_NEED_SOCKETS | SANDBOX_NEED_TCP);
     err_set(&r->fail, STATUS_UPSTREAM_ERROR,
             "the RDP server passes the connection on to '%s': give the connection the "
             "load-balance-info of its broker",

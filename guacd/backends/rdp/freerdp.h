@@ -13,6 +13,7 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 #include <freerdp/addin.h>
 #include <freerdp/channels/channels.h>
+#include <freerdp/channels/rdpdr.h>
 #include <freerdp/client.h>
 #include <freerdp/client/channels.h>
 #include <freerdp/client/cliprdr.h>
@@ -28,6 +29,7 @@
 #include <freerdp/input.h>
 #include <freerdp/primitives.h>
 #include <freerdp/settings.h>
+#include <freerdp/svc.h>
 #include <freerdp/transport_io.h>
 #include <winpr/clipboard.h>
 #include <winpr/ssl.h>

@@ -3,7 +3,9 @@
  * watch.c. Files: backend.c (life), settings.c (parameters to settings), connect.c (a descriptor),
  * watch.c (gives up while the library blocks), auth.c (credentials), cert.c (certificates),
  * explain.c (what failed; pure), screen.c (pixels, size), pointer.c, gfx.c (graphics pipeline),
- * clipboard.c, sound.c, input.c (events to the server), keymap.c and layouts.c (keys; pure). */
+ * clipboard.c, sound.c, drive.c (files; devices.c and
+ * drive_irp.c answer the server, disk.c holds them; pure),
+ * input.c (events to the server), keymap.c and layouts.c (keys; pure). */
 #ifndef GUAC_RDP_RDP_H
 #define GUAC_RDP_RDP_H
 
@@ -16,6 +18,7 @@
 #include "guacd/backends/rdp/explain.h"
 #include "guacd/backends/rdp/freerdp.h"
 #include "guacd/backends/rdp/keymap.h"
+#include "guacd/backends/sftp/beside.h"
 #include "guacd/base/buf.h"
 #include "guacd/base/err.h"
 #include "guacd/display/surface.h"
@@ -87,6 +90,10 @@ struct rdp {
     char *clip_text; /* of the browser, until the server asks; wiped */
     size_t clip_len;
 
+    /* drive.c; sftp/beside.c */
+    struct rdp_drive *drive; /* NULL: none */
+    struct beside *beside;
+
     /* input.c */
     const struct layout *layout;
     struct held keys[RDP_KEYS_MAX];
@@ -157,7 +164,21 @@ void rdp_clipboard_put(struct rdp *r, const struct event *ev);
 void rdp_clipboard_fini(struct rdp *r);
 
 /* sound.c */
+#define RDP_SUBSYSTEM "guac"        /* the device by its name, among the library's */
 bool rdp_sound_init(struct rdp *r); /* before connecting */
+UINT VCAPITYPE rdp_sound_entry(PFREERDP_RDPSND_DEVICE_ENTRY_POINTS entry);
+
+/* drive.c: all do nothing without a drive */
+struct rdp_drive;
+bool rdp_drive_wanted(const struct args *args);
+int rdp_drive_begin(struct rdp *r, struct err *e); /* before connecting */
+int rdp_drive_show(struct rdp *r, struct err *e);  /* to people, once connected */
+/* Device redirection as the library loads it for sound, whether there is a drive or not. */
+BOOL VCAPITYPE rdp_drive_entry(PCHANNEL_ENTRY_POINTS_EX points, PVOID init);
+bool rdp_drive_load(struct rdp *r);    /* where the library did not */
+int rdp_drive_fd(const struct rdp *r); /* -1: none */
+void rdp_drive_serve(struct rdp *r);
+void rdp_drive_end(struct rdp *r); /* when the library is gone */
 
 /* input.c: false when the session ends */
 bool rdp_events(struct rdp *r);

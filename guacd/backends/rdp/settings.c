@@ -298,10 +298,10 @@ rdpSettings *rdp_settings_new(struct rdp *r) {
 }
 
 unsigned rdp_settings_needs(const struct args *args) {
+    unsigned files = rdp_drive_wanted(args) ? SANDBOX_NEED_FILES : 0;
     if (args_is_set(args, "gateway-hostname") || args_is_set(args, "load-balance-info"))
-        return SANDBOX_NEED_SOCKETS;
+        return files | SANDBOX_NEED_SOCKETS;
     /* Another security than the first one offered takes another connection, to the same address. */
-    return any_security(args) || strcmp(args_str(args, "resize-method"), "reconnect") == 0
-               ? SANDBOX_NEED_TCP
-               : 0;
+    bool again = any_security(args) || strcmp(args_str(args, "resize-method"), "reconnect") == 0;
+    return files | (again ? SANDBOX_NEED_TCP : 0);
 }

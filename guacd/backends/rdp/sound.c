@@ -5,7 +5,6 @@
 #include "guacd/backends/rdp/rdp.h"
 #include "guacd/base/util.h"
 
-#define SUBSYSTEM "guac"
 #define RATE_MAX 48000
 
 struct device {
@@ -55,7 +54,7 @@ static void on_free(rdpsndDevicePlugin *base) {
     free(base);
 }
 
-static UINT VCAPITYPE on_entry(PFREERDP_RDPSND_DEVICE_ENTRY_POINTS entry) {
+UINT VCAPITYPE rdp_sound_entry(PFREERDP_RDPSND_DEVICE_ENTRY_POINTS entry) {
     struct device *d = calloc(1, sizeof(*d));
     if (!d)
         return CHANNEL_RC_NO_MEMORY;
@@ -69,17 +68,9 @@ static UINT VCAPITYPE on_entry(PFREERDP_RDPSND_DEVICE_ENTRY_POINTS entry) {
     return CHANNEL_RC_OK;
 }
 
-static PVIRTUALCHANNELENTRY provide(LPCSTR name, LPCSTR subsystem, LPCSTR type, DWORD flags) {
-    if (subsystem && strcmp(name, RDPSND_CHANNEL_NAME) == 0 && strcmp(subsystem, SUBSYSTEM) == 0)
-        return (PVIRTUALCHANNELENTRY)(void (*)(void))on_entry;
-    return freerdp_channels_load_static_addin_entry(name, subsystem, type, flags);
-}
-
 bool rdp_sound_init(struct rdp *r) {
-    static const char *const params[] = { RDPSND_CHANNEL_NAME, "sys:" SUBSYSTEM };
+    static const char *const params[] = { RDPSND_CHANNEL_NAME, "sys:" RDP_SUBSYSTEM };
     rdpSettings *s = r->context->settings;
-    if (freerdp_register_addin_provider(provide, 0) != CHANNEL_RC_OK)
-        return false;
     return args_bool(r->args, "disable-audio") ||
            (freerdp_settings_set_bool(s, FreeRDP_AudioPlayback, TRUE) &&
             freerdp_client_add_static_channel(s, ARRAY_LEN(params), params) &&

@@ -26,6 +26,7 @@ static uint16_t port, other_port; /* both listen; `port` is the one allowed */
 static pid_t sibling;
 
 static int made_before;    /* a TCP socket from before the stage */
+static int storage_before; /* a file of nobody's, open for writing */
 static int pair_before[2]; /* as a session's control sockets are */
 
 static inline struct sockaddr_in loopback(uint16_t p) {
@@ -109,7 +110,9 @@ static inline int in_child_after(void (*prepare)(int stage), int stage, int (*fn
     if (pid == 0) {
         alarm(20);
         made_before = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair_before) < 0)
+        storage_before = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (storage_before < 0 ||
+            socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair_before) < 0)
             _exit(124);
         if (prepare)
             prepare(stage);

@@ -61,6 +61,13 @@ static inline int create_in_other_drive(void) {
     return create_below(other_drive);
 }
 
+/* As the session's drive keeps its bytes. */
+static inline int write_storage(void) {
+    if (pwrite(storage_before, "x", 1, 5) != 1)
+        return errno;
+    return result(fallocate(storage_before, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096));
+}
+
 static inline int fifo_in_drive(void) {
     char path[120];
     snprintf(path, sizeof path, "%s/fifo", drive);
