@@ -79,7 +79,12 @@ class Rdp(house.TestCase):
         limit = time.monotonic() + 8 * PATIENCE
         while True:
             client.pump(timeout=0.3)
-            screen, shown = self.servers.shot(), rgb(client.canvas)
+            try:
+                screen, shown = self.servers.shot(), rgb(client.canvas)
+            except subprocess.CalledProcessError as e:   # its size changed meanwhile
+                if time.monotonic() > limit:
+                    self.fail(e.stderr)
+                continue
             wrong = unlike(shown, screen)
             if not wrong or (least < 99 and shown[:2] == screen[:2] and
                              psnr(shown, screen) >= least):
