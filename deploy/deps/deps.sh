@@ -67,7 +67,9 @@ test  | chromium                | browser | browser tests
 test  | curl jq zstd            | -       | integration tests, reading recordings off-line
 test  | python3 python3-venv    | -       | integration tests; SeaweedFS comes as a Python package
 test  | default-jre-headless    | java17  | Keycloak (Java 17 or newer)
-test  | maven                   | maven   | fetches Keycloak
+test  | maven                   | maven   | fetches Keycloak and OpenSearch
+test  | unzip                   | -       | unpacks OpenSearch
+test  | rsyslog                 | -       | takes audit events
 test  | expect tmux             | -       | terminal tests
 test  | sudo                    | -       | masking tests: sudo at a prompt
 test  | libpam-oath             | -       | one-time passwords of the test sshd

@@ -14,6 +14,7 @@
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/base/version.h"
+#include "proxy/authd/ship.h"
 #include "proxy/authd/stats.h"
 #include "proxy/authd/text.h"
 
@@ -80,6 +81,7 @@ struct audit {
     pthread_mutex_t lock;
     char *path, *gateway;
     int fd;
+    struct ship *ship; /* NULL: none */
 };
 
 static int open_file(const char *path) {
@@ -116,6 +118,10 @@ void audit_free(struct audit *a) {
     free(a->path);
     free(a->gateway);
     free(a);
+}
+
+void audit_ship(struct audit *a, struct ship *s) {
+    a->ship = s;
 }
 
 void audit_reopen(struct audit *a) {
@@ -202,6 +208,7 @@ void audit_write(struct audit *a, const struct audit_event *ev) {
                   strerror(errno));
         metric_add(&stats_audit_errors, 1);
     }
+    ship_wake(a->ship);
     buf_fini(&line);
     json_decref(ev->file);
     json_decref(ev->detail);

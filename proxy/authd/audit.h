@@ -44,6 +44,9 @@ struct audit;
 /* path NULL or "": the log only. */
 struct audit *audit_new(const char *path, const char *gateway, struct err *e);
 void audit_free(struct audit *a);
+struct ship;
+/* Told of each event; set before threads write any. */
+void audit_ship(struct audit *a, struct ship *s);
 /* Open the file again, after it was moved away. */
 void audit_reopen(struct audit *a);
 

@@ -27,6 +27,7 @@ struct opened;
 struct share;
 struct relay;
 struct limits;
+struct ship;
 struct evidence_log;
 
 struct authd {
@@ -48,6 +49,7 @@ struct authd {
     struct used *used;     /* who used which connection when */
     struct used *replays;  /* who opened which recording when */
     struct audit *audit;
+    struct ship *ship; /* audit events on their way out */
     struct policy_config policy;
     struct cookie_keys *keys; /* by authd_keys() */
     pthread_rwlock_t keys_lock;

@@ -65,6 +65,15 @@ static const struct conf_row rows[] = {
          "Make the two key files if they are missing."),
     TEXT("audit-file", CONF_PATH, audit_file, "",
          "File that audit events are appended to, one JSON object a line."),
+    TEXT("audit-syslog", CONF_STRING, audit_syslog, "",
+         "host:port of a syslog server that gets audit events by TCP (RFC 5424, octet counting)."),
+    TEXT(
+        "audit-opensearch", CONF_STRING, audit_opensearch, "",
+        "URL of an OpenSearch index that gets audit events, such as https://host:9200/guac-audit."),
+    TEXT("audit-opensearch-account", CONF_SECRET_FILE, audit_opensearch_account, "",
+         "File of user:password there; empty: none."),
+    TEXT("audit-opensearch-ca", CONF_PATH, audit_opensearch_ca, "",
+         "CA certificates for it; empty: the system's."),
     ROW("claims-minutes", CONF_INT, claims_minutes, "15", 1, 720,
         "How long a sign-in's claims are believed until the page has to refresh them."),
 

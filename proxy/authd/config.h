@@ -19,7 +19,8 @@ struct config {
     long workers;
     char *cookie_keys, *gateway_key, *log_origin;
     bool create_keys;
-    char *audit_file;
+    char *audit_file, *audit_syslog;
+    char *audit_opensearch, *audit_opensearch_account, *audit_opensearch_ca;
     long claims_minutes;
     char *keycloak_user, *keycloak_password, *keycloak_realm;
     char *oidc_issuer, *oidc_client, *oidc_secret, *oidc_ca, *oidc_scopes;

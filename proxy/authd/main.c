@@ -25,6 +25,7 @@
 #include "proxy/authd/record.h"
 #include "proxy/authd/relay.h"
 #include "proxy/authd/share.h"
+#include "proxy/authd/ship.h"
 #include "proxy/authd/evidence_log.h"
 #include "proxy/authd/keeper.h"
 #include "proxy/authd/limits.h"
@@ -186,10 +187,21 @@ static int lock_doors(const struct config *c, struct err *e) {
         names = names || !dial_needs_no_resolver(u.host);
         ports.list[ports.count++] = u.port;
     }
+    const char *more[] = { c->audit_opensearch, c->audit_syslog };
+    for (size_t i = 0; i < ARRAY_LEN(more); i++) {
+        char url[800];
+        snprintf(url, sizeof url, "%s%s", i ? "http://" : "", more[i] ? more[i] : "");
+        if (!more[i] || !*more[i] || config_url(url, &u, &none))
+            continue;
+        names = names || !dial_needs_no_resolver(u.host);
+        ports.list[ports.count++] = u.port;
+    }
     if (c->connect_ports && conf_each(c->connect_ports, add_port, &ports))
         return err_set(e, 0, "connect-ports: at most %zu ports of 1…65535",
-                       ARRAY_LEN(ports.list) - 3);
+                       ARRAY_LEN(ports.list) - 5);
+    const char *account = c->audit_opensearch_account;
     const struct sandbox_path paths[] = {
+        { account && *account ? account : own, SANDBOX_READ },
         { c->run, SANDBOX_READ },
         { own, SANDBOX_WRITE }, /* the link */
         { c->in_cluster ? own : c->resources_path, SANDBOX_WRITE },
@@ -197,6 +209,8 @@ static int lock_doors(const struct config *c, struct err *e) {
         { c->cookie_keys, SANDBOX_READ },
         { *audit ? audit : c->run, SANDBOX_WRITE },
         { c->oidc_ca && *c->oidc_ca ? c->oidc_ca : own, SANDBOX_READ },
+        { c->audit_opensearch_ca && *c->audit_opensearch_ca ? c->audit_opensearch_ca : own,
+          SANDBOX_READ },
         { token, SANDBOX_READ }, /* the folder: a pod's files are links that change */
         { ca, SANDBOX_READ },
     };
@@ -322,6 +336,9 @@ static int start(struct program *p, struct err *e) {
             return err_errno(e, 0, "signals");
     if (loop_signal(p->loop, SIGHUP, on_hup, p))
         return err_errno(e, 0, "signals");
+    if (!(a->ship = ship_new(&a->conf, e)))
+        return -1;
+    audit_ship(a->audit, a->ship);
     if (make_state(a, e)) /* its thread must not take the signals */
         return -1;
     p->housekeeping = loop_timer_new(p->loop, on_housekeeping, p);
@@ -360,6 +377,9 @@ static void finish(struct program *p) {
     relay_free(a->relay);
     limits_free(a->limits);
     oidc_free(a->oidc);
+    if (a->audit)
+        audit_ship(a->audit, NULL);
+    ship_free(a->ship);
     audit_free(a->audit);
     sign_key_free(a->key);
     cookie_keys_free(a->keys);

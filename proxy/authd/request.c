@@ -18,6 +18,7 @@
 #include "proxy/authd/limits.h"
 #include "proxy/authd/relay.h"
 #include "proxy/authd/route.h"
+#include "proxy/authd/ship.h"
 #include "proxy/authd/stats.h"
 #include "proxy/authd/text.h"
 #include "proxy/authd/tunnel.h"
@@ -192,6 +193,7 @@ static void run_metrics(struct request *rq) {
     snapshot_unref(s);
     buf_init(&text, METRICS_MAX);
     stats_write(&text);
+    ship_metrics(&text);
     put_file(rq->a, "guacd/metrics", &text);
     _json_ json_t *status =
         recorder_call(rq->a->recorder, json_pack("{s:s}", "op", "status"), STATUS_MS, NULL, &e);
