@@ -9,6 +9,23 @@
 #include "guacd/base/util.h"
 #include "recording/evidence/reading.h"
 
+static int add_size(void *arg, const struct store_entry *entry) {
+    const char *name = strrchr(entry->key, '/');
+    struct name as;
+    if (!entry->folder && name && name_parse(name + 1, strlen(name + 1), &as) &&
+        as.kind == NAME_CHUNK)
+        *(int64_t *)arg += (int64_t)entry->size;
+    return 0;
+}
+
+/* What of a session without a seal is stored by now. */
+static int64_t stored_so_far(struct store *store, const char *prefix) {
+    int64_t bytes = 0;
+    struct err ignored = { 0 };
+    store_list(store, prefix, add_size, &bytes, &ignored);
+    return bytes;
+}
+
 static json_t *describe(const char *prefix, const struct reading_envelope *open_v,
                         const struct open_record *o, const struct reading_envelope *seal_v,
                         const struct seal_record *s, uint64_t now_ms) {
@@ -53,6 +70,9 @@ json_t *summary_make(struct store *store, const char *prefix, uint64_t now_ms, b
         *final = seal_v.there;
         if (!made)
             err_set(e, 0, "no memory");
+        else if (!seal_v.there)
+            json_object_set_new(made, "bytes",
+                                json_integer((json_int_t)stored_so_far(store, prefix)));
     }
     reading_envelope_fini(&open_v);
     reading_envelope_fini(&seal_v);

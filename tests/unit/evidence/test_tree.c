@@ -111,6 +111,7 @@ START_TEST(summaries) {
     ck_assert(!final);
     ck_assert_str_eq(json_str(live, "state", ""), "live");
     ck_assert_int_eq(json_num(live, "durationMs", 0), 5000);
+    ck_assert_int_gt(json_num(live, "bytes", 0), 100);
     ck_assert(json_is_null(json_object_get(live, "ended")));
     _json_ json_t *bad = summary("01a1fe06-0000-7000-8000-000000000006", &final);
     ck_assert_str_eq(json_str(bad, "state", ""), "unreadable");
