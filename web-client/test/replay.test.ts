@@ -2,9 +2,10 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { Cache } from "../src/replay/cache.ts";
 import { checkWindow, hex, importKey, parseChunk, prove, windowSize, type Chunk } from "../src/replay/chunk.ts";
-import { currentLine } from "../src/replay/book.ts";
+import { Book, currentLine } from "../src/replay/book.ts";
 import { findFrames } from "../src/replay/frames.ts";
 import { Index } from "../src/replay/index.ts";
+import type { Loader } from "../src/replay/loader.ts";
 import { replayKey } from "../src/replay/keys.ts";
 import { printable } from "../src/lib/format.ts";
 import { mergeLines, parseLines } from "../src/replay/lines.ts";
@@ -233,4 +234,20 @@ test("statements: what is missing is empty, never a crash", () => {
   assert.equal(openFacts({ predicate: { key: { publicKey: "k", keyid: "i" }, person: { sub: "u" }, connection: { namespace: "n", name: "c" } } }).connection, "n/c");
   assert.equal(sealChains(null), null);
   assert.deepEqual(sealChains({ predicate: { chains: { data: { count: 2, head: "h" } } } })?.data, { count: 2, head: "h" });
+});
+
+test("transcript: a moment asked for while pages are on their way is gone to", async () => {
+  const texts = Array.from({ length: 40 }, (_, n) => object(n, n * 10_000, "text"));
+  const waiting: (() => void)[] = [];
+  const get = (name: string) => new Promise((r) => waiting.push(() => r({ lines: [{ t: 0, kind: "out", by: "", text: name.slice(0, 8) }] })));
+  const book = new Book(new Index({ chunks: [], keyframes: [], texts, durationMs: 400_000, state: "closed" }), { get } as unknown as Loader);
+  const first = book.at(0);
+  void book.at(100_000);
+  void book.at(250_500); // the last one counts
+  for (let done = false; !done; ) {
+    for (const go of waiting.splice(0)) go();
+    void first.then(() => { done = true; });
+    await new Promise((r) => setTimeout(r, 0));
+  }
+  assert.deepEqual(book.lines.map((l) => l.text), ["00000024", "00000025", "00000026"]);
 });

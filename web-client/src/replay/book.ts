@@ -11,6 +11,7 @@ export class Book {
   to = 0;
   onchange: () => void = () => {};
   #busy = false;
+  #wanted = -1; // a moment asked for while pages were on their way
   #pages = new Map<string, Line[]>();
 
   constructor(
@@ -34,6 +35,10 @@ export class Book {
 
   // Opens the pages around a moment, unless they are open already.
   async at(ms: number): Promise<void> {
+    if (this.#busy) {
+      this.#wanted = ms;
+      return;
+    }
     const page = this.index.textAt(ms);
     if (page >= this.from && page < this.to && (page < this.to - 1 || this.atEnd)) return;
     if (page >= this.from - 1 && page <= this.to && this.to > this.from) return this.#open(Math.min(page, this.from), Math.max(page + 2, this.to), page);
@@ -67,6 +72,9 @@ export class Book {
       this.#busy = false;
       this.onchange();
     }
+    const next = this.#wanted;
+    this.#wanted = -1;
+    if (next >= 0) await this.at(next);
   }
 }
 
