@@ -55,8 +55,9 @@ void exchange_identify(struct exchange *x) {
     struct identity *who = content ? identity_read(content, &ignored) : NULL;
     if (!who)
         return;
-    if (locks_person(x->a->locks, who, (int64_t)clock_wall_ms())) {
-        x->nobody = FAILURE_SIGNED_OUT;
+    enum failure ended = locks_person(x->a->locks, who, (int64_t)clock_wall_ms());
+    if (ended != FAILURE_NONE) {
+        x->nobody = ended;
         identity_free(who);
         return;
     }

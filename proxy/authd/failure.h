@@ -9,6 +9,7 @@ enum failure {
     FAILURE_COOKIE,     /* unreadable: tampered with, or sealed under a key long gone */
     FAILURE_EXPIRED,    /* cookie past its time */
     FAILURE_SIGNED_OUT, /* cookie of a sign-in that was ended */
+    FAILURE_LOCKED,     /* a lock that outlasts any sign-in */
     FAILURE_ORIGIN,     /* request made by a foreign page */
     FAILURE_CSRF,
     FAILURE_STATE, /* callback without its pre-login cookie, or for another one */

@@ -126,12 +126,13 @@ void locks_view_fini(struct locks_view *v) {
     *v = (struct locks_view){ 0 };
 }
 
-bool locks_person(struct locks *l, const struct identity *who, int64_t now) {
+enum failure locks_person(struct locks *l, const struct identity *who, int64_t now) {
     struct locks_set *s = current(l);
     const struct policy_lock of = { .sid = who->sid, .sub = who->sub };
-    bool hit = policy_locked(s->list, s->count, &of, who->issued_ms, now) != NULL;
+    const struct policy_lock *hit = policy_locked(s->list, s->count, &of, who->issued_ms, now);
+    enum failure f = !hit ? FAILURE_NONE : hit->before ? FAILURE_SIGNED_OUT : FAILURE_LOCKED;
     set_unref(s);
-    return hit;
+    return f;
 }
 
 bool locks_stale(struct locks *l) {

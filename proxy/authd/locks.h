@@ -4,6 +4,7 @@
 #define GUAC_AUTHD_LOCKS_H
 
 #include "crd/resources.h"
+#include "proxy/authd/failure.h"
 #include "proxy/authd/identity.h"
 #include "proxy/authd/policy.h"
 
@@ -23,8 +24,9 @@ struct locks_view {
 };
 void locks_view_init(struct locks_view *v, struct locks *l, const struct identity *who);
 void locks_view_fini(struct locks_view *v);
-/* Does a lock end this cookie? */
-bool locks_person(struct locks *l, const struct identity *who, int64_t now);
+/* What a lock makes of this cookie: FAILURE_NONE; FAILURE_SIGNED_OUT where a new sign-in helps,
+ * else FAILURE_LOCKED. */
+enum failure locks_person(struct locks *l, const struct identity *who, int64_t now);
 /* The view is older than design allows. */
 bool locks_stale(struct locks *l);
 

@@ -89,6 +89,15 @@ describe("signing in", () => {
     await accessible(page, "home-link");
   }, { world: (w) => { w.me = null; w.methods = { oidc: false, link: true }; }, allow: SIGNED_OUT });
 
+  page("a lock is told, and no sign-in tried in vain", async ({ page, go, context }) => {
+    await context.route("**/api/me", (r) => r.fulfill({ status: 401, json: { error: "Your access is locked.", advice: "Ask your security team.", rule: "locked" } }));
+    await go("/recordings");
+    await page.getByText("Your access is locked. Ask your security team.").waitFor();
+    await accessible(page, "locked");
+    await shot(page, "home-locked");
+    assert.match(page.url(), /\/recordings$/);
+  }, { allow: SIGNED_OUT });
+
   page("a gateway that cannot be reached says so", async ({ page, go, context }) => {
     await context.route("**/api/me", (r) => r.abort());
     await go("/");

@@ -1,7 +1,7 @@
 // The frame of the quiet pages: where one can go, who one is.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { post, type AccessRequest, type Me } from "../lib/api.ts";
+import { post, setSignedOut, type AccessRequest, type Me } from "../lib/api.ts";
 import { t, tn, type Key } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
 import { useList } from "../lib/live.ts";
@@ -9,6 +9,9 @@ import { openKeys } from "./keys-dialog.tsx";
 import { Menu } from "./menu.tsx";
 
 async function signOut(): Promise<void> {
+  // What else this page asks for is refused from now on; that must not start a new sign-in while the
+  // identity provider has not yet ended the old one.
+  setSignedOut(() => {});
   const { to } = await post<{ to?: string }>("/auth/logout", {}).catch(() => ({ to: "/" }));
   location.assign(to && /^(https?:\/\/|\/(?!\/))/.test(to) ? to : "/");
 }

@@ -187,20 +187,32 @@ export async function api<T>(path: string, init: RequestInit = {}): Promise<T> {
   }
   if (!response.ok) {
     const error = await failure(response);
-    if (response.status === 401 && path !== "/api/me") onSignedOut();
+    if (response.status === 401 && path !== "/api/me") {
+      refusal = ended(error);
+      onSignedOut();
+    }
     throw error;
   }
   const text = await response.text();
   return (text ? JSON.parse(text) : {}) as T;
 }
 
+// Why nobody is signed in, where somebody ended it: that is told, and a person's click begins anew. By
+// itself the page would sign in again while the identity provider is still ending the old sign-in.
+export let refusal: ApiError | null = null;
+const ended = (error: ApiError): ApiError | null => (error.rule === "locked" || error.rule === "signed-out" ? error : null);
+
 export async function me(): Promise<Me | null> {
   try {
     const who = await api<Me>("/api/me");
     csrf = who.csrf;
+    refusal = null;
     return who;
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return null;
+    if (error instanceof ApiError && error.status === 401) {
+      refusal = ended(error);
+      return null;
+    }
     throw error;
   }
 }

@@ -2,7 +2,7 @@
 // never twice in a row, so a broken sign-in ends here instead of in a loop.
 import { useEffect, useState } from "preact/hooks";
 import { Loading, ErrorState } from "../app/states.tsx";
-import { api } from "../lib/api.ts";
+import { api, refusal } from "../lib/api.ts";
 import { t } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
 import { safePath } from "../lib/router.ts";
@@ -31,7 +31,7 @@ export function Home({ to }: { to: string }) {
   const load = () => {
     setError(null);
     api<Methods>("/auth/methods").then((found) => {
-      if (found.oidc && to !== "/" && !triedLately()) location.replace(login);
+      if (found.oidc && to !== "/" && !refusal && !triedLately()) location.replace(login);
       else setMethods(found);
     }, setError);
   };
@@ -46,7 +46,7 @@ export function Home({ to }: { to: string }) {
         <h1>{t("home.title")}</h1>
         {error ? <ErrorState error={error} retry={load} /> : !methods ? <Loading /> : (
           <>
-            <p class="muted">{t("home.text")}</p>
+            {refusal ? <p class="problem" role="alert"><Icon name={refusal.rule === "locked" ? "lock" : "power"} /> <span>{refusal.message} {refusal.advice}</span></p> : <p class="muted">{t("home.text")}</p>}
             {methods.oidc && <a class="button primary large" href={login}>{t("home.signIn")}</a>}
             {methods.link && <p class={methods.oidc ? "muted" : ""}><Icon name="link" /> {t("home.link")}</p>}
             {!methods.oidc && !methods.link && <p role="alert"><Icon name="alert" /> {t("home.none")}</p>}
