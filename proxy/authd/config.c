@@ -172,6 +172,8 @@ static const struct conf_row rows[] = {
          "TCP ports this program may connect to beside the issuer's."),
     TEXT("show-refused", CONF_BOOL, show_refused, "yes",
          "List connections that a person may not open, with the reason and without the target."),
+    TEXT("check", CONF_BOOL, check, "no",
+         "Try everything this depends on, tell all that is wrong at once, and end."),
     TEXT("allow-no-seccomp", CONF_BOOL, allow_no_seccomp, "no",
          "Start even where the kernel has no seccomp."),
 };

@@ -28,6 +28,7 @@ struct config {
     bool oidc_insecure_http;
     char *roles_claim, *groups_claim, *operator_roles, *auditor_roles, *moderator_roles,
         *hold_roles;
+    bool check;
     bool dev_link;
     char *dev_user, *dev_roles;
     char *address_allow, *address_deny, *gateway_hosts;

@@ -21,6 +21,7 @@
 #include "guacd/base/secret.h"
 #include "guacd/base/util.h"
 #include "proxy/authd/own.h"
+#include "proxy/authd/check.h"
 #include "proxy/authd/pods.h"
 #include "proxy/authd/record.h"
 #include "proxy/authd/relay.h"
@@ -400,6 +401,11 @@ int main(int argc, char **argv) {
         rc = print_link(&p.a.conf, &e);
     } else if (r == CONF_OK && count == 1 && strcmp(words[0], "client") == 0) {
         rc = config_derive(&p.a.conf, &e) ? -1 : realm_make_client(&p.a.conf, &e);
+    } else if (r == CONF_OK && count == 0 && p.a.conf.check) {
+        int wrong = check_run(&p.a.conf, stdout);
+        config_fini(&p.a.conf);
+        free(words);
+        return wrong ? EXIT_FAILURE : EXIT_SUCCESS;
     } else if (r == CONF_OK && count > 0) {
         rc = err_set(&e, 0, "'%s' is not known here; 'link' and 'client' are", words[0]);
     } else if (r == CONF_OK) {

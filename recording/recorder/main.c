@@ -17,6 +17,7 @@
 #include "recording/name.h"
 #include "recording/log.h"
 #include "recording/recorder/alive.h"
+#include "recording/recorder/check.h"
 #include "recording/recorder/control.h"
 #include "recording/recorder/holder.h"
 #include "recording/recorder/logger.h"
@@ -59,6 +60,9 @@ static const struct conf_row rows[] = {
       "RFC 3161 time stamp authority for them (http:// or https://)" },
     { "tsa-ca-file", CONF_PATH, offsetof(struct config, tsa_ca_file), "", 0, 0, 0,
       "Certificates that its TLS is checked against (default: the system's)" },
+    { "closed", CONF_LIST, offsetof(struct config, closed), "", 0, 0, 0,
+      "For `check`: HOST:PORT of the store's filer, masters and volume servers, which must refuse "
+      "us" },
     { "trusted-uids", CONF_LIST, offsetof(struct config, trusted_uids), "", 0, 0, 0,
       "Users beside our own that may connect (authd's)" },
     { "max-sessions", CONF_INT, offsetof(struct config, max_sessions), "2000", 1, 20000, 0,
@@ -82,7 +86,8 @@ static const struct conf_row rows[] = {
 
 static const struct conf_table table = {
     .program = "guac-recorder",
-    .purpose = "Records sessions into a store. `guac-recorder bucket` makes the buckets right.",
+    .purpose = "Records sessions into a store. Commands: bucket makes the buckets right, check "
+               "tells all that is wrong.",
     .rows = rows,
     .count = ARRAY_LEN(rows),
     .default_file = "/etc/guac/recorder.conf",
@@ -313,6 +318,13 @@ static int run(struct recorder *r, const struct buckets *buckets, struct err *e)
     return 0;
 }
 
+static int check_all(const struct recorder *r, const struct buckets *b) {
+    const char *names[BUCKETS_MAX];
+    for (size_t i = 0; i < b->count; i++)
+        names[i] = b->names[i];
+    return check_run(r, names, b->count) ? -1 : 0;
+}
+
 int main(int argc, char **argv) {
     static struct config config;
     static struct recorder recorder = { .config = &config };
@@ -326,19 +338,22 @@ int main(int argc, char **argv) {
     int level = loaded == CONF_OK ? log_level_parse(config.log_level) : -1;
     log_init("guac-recorder", level >= 0 ? (enum log_level)level : LOG_LEVEL_INFO);
     bool bucket = word_count == 1 && strcmp(words[0], "bucket") == 0;
+    bool check = word_count == 1 && strcmp(words[0], "check") == 0;
     int r = loaded == CONF_OK ? 0 : -1;
     if (r == 0 && level < 0)
         r = err_set(&e, 0, "log-level: '%s' is none", config.log_level);
-    if (r == 0 && word_count > 0 && !bucket)
-        r = err_set(&e, 0, "'%s' is no command; there is only `bucket`", words[0]);
+    if (r == 0 && word_count > 0 && !bucket && !check)
+        r = err_set(&e, 0, "'%s' is no command; there are bucket and check", words[0]);
     if (r == 0)
         r = read_buckets(&config, &buckets, &e);
     if (r == 0 && (recorder.target = store_target_new(&config.store, &e)) == NULL)
         r = -1;
     recorder_metrics_init(&recorder.metrics);
     if (r == 0)
-        r = bucket ? make_buckets(&recorder, &buckets, &e) : run(&recorder, &buckets, &e);
-    if (r < 0)
+        r = check    ? check_all(&recorder, &buckets)
+            : bucket ? make_buckets(&recorder, &buckets, &e)
+                     : run(&recorder, &buckets, &e);
+    if (r < 0 && *e.text)
         log_error("%s", e.text);
     vault_fini(&recorder.vault);
     store_target_free(recorder.target);

@@ -18,7 +18,7 @@ struct config {
     struct store_config store;
     char *run, *spool, *secret_file, *buckets, *trusted_uids, *log_level;
     char *hold_access_key_file, *hold_secret_key_file;
-    char *log_bucket, *tsa_url, *tsa_ca_file;
+    char *log_bucket, *closed, *tsa_url, *tsa_ca_file;
     long max_sessions, workers, level, put_timeout_ms, retention_days, memory;
     long log_retention_days, checkpoint_interval, fence_after, drain;
     bool allow_no_seccomp;
