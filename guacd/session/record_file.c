@@ -17,14 +17,15 @@ int record_to_file(struct session *s, struct err *e) {
         return 0;
     if (channel_files(s, "recording", false, fds, e) < 0)
         return -1;
+    struct sink *file = sink_new(fds[0], e);
+    if (!file)
+        return err_prefix(e, "the recording that this connection asks for cannot be made"), -1;
     struct record *r = s->record = calloc(1, sizeof(*r));
     if (!r) {
-        close(fds[0]);
+        sink_free(file);
         return err_set(e, STATUS_SERVER_BUSY, "no memory to record");
     }
-    r->file = sink_new(fds[0], e);
-    if (!r->file)
-        return err_prefix(e, "the recording that this connection asks for cannot be made"), -1;
+    r->file = file;
     r->no_output = args_bool(s->args, "recording-exclude-output");
     r->no_mouse = args_bool(s->args, "recording-exclude-mouse");
     r->no_touch = args_bool(s->args, "recording-exclude-touch");

@@ -40,6 +40,8 @@ class Files(SshCase):
             self.connect(**rows)
         self.assertEqual(it.exception.status, status)
         self.assertIn(words, it.exception.text)
+        wait(lambda: "ending:" in self.guacd.text(), 20, "the session's last words")
+        self.assertNotIn("ended by signal", self.guacd.text())
 
     def replay(self, name, live):
         """Draws the recording as a player does; it has to end at what the live client shows."""
@@ -103,6 +105,7 @@ class Files(SshCase):
         opcodes = [i[0] for i in instructions(self.made + "/one")]
         self.assertEqual(set(opcodes), {"sync", "key"}, "input alone")
         self.assertNotIn(b"kept-42", self.file("words"))
+        self.assertNotIn("ended by signal", self.guacd.text())
 
     def test_refusals(self):
         """Who asks for a recording and cannot have it is told, and not let in without one."""
