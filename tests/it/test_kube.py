@@ -6,6 +6,7 @@ import unittest
 
 import house
 from house import PATIENCE, wait
+from kubefront import OldFront, Proxy
 from kubeshell import (BAD_REQUEST, CLOSED, ERROR, FORBIDDEN, NOT_FOUND, UNAUTHORIZED, UNAVAILABLE,
                        KubeCase, container)
 from shellkit import CTRL, SHIFT
@@ -123,6 +124,35 @@ class Terminal(KubeCase):
         c = self.shell()
         c.reset()
         wait(lambda: not self.guacd.sessions(), 5 * PATIENCE, "the session goes on")
+
+
+class Ways(KubeCase):
+    """What may stand between us and the API server."""
+
+    def test_proxy(self):
+        proxy = Proxy()
+        self.addCleanup(proxy.close)
+        c = self.shell(proxy_hostname="127.0.0.1", proxy_port=proxy.port)
+        c.run("echo $((6*7))", "\n42")
+        self.assertEqual(set(proxy.asked), {f"CONNECT 127.0.0.1:{self.kube['PORT']} HTTP/1.1"})
+
+    def test_v4(self):
+        front = OldFront(self.kube["HOST"], self.kube["PORT"], self.kube["CA"], self.one)
+        self.addCleanup(front.close)
+        old = dict(hostname="127.0.0.1", port=front.port, use_ssl="false", token=None, ca_cert=None)
+        c = self.shell(**old)
+        c.run("stty size", "25 79")
+        c.type("exit 7\n")
+        c.see("The command ended with status 7.")
+        self.assertIsNone(c.ended())
+        with open(self.guacd.log, encoding="utf-8") as f:
+            self.assertIn("by v4.channel.k8s.io", f.read())
+        c = self.connect(container="lines", exec_command=None, **old)
+        c.see("This process has no terminal")
+        c.chord(CTRL, ord("d"))
+        c.see("too old to be told the end of the input")
+        c.type("goes on\n")
+        c.see("goes on")
 
 
 class Refusals(KubeCase):

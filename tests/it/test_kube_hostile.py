@@ -10,6 +10,7 @@ import unittest
 
 import house
 from house import PATIENCE, Guacd, wait
+from kubefront import Proxy
 from shellkit import Shell
 
 TIMEOUT, ERROR, NOT_FOUND, CLOSED, UNAVAILABLE = 0x202, 0x203, 0x204, 0x206, 0x208
@@ -191,48 +192,8 @@ class Liars(Case):
 
 
 class Proxies(Case):
-    class Proxy:
-        """CONNECT, as RFC 9110 has it, to wherever it is told."""
-
-        def __init__(self, answer=None):
-            self.answer, self.asked = answer, []
-            self.socket = socket.create_server(("127.0.0.1", 0))
-            self.port = str(self.socket.getsockname()[1])
-            threading.Thread(target=self.work, daemon=True).start()
-
-        def close(self):
-            self.socket.close()
-
-        def work(self):
-            while True:
-                try:
-                    peer, _ = self.socket.accept()
-                except OSError:
-                    return
-                head = b""
-                while b"\r\n\r\n" not in head:
-                    head += peer.recv(4096)
-                self.asked.append(head.split(b"\r\n")[0].decode())
-                if self.answer:
-                    peer.sendall(self.answer)
-                    continue
-                host, _, port = head.split()[1].decode().rpartition(":")
-                there = socket.create_connection((host, int(port)))
-                peer.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                for a, b in ((peer, there), (there, peer)):
-                    threading.Thread(target=self.copy, args=(a, b), daemon=True).start()
-
-        @staticmethod
-        def copy(a, b):
-            try:
-                while piece := a.recv(65536):
-                    b.sendall(piece)
-                b.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass
-
     def test_through(self):
-        proxy = self.Proxy()
+        proxy = Proxy()
         self.addCleanup(proxy.close)
         server = Server(channel(1, b"through a proxy"))
         c = self.connect(server, proxy_hostname="127.0.0.1", proxy_port=proxy.port)
@@ -241,7 +202,7 @@ class Proxies(Case):
         self.assertEqual(proxy.asked, [f"CONNECT 127.0.0.1:{server.port} HTTP/1.1"])
 
     def test_refused(self):
-        proxy = self.Proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+        proxy = Proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
         self.addCleanup(proxy.close)
         self.ends(Server(), UNAVAILABLE, "the proxy 127.0.0.1 answers 407",
                   proxy_hostname="127.0.0.1", proxy_port=proxy.port)

@@ -82,10 +82,10 @@ int ask_identity(struct kube *k, const struct args *a, struct err *e) {
 static int request(struct kube *k, struct conn *c, const char *path, const char *key,
                    struct err *e) {
     bool six = strchr(k->host, ':');
-    buf_printf(&c->out,
-               "GET %s HTTP/1.1\r\nHost: %s%s%s:%d\r\nUser-Agent: guacd/%s\r\nAccept: "
-               "application/json\r\n",
-               path, six ? "[" : "", k->host, six ? "]" : "", k->port, guac_version);
+    buf_printf(&c->out, "GET %s HTTP/1.1\r\nHost: %s%s%s:%d\r\nUser-Agent: guacd/%s\r\n", path,
+               six ? "[" : "", k->host, six ? "]" : "", k->port, guac_version);
+    if (!key) /* v4 is passed on to the node, which answers 406 to anything but no wish */
+        buf_puts(&c->out, "Accept: application/json\r\n");
     buf_add(&c->out, k->auth.data, k->auth.len);
     if (key)
         buf_printf(&c->out,

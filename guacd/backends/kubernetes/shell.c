@@ -120,8 +120,10 @@ static size_t to_lines(char *data, size_t len) {
 }
 
 static void end_input(struct kube *k) {
-    if (!k->conn.v5)
+    if (!k->conn.v5) {
         term_note(k->con.term, "This API server is too old to be told the end of the input.");
+        k->con.text_due = true;
+    }
     channel_end_stdin(&k->conn);
     k->input = !k->conn.v5;
 }
