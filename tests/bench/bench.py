@@ -10,6 +10,7 @@ import time
 
 import desktop
 import evidence
+import pods
 import procs
 import proxy
 import resources
@@ -24,16 +25,18 @@ TEXT = b"".join(b"%07d the quick brown fox jumps over the lazy dog 0123456789 ab
 
 
 class Daemon:
-    def __init__(self, name, where, pid):
+    def __init__(self, name, where, pid, own=None, protocol="ssh"):
         self.name, self.where, self.pid = name, where, pid
+        self.own, self.protocol = own, protocol   # a target other than the sshd
         self.extra = {}
 
-    def argv(self, params, select="ssh"):
+    def argv(self, params, select=None):
+        select = select or self.protocol
         pairs = dict(params, **(self.extra if params else {}))
         return [LOAD, self.where, f"select={select}"] + [f"{k}={v}" for k, v in pairs.items()]
 
     def load(self, *words, params=None, **kw):
-        argv = self.argv(SSH if params is None else params)
+        argv = self.argv((self.own or SSH) if params is None else params)
         out = subprocess.run(argv + ["--"] + [str(w) for w in words], stdout=subprocess.PIPE,
                              text=True, timeout=400, **kw)
         return json.loads(out.stdout.strip().splitlines()[-1]) if out.stdout.strip() else {}
@@ -309,6 +312,8 @@ def main():
         desktop.measure(plain, wanted, measure, show, result, BUILD)
         evidence.measure(wanted, measure, show, result, BUILD)
         proxy.measure_all(wanted, measure, show, result, BUILD, work)
+        pods.measure(wanted, measure, show, result, command, lambda params: Daemon(
+            "ours", daemons[0].where, daemons[0].pid, params, "kubernetes"), work)
         resources.measure(wanted, measure, show, result, work)
         if any(wanted(n) for n in GATEWAY_ROWS):
             run_gateway_rows(work, result)
