@@ -2,10 +2,12 @@
 #include "crd/cluster.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "crd/connection.h"
 #include "crd/cluster_impl.h"
@@ -17,6 +19,7 @@
 
 #define TOKEN_MS 10000 /* a token read longer ago is read again */
 #define TIMEOUT_MS 10000
+#define TOKEN_MAX 16384
 
 /* ---- configuration --------------------------------------------------------------------------- */
 
@@ -131,6 +134,25 @@ bool cluster_serves(const struct cluster *k, const char *namespace) {
 
 /* ---- token ----------------------------------------------------------------------------------- */
 
+/* The kubelet makes a pod's token readable by everybody in the pod (mode 0644, unless it has an
+ * fsGroup), so secret_read_file() would refuse it. */
+static int read_token(const struct cluster *k, struct secret *out, struct err *e) {
+    char text[TOKEN_MAX];
+    size_t len = 0;
+    _close_ int fd = open(k->token_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return err_errno(e, STATUS_SERVER_ERROR, "%s", k->token_file);
+    for (ssize_t n; len < sizeof text && (n = read(fd, text + len, sizeof text - len)) > 0;)
+        len += (size_t)n;
+    int rc = len == sizeof text
+                 ? err_set(e, STATUS_SERVER_ERROR, "%s is too long for a token", k->token_file)
+                 : 0;
+    if (rc == 0 && secret_set(out, text, len && text[len - 1] == '\n' ? len - 1 : len))
+        rc = err_set(e, STATUS_SERVER_ERROR, "no memory for a token");
+    secret_wipe(text, sizeof text);
+    return rc;
+}
+
 /* A copy. The kubelet replaces the file long before the old token ends. */
 int cluster_token(struct cluster *k, bool again, struct secret *out, struct err *e) {
     uint64_t now = clock_ms();
@@ -138,7 +160,7 @@ int cluster_token(struct cluster *k, bool again, struct secret *out, struct err 
     int rc = 0;
     if (again || !k->token.data || now - k->token_at > TOKEN_MS) {
         struct secret fresh = { 0 };
-        rc = secret_read_file(&fresh, k->token_file, e);
+        rc = read_token(k, &fresh, e);
         for (size_t i = 0; rc == 0 && i < fresh.len; i++)
             if (!isgraph((unsigned char)fresh.data[i]))
                 rc = err_set(e, STATUS_SERVER_ERROR, "%s holds no token", k->token_file);

@@ -33,7 +33,7 @@ class Cluster(Part):
         text = self.verb("token", "guacamole", account, duration)
         with open(self.token + ".new", "w") as f:
             f.write(text)
-        os.chmod(self.token + ".new", 0o600)
+        os.chmod(self.token + ".new", 0o644)  # the kubelet's, where a pod has no fsGroup
         os.rename(self.token + ".new", self.token)
 
     def run(self, *words, stdin=None, user=None):
