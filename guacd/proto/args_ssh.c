@@ -26,7 +26,7 @@ static const struct arg_spec rows[] = {
     { "locale", ARG_STRING, 0, "", ARG_ANY, NULL, "LANG on the target, such as en_GB.UTF-8." },
     { "timezone", ARG_STRING, 0, "", ARG_ANY, NULL, "TZ on the target; the browser's when empty." },
     { "enable-agent", ARG_BOOL, 0, "false", ARG_ANY, NULL,
-      "Forward the key given here as an SSH agent." },
+      "Not done yet: no agent is forwarded, and the log says so." },
     { "enable-sftp", ARG_BOOL, 0, "false", ARG_ANY, NULL, "Files over the same connection." },
     { "sftp-root-directory", ARG_STRING, 0, "/", ARG_ANY, NULL,
       "Folder of the target that is shown as the top." },

@@ -40,9 +40,10 @@ static const struct arg_spec rows[] = {
     { "force-lossless", ARG_BOOL, 0, "false", ARG_ANY, NULL, "Never send lossy pictures." },
     { "compress-level", ARG_INT, 0, "", 0, 9, NULL, "Compression asked of the server." },
     { "quality-level", ARG_INT, 0, "", 0, 9, NULL, "JPEG quality asked of the server." },
-    { "enable-audio", ARG_BOOL, 0, "false", ARG_ANY, NULL, "Sound by a PulseAudio server." },
+    { "enable-audio", ARG_BOOL, 0, "false", ARG_ANY, NULL,
+      "Not done yet: no sound comes, and the log says so." },
     { "audio-servername", ARG_STRING, ARG_HOST, "", ARG_ANY, NULL,
-      "That PulseAudio server; the VNC host when empty." },
+      "Of enable-audio: a PulseAudio server." },
 };
 
 const struct arg_table args_vnc = { rows, ARRAY_LEN(rows) };

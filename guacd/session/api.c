@@ -1,8 +1,10 @@
 /* What backend.h offers to the backend thread. What has to happen on the wire thread is posted. */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "guacd/base/clock.h"
 #include "guacd/base/dial.h"
 #include "guacd/base/log.h"
 #include "guacd/base/secret.h"
@@ -10,8 +12,10 @@
 #include "guacd/proto/status.h"
 #include "guacd/session/record.h"
 #include "guacd/session/session.h"
+#include "guacd/session/wake.h"
 
 #define AUDIO_WAITING_MAX (512u << 10)
+#define WAKE_AGAIN_MS 1000
 
 /* A call on its way to the wire thread. */
 struct post {
@@ -62,13 +66,18 @@ int session_lock(struct session *s, struct err *e) {
     return 0;
 }
 
-int session_dial_beside(struct session *s, const char *host, uint16_t port, int timeout_ms, int *fd,
-                        struct err *e) {
+static struct dial_policy address_policy(const struct session *s) {
     struct dial_policy policy = { .any = !s->gateway };
     if (s->gateway) {
         policy.allow = args_str(s->args, "address-allow");
         policy.deny = args_str(s->args, "address-deny");
     }
+    return policy;
+}
+
+int session_dial_beside(struct session *s, const char *host, uint16_t port, int timeout_ms, int *fd,
+                        struct err *e) {
+    struct dial_policy policy = address_policy(s);
     char peer[64] = "";
     int got = dial_tcp(host, port, &policy, timeout_ms, peer, sizeof(peer), e);
     if (got < 0)
@@ -78,10 +87,33 @@ int session_dial_beside(struct session *s, const char *host, uint16_t port, int 
     return 0;
 }
 
+/* A woken machine answers when it is up: it is dialled again until wol-wait-time is over, which the
+ * owner may cut short by leaving. What no waiting helps against ends it at once. */
+static int dial_woken(struct session *s, const char *host, uint16_t port, int timeout_ms, int *fd,
+                      struct err *e) {
+    const struct dial_policy policy = address_policy(s);
+    if (wake_send(s->args, &policy, e) < 0)
+        return -1;
+    uint64_t wait_ms = args_bool(s->args, "wol-send-packet")
+                           ? (uint64_t)args_int(s->args, "wol-wait-time") * 1000
+                           : 0;
+    uint64_t end = clock_ms() + wait_ms;
+    while (session_dial_beside(s, host, port, timeout_ms, fd, e) < 0) {
+        bool down =
+            e->status == STATUS_UPSTREAM_UNAVAILABLE || e->status == STATUS_UPSTREAM_TIMEOUT;
+        if (!down || clock_ms() >= end || session_ending(s))
+            return -1;
+        log_debug("not up yet: %s", e->text);
+        *e = (struct err){ 0 };
+        poll(NULL, 0, WAKE_AGAIN_MS);
+    }
+    return 0;
+}
+
 int session_dial(struct session *s, const char *host, uint16_t port, int timeout_ms, int *fd,
                  struct err *e) {
     int got = -1;
-    if (session_dial_beside(s, host, port, timeout_ms, &got, e) < 0)
+    if (dial_woken(s, host, port, timeout_ms, &got, e) < 0)
         return -1;
     if (session_lock(s, e) < 0) {
         close(got);

@@ -261,6 +261,53 @@ class Unreachable(SshCase):
                 self.assertIn(c.ended(20)[1], (TIMEOUT, ERROR, CLOSED))
 
 
+class Asleep(SshCase):
+    """A machine that is woken first: it answers at this port once the magic packet came."""
+
+    MAC = "52:54:00:ab:cd:ef"
+
+    def setUp(self):
+        super().setUp()
+        self.air = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(self.air.close)
+        self.air.bind(("127.0.0.1", 0))
+        self.air.settimeout(house.DEADLINE_S)
+
+    def wol(self, **values):
+        return {"wol_send_packet": "true", "wol_mac_addr": self.MAC, "wol_broadcast_addr": "127.0.0.1",
+                "wol_udp_port": str(self.air.getsockname()[1]), **values}
+
+    def test_woken(self):
+        door = socket.socket()
+        door.bind(("127.0.0.1", 0))
+        packets = []
+
+        def machine():
+            packets.append(self.air.recv(200))
+            time.sleep(2)   # it boots: dialled meanwhile, it refuses
+            door.listen()
+            near = door.accept()[0]
+            far = socket.create_connection(("127.0.0.1", int(self.sshd["PORT"])))
+            threading.Thread(target=shellkit.copy, args=(near, far), daemon=True).start()
+            shellkit.copy(far, near)
+
+        thread = threading.Thread(target=machine, daemon=True)
+        thread.start()
+        c = self.shell(port=str(door.getsockname()[1]), **self.wol(wol_wait_time="60"))
+        c.run("echo aw''ake", "awake")
+        c.close()
+        door.close()
+        self.assertEqual(packets, [b"\xff" * 6 + bytes.fromhex(self.MAC.replace(":", "")) * 16])
+
+    def test_never_up(self):
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            self.refused(UNAVAILABLE, port=str(closed.getsockname()[1]), **self.wol(wol_wait_time="2"))
+
+    def test_no_address(self):
+        self.refused(BAD_REQUEST, "wol-mac-addr", **self.wol(wol_mac_addr="a printer"))
+
+
 class Terminal(SshCase):
     options = ("--config", "AcceptEnv TZ")
 

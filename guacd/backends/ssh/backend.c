@@ -76,6 +76,8 @@ static int ssh_open(struct session *s, void *state, const struct args *args, str
     snprintf(c->host, sizeof c->host, "%s", args_str(args, "hostname"));
     if (console_init(&c->con, s, args, e))
         return -1;
+    if (args_bool(args, "enable-agent"))
+        log_warning("enable-agent: agents are not forwarded yet; the session goes on without");
     int timeout_ms = (int)args_int(args, "timeout") * 1000;
     uint64_t deadline = clock_ms() + (uint64_t)timeout_ms;
     session_state(s, "connecting", c->host);

@@ -176,6 +176,8 @@ static int vnc_open(struct session *s, void *state, const struct args *args, str
     v->args = args;
     if (prepare(v, e) < 0)
         return -1;
+    if (args_bool(args, "enable-audio"))
+        log_warning("enable-audio: sound beside VNC is not there yet; the session goes on without");
     int fd = -1;
     v->files = beside_dial(s, args);
     if (vnc_connect(v, &fd, e) < 0)
