@@ -29,6 +29,7 @@ from sbom import spdx, web_packages
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 HOME = "/usr/lib/guac"
+LIBS = HOME + "/libs" # as `make install`: programs and backends look there
 GROUP = 64000 # the five share it: run/ and its sockets
 REGISTRY = "guac.local" # names until somebody pushes them elsewhere
 
@@ -118,10 +119,11 @@ def own_file(source, prefix):
             data = stripped.read()
     if not prefix:
         return data
-    old, new = (prefix + "/lib").encode(), (HOME + "/lib").encode()
+    old, new = (prefix + "/lib").encode(), LIBS.encode()
     if len(old) < len(new):
         sys.exit(f"image: {prefix} is too short a path")
-    return data.replace(b"\0" + old + b"\0", b"\0" + b"/" * (len(old) - len(new)) + new + b"\0")
+    return re.sub(rb"([\0:])" + re.escape(old) + rb"\0",
+                  lambda m: m[1] + b"/" * (len(old) - len(new)) + new + b"\0", data)
 
 
 class Maker:
@@ -154,7 +156,7 @@ class Maker:
         loaded = [p for p in (x.format(lib=self.multiarch) for x in files) if p.endswith((".so", ".so.1"))]
         for path in sorted(libraries(self.programs(name) + loaded)):
             own = self.prefix and path.startswith(self.prefix + "/")
-            tree.take(path, HOME + "/lib" if own else None)
+            tree.take(path, LIBS if own else None)
         if "fontconfig-config" in packages:
             self.fonts(tree)
         return tree
@@ -213,7 +215,7 @@ class Maker:
                     info.type, info.linkname, info.mode = tarfile.SYMTYPE, rest[0], 0o777
                 else:
                     data, info.mode = rest
-                    if isinstance(data, str) and path.startswith(HOME + "/lib/"):
+                    if isinstance(data, str) and path.startswith(LIBS + "/"):
                         data = own_file(data, self.prefix)
                     if isinstance(data, str):
                         with open(data, "rb") as f:

@@ -86,7 +86,7 @@ class Image(unittest.TestCase):
                                    os.uname().machine == "x86_64" else "/lib/ld-linux-aarch64.so.1",
                                    "--list", "/usr/lib/guac/backends/" + backend],
                                   text=True, capture_output=True, check=False, timeout=60)
-            self.assertNotIn("not found", done.stdout + done.stderr, backend)
+            self.assertEqual((done.returncode, "not found" in done.stdout), (0, False), backend + done.stderr)
 
 
 if __name__ == "__main__":
