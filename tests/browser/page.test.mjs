@@ -998,6 +998,24 @@ describe("evidence", () => {
     await page.getByText("1 of 2").waitFor();
     assert.equal(w.asked.at(-1)[1].to - w.asked.at(-1)[1].from, 30 * 86400000);
   });
+
+  page("a gateway that makes no exports offers none, asks for none, and says how they are made", async ({ page, go }) => {
+    const asked = [];
+    page.on("request", (r) => { if (r.url().includes("/api/exports")) asked.push(r.url()); });
+    await go(`/replay/${ids.other}`);
+    await page.getByRole("button", { name: "Evidence" }).click();
+    await page.getByRole("button", { name: "Proof in the log" }).waitFor();
+    assert.equal(await page.getByRole("link", { name: "Export this recording" }).count(), 0);
+    await go("/recordings");
+    await page.getByRole("link", { name: "Recordings", exact: true }).waitFor();
+    assert.equal(await page.getByRole("link", { name: "Evidence", exact: true }).count(), 0);
+    await go(`/evidence?sessions=${ids.other}`); // a link from elsewhere
+    await page.getByText(`--output EXPORT ${ids.other}`).waitFor();
+    assert.equal(await page.getByRole("button", { name: "Make the export" }).count(), 0);
+    await accessible(page, "evidence-command");
+    await shot(page, "evidence-command");
+    assert.deepEqual(asked, []);
+  }, { world: (w) => { w.me.canExport = false; } });
 });
 
 // The bar at the bottom of the made picture is as long as the second within its minute.

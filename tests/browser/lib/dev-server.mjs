@@ -23,7 +23,7 @@ export const ids = {
 
 export function world() {
   return {
-    me: { sub: "u-1", name: "Anna Example", roles: ["operator", "auditor"], canOperate: true, canAudit: true, canApprove: true, canModerate: false, canLock: false, csrf: "csrf-1", expires: Date.now() + 3600000 },
+    me: { sub: "u-1", name: "Anna Example", roles: ["operator", "auditor"], canOperate: true, canAudit: true, canApprove: true, canModerate: false, canLock: false, canExport: true, csrf: "csrf-1", expires: Date.now() + 3600000 },
     methods: { oidc: true, link: false },
     generation: 1,
     connections: [

@@ -43,7 +43,7 @@ export function Shell({ who, page, children }: { who: Me; page: string; children
           {who.canApprove !== undefined && link("approvals", todo)}
           {(who.canModerate || who.canAudit || who.canApprove) && link("live")}
           {who.canAudit && link("recordings")}
-          {who.canAudit && link("evidence")}
+          {who.canAudit && who.canExport && link("evidence")}
         </nav>
         <span class="grow" />
         <button class="tool" type="button" title={t("keys.open")} aria-label={t("keys.open")} onClick={openKeys}><Icon name="help" /></button>

@@ -11,6 +11,7 @@ export interface Me {
   canModerate?: boolean;
   canApprove?: boolean;
   canLock?: boolean;
+  canExport?: boolean; // the gateway makes bags itself: /api/exports is there
   refresh?: boolean;
   refreshSeconds?: number;
   csrf: string;

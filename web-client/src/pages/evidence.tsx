@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { Problem } from "../app/ask.tsx";
 import { Empty, ErrorState, Loading } from "../app/states.tsx";
-import { api, post, when } from "../lib/api.ts";
+import { api, post, when, type Me } from "../lib/api.ts";
 import { ago, bytes } from "../lib/format.ts";
 import { t, tn } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
@@ -20,7 +20,47 @@ interface Export {
   error?: string | null;
 }
 
-export function Evidence() {
+const chosenByLink = (): string[] =>
+  (new URLSearchParams(location.search).get("sessions") ?? "").split(",").filter((id) => /^[0-9a-f-]{36}$/i.test(id));
+
+// A gateway that makes no exports offers no form that would fail: it says how they are made.
+export function Evidence({ who }: { who: Me }) {
+  return (
+    <>
+      <header class="page-head"><h1>{t("nav.evidence")}</h1></header>
+      <div class="evidence">{who.canExport ? <Exports /> : <ByCommand />}</div>
+    </>
+  );
+}
+
+function ByCommand() {
+  const sessions = chosenByLink();
+  const what = sessions.length ? sessions.join(" ") : "--from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z";
+  return (
+    <>
+      <section class="how" aria-labelledby="command">
+        <h2 id="command">{t("evidence.command")}</h2>
+        <p>{t("evidence.command.text")}</p>
+        <pre tabIndex={0}>{`guac-evidence export --store STORE --output EXPORT ${what}`}</pre>
+        <p class="muted">{t("evidence.none.advice")}</p>
+      </section>
+      <How command="cd EXPORT && sh verify.sh" />
+    </>
+  );
+}
+
+function How({ command }: { command: string }) {
+  return (
+    <section class="how" aria-labelledby="how">
+      <h2 id="how">{t("evidence.how")}</h2>
+      <p>{t("evidence.how.text")}</p>
+      <pre>{command}</pre>
+      <p class="muted">{t("evidence.how.anchor")}</p>
+    </section>
+  );
+}
+
+function Exports() {
   const [list, setList] = useState<Export[] | null>(null);
   const [error, setError] = useState<unknown>(null);
   const load = () => {
@@ -37,52 +77,43 @@ export function Evidence() {
   };
   return (
     <>
-      <header class="page-head"><h1>{t("nav.evidence")}</h1></header>
-      <div class="evidence">
-        <Form done={load} />
-        <section aria-labelledby="exports">
-          <h2 id="exports">{t("evidence.exports")}</h2>
-          {error && !list ? <ErrorState error={error} retry={load} /> : !list ? <Loading /> : list.length === 0 ? (
-            <Empty title={t("evidence.none")}><p>{t("evidence.none.advice")}</p></Empty>
-          ) : (
-            <ul class="cards">
-              {[...list].sort((a, b) => when(b.started) - when(a.started)).map((e) => (
-                <li class="card-row" key={e.export}>
-                  <Icon name={e.state === "failed" ? "alert" : e.state === "ready" ? "check" : "clock"} />
-                  <div class="about">
-                    <div class="name">{tn("evidence.sessions", typeof e.sessions === "number" ? e.sessions : e.sessions.length)} <span class="sub">{ago(when(e.started))}{e.bytes ? ` · ${bytes(e.bytes)}` : ""}</span></div>
-                    <code class="muted">{e.export}</code>
-                    {e.state === "running" && (
-                      <div class="sending"><progress aria-label={t("evidence.progress")} {...(e.total ? { max: e.total, value: e.done } : {})} />
-                        <span class="sub">{t("evidence.done", { done: e.done, total: e.total })}</span></div>
-                    )}
-                    {e.state === "failed" && <p class="problem" role="alert">{e.error || t("evidence.failed")}</p>}
-                  </div>
-                  <div class="side"><div class="buttons">
-                    {e.state === "ready" && <a class="button primary" href={`/api/exports/${encodeURIComponent(e.export)}/bag?offset=0`} download={`${e.export}.tar`}><Icon name="download" />{t("evidence.download")}</a>}
-                    <button class="button" type="button" onClick={() => remove(e.export)}>{t(e.state === "running" ? "cancel" : "evidence.remove")}</button>
-                  </div></div>
-                </li>
-              ))}
-            </ul>
-          )}
-        </section>
-        <section class="how" aria-labelledby="how">
-          <h2 id="how">{t("evidence.how")}</h2>
-          <p>{t("evidence.how.text")}</p>
-          <pre>{"tar -xf EXPORT.tar && cd EXPORT && sh verify.sh"}</pre>
-          <p class="muted">{t("evidence.how.anchor")}</p>
-        </section>
-      </div>
+      <Form done={load} />
+      <section aria-labelledby="exports">
+        <h2 id="exports">{t("evidence.exports")}</h2>
+        {error && !list ? <ErrorState error={error} retry={load} /> : !list ? <Loading /> : list.length === 0 ? (
+          <Empty title={t("evidence.none")}><p>{t("evidence.none.advice")}</p></Empty>
+        ) : (
+          <ul class="cards">
+            {[...list].sort((a, b) => when(b.started) - when(a.started)).map((e) => (
+              <li class="card-row" key={e.export}>
+                <Icon name={e.state === "failed" ? "alert" : e.state === "ready" ? "check" : "clock"} />
+                <div class="about">
+                  <div class="name">{tn("evidence.sessions", typeof e.sessions === "number" ? e.sessions : e.sessions.length)} <span class="sub">{ago(when(e.started))}{e.bytes ? ` · ${bytes(e.bytes)}` : ""}</span></div>
+                  <code class="muted">{e.export}</code>
+                  {e.state === "running" && (
+                    <div class="sending"><progress aria-label={t("evidence.progress")} {...(e.total ? { max: e.total, value: e.done } : {})} />
+                      <span class="sub">{t("evidence.done", { done: e.done, total: e.total })}</span></div>
+                  )}
+                  {e.state === "failed" && <p class="problem" role="alert">{e.error || t("evidence.failed")}</p>}
+                </div>
+                <div class="side"><div class="buttons">
+                  {e.state === "ready" && <a class="button primary" href={`/api/exports/${encodeURIComponent(e.export)}/bag?offset=0`} download={`${e.export}.tar`}><Icon name="download" />{t("evidence.download")}</a>}
+                  <button class="button" type="button" onClick={() => remove(e.export)}>{t(e.state === "running" ? "cancel" : "evidence.remove")}</button>
+                </div></div>
+              </li>
+            ))}
+          </ul>
+        )}
+      </section>
+      <How command="tar -xf EXPORT.tar && cd EXPORT && sh verify.sh" />
     </>
   );
 }
 
 function Form({ done }: { done: () => void }) {
   const start = new URLSearchParams(location.search);
-  const sessions = (start.get("sessions") ?? "").split(",").filter((id) => /^[0-9a-f-]{36}$/i.test(id));
   const [f, setF] = useState({ from: "", to: "", connection: start.get("connection") ?? "", person: start.get("person") ?? "" });
-  const [chosen, setChosen] = useState(sessions);
+  const [chosen, setChosen] = useState(chosenByLink);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const set = (part: Partial<typeof f>) => setF({ ...f, ...part });

@@ -215,7 +215,7 @@ function Replay({ id, first, at, who }: { id: string; first: Show; at: number | 
           <Menu title={t("replay.evidence")} class="up" label={<Icon name="folder" />}>
             {(close) => (
               <>
-                <a class="item" href={`/evidence?sessions=${id}`}>{t("replay.export")}</a>
+                {who.canExport && <a class="item" href={`/evidence?sessions=${id}`}>{t("replay.export")}</a>}
                 <button class="item" type="button" onClick={() => { close(); setDialog("log"); }}>{t("log.title")}</button>
                 <button class="item" type="button" onClick={() => { close(); setDialog("hold"); }}>{t("hold.title")}</button>
               </>
