@@ -18,6 +18,8 @@ static const struct arg_spec rows[] = {
       "nothing." },
     { "max-duration", ARG_INT, ARG_GATEWAY, "0", ARG_SECONDS, NULL,
       "Seconds after which the session ends; 0 for never." },
+    { "duration-reason", ARG_ENUM, ARG_GATEWAY, "duration", ARG_ANY, "duration|approval",
+      "Whether max-duration is the connection's own or what is left of an approval." },
     { "idle-timeout", ARG_INT, ARG_GATEWAY, "0", ARG_SECONDS, NULL,
       "Seconds without input after which the session ends; 0 for never." },
     { "warn-before", ARG_INT, ARG_GATEWAY, "60", ARG_SECONDS, NULL,

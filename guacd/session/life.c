@@ -107,7 +107,10 @@ static uint64_t left(const struct session *s, uint64_t now, const char **reason)
     uint64_t whole = s->max_ms ? s->start_ms + s->max_ms : UINT64_MAX;
     uint64_t leave = s->leave_until_ms ? s->leave_until_ms : UINT64_MAX;
     uint64_t due = MIN_OF(MIN_OF(idle, whole), leave);
-    *reason = due == leave && leave != UINT64_MAX ? "restart" : whole <= idle ? "duration" : "idle";
+    if (due == leave && leave != UINT64_MAX)
+        *reason = "restart";
+    else
+        *reason = whole > idle ? "idle" : s->approved ? "approval" : "duration";
     return due == UINT64_MAX ? due : due > now ? due - now : 0;
 }
 
@@ -124,7 +127,9 @@ static void on_limit(void *arg) {
         else if (strcmp(reason, "restart") == 0)
             life_end(s, STATUS_SESSION_CLOSED, "the gateway restarts");
         else
-            life_end(s, STATUS_SESSION_CLOSED, "the session's maximum duration is over");
+            life_end(s, STATUS_SESSION_CLOSED, "%s",
+                     s->approved ? "the time that was approved is over"
+                                 : "the session's maximum duration is over");
         return;
     }
     if (ms <= s->warn_ms && !s->warned) {
@@ -309,6 +314,7 @@ void life_connected(struct session *s) {
             s->grace_ms = (uint64_t)args_int(s->args, "grace") * 1000;
         s->idle_ms = (uint64_t)args_int(s->args, "idle-timeout") * 1000;
         s->max_ms = (uint64_t)args_int(s->args, "max-duration") * 1000;
+        s->approved = strcmp(args_str(s->args, "duration-reason"), "approval") == 0;
         s->warn_ms = (uint64_t)args_int(s->args, "warn-before") * 1000;
     }
     on_limit(s);

@@ -284,6 +284,7 @@ struct session {
     unsigned paused; /* bits: PAUSE_* */
     char pause_why[128];
     uint64_t grace_ms, grace_until_ms, idle_ms, max_ms, active_ms;
+    bool approved;           /* max_ms is what is left of an approval */
     uint64_t leave_until_ms; /* the server is being stopped; 0: it is not */
     struct loop_timer *tick_timer, *grace_timer, *limit_timer, *end_timer;
     uint64_t warn_ms, ending_ms;

@@ -88,19 +88,20 @@ static long least(long a, long b) {
     return a == 0 ? b : b == 0 ? a : MIN_OF(a, b);
 }
 
-/* Seconds: the limits', or what is left of its approval's window. 0: none. */
-static int64_t longest(const struct launch *l) {
+/* Seconds, and whose: the limits', or what is left of its approval's window. 0: none. */
+static int64_t longest(const struct launch *l, const char **whose) {
     int64_t max = l->decision->max_minutes * 60, window = (l->decision->until - l->started) / 1000;
-    if (!l->decision->until)
-        return max;
     window = MAX_OF(window, 1);
-    return max == 0 ? window : MIN_OF(max, window);
+    bool approval = l->decision->until && (max == 0 || window < max);
+    *whose = approval ? "approval" : "duration";
+    return approval ? window : max;
 }
 
 static void set_policy(struct setter *s, const struct launch *l) {
     const struct connection *c = l->connection;
     const struct config *conf = l->conf;
     char resource[400];
+    const char *whose;
     snprintf(resource, sizeof resource, "%s/%s", c->namespace, c->name);
     set_text(s, "session", l->session);
     set_text(s, "connection", resource);
@@ -108,7 +109,8 @@ static void set_policy(struct setter *s, const struct launch *l) {
     set_text(s, "owner-name", l->who->name);
     set_number(s, "started", l->started);
     set_number(s, "grace", conf->grace_seconds);
-    set_number(s, "max-duration", longest(l));
+    set_number(s, "max-duration", longest(l, &whose));
+    set_text(s, "duration-reason", whose);
     set_number(s, "idle-timeout", least(c->limits.idle_minutes, conf->idle_minutes) * 60);
     set_number(s, "warn-before", conf->warn_seconds);
     set_text(s, "recording", c->recording.enabled ? "full" : "events");

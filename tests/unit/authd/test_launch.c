@@ -89,6 +89,7 @@ START_TEST(rows) {
         { "connection", "relay/box" },
         { "owner", "u-1" },
         { "owner-name", "Olga" },
+        { "duration-reason", "duration" },
         { "recording", "full" },
         { "recording-keys", "off" },
         { "address-allow", "127.0.0.1:2222" },

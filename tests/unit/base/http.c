@@ -271,7 +271,7 @@ START_TEST(says_what_went_wrong) {
     uint64_t start = clock_ms();
     ck_assert_int_eq(http_do(http, &rq, &rs, &e), -1);
     ck_assert_int_eq(e.status, 0x0202);
-    ck_assert_uint_le(clock_ms() - start, 2000);
+    ck_assert_uint_le(clock_ms() - start, 20000);
     rq = (struct http_request){ .method = "GET", .url = "http://user:pw@127.0.0.1:1/x?secret=1" };
     ck_assert_int_eq(http_do(http, &rq, &rs, &e), -1);
     ck_assert_int_eq(e.status, 0x0207);

@@ -104,7 +104,7 @@ function Warning({ session, view }: { session: Session; view: View }) {
   return (
     <div class="banner" role="alert">
       <Icon name="clock" />
-      <span class="grow">{t(idle ? "overlay.idle" : endReason === "restart" ? "overlay.restart" : "overlay.duration")} <span aria-hidden="true">{clock(seconds * 1000)}</span></span>
+      <span class="grow">{t(idle ? "overlay.idle" : endReason === "restart" ? "overlay.restart" : endReason === "approval" ? "overlay.approval" : "overlay.duration")} <span aria-hidden="true">{clock(seconds * 1000)}</span></span>
       {idle && <button class="button" type="button" onClick={() => session.stay()}>{t("overlay.stay")}</button>}
     </div>
   );
