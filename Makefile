@@ -207,6 +207,10 @@ $(B)/web/.done: $(WEB_SRC)
 # docs/man/ holds what people wrote; a program's keys come from its own table.
 MANUALS  := $(wildcard docs/man/*.[18])
 man: $(MANUALS:docs/man/%=$(B)/man/%)
+docs: man $(B)/docs/reference.md  ## manual pages, and every field and parameter, from the tables
+$(B)/docs/reference.md: $(B)/guac-crds
+	@mkdir -p $(@D)
+	$(Q){ echo '# Every field and parameter'; echo; $< --manual; } >$@
 $(B)/man/%: docs/man/% $(BINARIES) $(B)/guac-crds
 	$(call say,MAN,$@)
 	@mkdir -p $(@D)
@@ -336,7 +340,7 @@ lib      := $(DESTDIR)$(PREFIX)/lib
 share    := $(DESTDIR)$(PREFIX)/share
 etc      := $(DESTDIR)$(SYSCONFDIR)
 place     = sed 's|@PREFIX@|$(PREFIX)|g' $(1) >$(2) && chmod 644 $(2)
-install: all man  ## into PREFIX=/usr/local (DESTDIR= for packagers): programs, manual pages, units
+install: all docs  ## into PREFIX=/usr/local (DESTDIR= for packagers): programs, manual pages, units
 	install -d $(lib)/guac/backends $(DESTDIR)$(PREFIX)/bin $(share)/guac/crds $(share)/doc/guac \
 	    $(share)/man/man1 $(share)/man/man8 $(lib)/systemd/system $(lib)/sysusers.d $(lib)/tmpfiles.d $(etc)
 	install -m 755 $(PROGRAMS:%=$(B)/%) $(B)/guac-crds $(lib)/guac
@@ -345,7 +349,7 @@ install: all man  ## into PREFIX=/usr/local (DESTDIR= for packagers): programs, 
 	rm -rf $(share)/guac/web
 	cp -r $(B)/web $(share)/guac/web && rm -f $(share)/guac/web/.done
 	install -m 644 $(B)/crds/*.yaml deploy/crd/*.yaml $(share)/guac/crds
-	install -m 644 README.md SECURITY.md docs/*.md $(share)/doc/guac
+	install -m 644 README.md SECURITY.md docs/*.md $(B)/docs/reference.md $(share)/doc/guac
 	for p in $(filter-out guacd-session,$(PROGRAMS)) guac-crds; do \
 	    ln -sf ../lib/guac/$$p $(DESTDIR)$(PREFIX)/bin/$$p; done
 	for f in $(MANUALS:docs/man/%=%); do install -m 644 $(B)/man/$$f $(share)/man/man$${f##*.}; done
