@@ -2,12 +2,13 @@
 #include "recording/evidence/complete_command.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 #include "guacd/base/clock.h"
 #include "guacd/base/json.h"
 #include "guacd/base/util.h"
 #include "recording/evidence/complete.h"
+#include "recording/evidence/print.h"
+#include "recording/evidence/progress.h"
 
 const char *evidence_log_bucket(const struct evidence *v) {
     return v->config->log_bucket ? v->config->log_bucket : LOG_BUCKET;
@@ -38,18 +39,10 @@ static int read_anchors(const struct config *c, struct anchor *anchor, struct er
     return c->events ? anchor_events(anchor, c->events, e) : 0;
 }
 
-static int read_time(const char *text, const char *row, uint64_t *out, struct err *e) {
+int evidence_time(const char *text, const char *row, uint64_t *out, struct err *e) {
     return text && clock_parse(text, out) < 0
                ? err_set(e, 0, "%s: '%s' is no time like 2026-11-22T00:00:00Z", row, text)
                : 0;
-}
-
-static void progress(void *arg, uint64_t done, uint64_t total) {
-    uint64_t *last = arg, now = clock_ms();
-    if (now - *last < 200)
-        return;
-    *last = now;
-    fprintf(stderr, "\r%llu of %llu ", (unsigned long long)done, (unsigned long long)total);
 }
 
 static void print_list(const json_t *list, const char *key) {
@@ -82,36 +75,33 @@ static void print_report(const struct complete_report *r) {
            (unsigned long long)r->bytes);
 }
 
-static void print_json(const struct complete_report *r) {
-    struct buf b __attribute__((cleanup(buf_fini)));
+static int write_json(const struct complete_report *r, struct err *e) {
     _json_ json_t *o = complete_report_json(r);
-    buf_init(&b, (size_t)16 << 20);
-    if (o && json_write(o, &b) == 0)
-        printf("%s\n", buf_str(&b));
+    return print_json(o, e);
 }
 
 int complete_command(struct evidence *v, struct err *e) {
     const struct config *c = v->config;
     struct anchor anchor = { 0 };
     struct complete_report report = { 0 };
-    uint64_t last = clock_ms();
-    bool terminal = isatty(STDERR_FILENO) && !c->json;
+    struct progress bar;
+    progress_init(&bar, !c->json);
     struct complete_want want = { .store = v->store,
                                   .log_bucket = evidence_log_bucket(v),
                                   .tree = v->tree,
                                   .anchor = &anchor,
                                   .chunks = !c->quick,
-                                  .progress = terminal ? progress : NULL,
-                                  .arg = &last };
-    int status =
-        read_anchors(c, &anchor, e) < 0 || read_time(c->from, "from", &want.from_ms, e) < 0 ||
-                read_time(c->to, "to", &want.to_ms, e) < 0 || complete_run(&want, &report, e) < 0
-            ? 2
-            : (int)report.result;
-    if (terminal)
-        fprintf(stderr, "\r%40s\r", "");
+                                  .progress = progress_tell,
+                                  .arg = &bar };
+    int status = read_anchors(c, &anchor, e) < 0 ||
+                         evidence_time(c->from, "from", &want.from_ms, e) < 0 ||
+                         evidence_time(c->to, "to", &want.to_ms, e) < 0 ||
+                         complete_run(&want, &report, e) < 0
+                     ? 2
+                     : (int)report.result;
+    progress_done(&bar);
     if (status != 2 && c->json)
-        print_json(&report);
+        status = write_json(&report, e) < 0 ? 2 : status;
     else if (status != 2)
         print_report(&report);
     complete_report_fini(&report);

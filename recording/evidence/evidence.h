@@ -30,11 +30,15 @@ struct evidence {
 int command_ls(struct evidence *v, char **words, size_t count, struct err *e);
 int command_verify(struct evidence *v, char **words, size_t count, struct err *e);
 int command_anchor(struct evidence *v, char **words, size_t count, struct err *e);
+int command_show(struct evidence *v, char **words, size_t count, struct err *e);
+int command_search(struct evidence *v, char **words, size_t count, struct err *e);
 int command_export(struct evidence *v, char **words, size_t count, struct err *e);
 int command_transcript(struct evidence *v, char **words, size_t count, struct err *e);
 int command_cat(struct evidence *v, char **words, size_t count, struct err *e);
 int command_serve(struct evidence *v, char **words, size_t count, struct err *e);
 
+/* A row's time as Unix ms; text NULL leaves `out` as it is. */
+int evidence_time(const char *text, const char *row, uint64_t *out, struct err *e);
 /* The log's bucket as configured. */
 const char *evidence_log_bucket(const struct evidence *v);
 

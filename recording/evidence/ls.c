@@ -6,36 +6,26 @@
 #include "guacd/base/json.h"
 #include "guacd/base/util.h"
 #include "recording/evidence/evidence.h"
+#include "recording/evidence/print.h"
 #include "recording/evidence/summary.h"
 
 #define BATCH 64
-
-/* Names of people and targets are printed to a terminal. */
-static void print_clean(const char *text, int width) {
-    int n = 0;
-    for (; *text; text++, n++)
-        putchar((unsigned char)*text >= ' ' && *text != 0x7f ? *text : '?');
-    for (; n < width; n++)
-        putchar(' ');
-    putchar(' ');
-}
 
 static void print_line(const json_t *o) {
     char when[32], size[24];
     clock_format((uint64_t)json_num(o, "started", 0), when, sizeof when);
     snprintf(size, sizeof size, "%lld s", (long long)json_num(o, "durationMs", 0) / 1000);
     printf("%.19sZ  ", when);
-    print_clean(json_str(o, "state", ""), 11);
-    print_clean(size, 8);
-    print_clean(json_str(json_object_get(o, "person"), "name", ""), 16);
-    print_clean(json_str(o, "protocol", ""), 5);
-    print_clean(json_str(o, "target", ""), 24);
+    print_clean(json_str(o, "state", ""), 12);
+    print_clean(size, 9);
+    print_clean(json_str(json_object_get(o, "person"), "name", ""), 17);
+    print_clean(json_str(o, "protocol", ""), 6);
+    print_clean(json_str(o, "target", ""), 25);
     printf("%s\n", json_str(o, "prefix", ""));
 }
 
 static int show(struct evidence *v, const struct tree_entry *x, struct err *e) {
     bool final;
-    struct buf line __attribute__((cleanup(buf_fini)));
     _json_ json_t *o = summary_make(v->store, x->prefix, clock_wall_ms(), &final, e);
     if (!o)
         return -1;
@@ -43,10 +33,7 @@ static int show(struct evidence *v, const struct tree_entry *x, struct err *e) {
         print_line(o);
         return 0;
     }
-    buf_init(&line, 65536);
-    json_write(o, &line);
-    printf("%s\n", buf_str(&line));
-    return 0;
+    return print_json(o, e);
 }
 
 int command_ls(struct evidence *v, char **words, size_t count, struct err *e) {

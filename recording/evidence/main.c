@@ -26,15 +26,16 @@ static struct conf_row rows[] = {
     { "stamp-ca", CONF_PATH, AT(stamp_ca), "", 0, 0, 0,
       "For verify: certificates of the authority whose time stamps are on checkpoints" },
     { "from", CONF_STRING, AT(from), "", 0, 0, 0,
-      "For verify of a whole store: sessions begun then or later (2026-11-22T00:00:00Z)" },
-    { "to", CONF_STRING, AT(to), "", 0, 0, 0, "For verify of a whole store: begun before" },
+      "search, verify, export: sessions begun then or later (2026-11-22T00:00:00Z)" },
+    { "to", CONF_STRING, AT(to), "", 0, 0, 0, "search, verify, export: begun before" },
     { "output", CONF_PATH, AT(output), "", 0, 0, 0, "For export: the folder to be made" },
     { "quick", CONF_BOOL, AT(quick), "no", 0, 0, 0,
       "For verify of a whole store: the log, open records and seals, and no chunks" },
-    { "json", CONF_BOOL, AT(json), "no", 0, 0, 0, "ls, verify, transcript: JSON lines" },
+    { "json", CONF_BOOL, AT(json), "no", 0, 0, 0,
+      "ls, show, search, verify, transcript: JSON lines" },
     { "raw", CONF_BOOL, AT(raw), "no", 0, 0, 0, "cat: the very bytes, without `sync`s put in" },
     { "index", CONF_PATH, AT(index), "", 0, 0, 0,
-      "serve: folder of the search index, a cache (default: in memory)" },
+      "serve, search: folder of the search index, a cache (default: in memory)" },
     { "run", CONF_PATH, AT(run), "/run/guac", 0, 0, 0, "serve: folder of the sockets" },
     { "trusted-uids", CONF_LIST, AT(trusted_uids), "", 0, 0, 0,
       "serve: users beside our own that may connect (authd's)" },
@@ -47,9 +48,10 @@ static struct conf_row rows[] = {
 
 static const struct conf_table table = {
     .program = "guac-evidence",
-    .purpose = "Reads and proves recordings. Commands: ls [CONNECTION], verify [WHAT...], "
-               "anchor, export [WHAT...] --output FOLDER, "
-               "transcript WHAT, cat WHAT, serve; WHAT is a prefix, an id, or a folder.",
+    .purpose =
+        "Reads and proves recordings. Commands: ls [CONNECTION], show WHAT, search WORDS..., "
+        "verify [WHAT...], anchor, export [WHAT...] --output FOLDER, "
+        "transcript WHAT, cat WHAT, serve; WHAT is a prefix, an id, or a folder.",
     .rows = rows,
     .count = ARRAY_LEN(rows),
     .default_file = "/etc/guac/evidence.conf",
@@ -61,6 +63,8 @@ static const struct command {
     bool needs_store;
 } commands[] = {
     { "ls", command_ls, true },
+    { "show", command_show, false },
+    { "search", command_search, true },
     { "verify", command_verify, false },
     { "export", command_export, true },
     { "anchor", command_anchor, true },
@@ -116,10 +120,13 @@ int main(int argc, char **argv) {
     const struct command *c = loaded == CONF_OK && count > 0 ? find_command(words[0]) : NULL;
     int status = 2;
     if (loaded == CONF_OK && !c)
-        err_set(&e, 0,
-                count ? "'%s' is no command (ls, verify, anchor, export, transcript, cat, serve)"
-                      : "say what: ls, verify, anchor, export, transcript, cat or serve%s",
-                count ? words[0] : "");
+        err_set(
+            &e, 0,
+            count
+                ? "'%s' is no command (ls, show, search, verify, anchor, export, transcript, "
+                  "cat, serve)"
+                : "say what: ls, show, search, verify, anchor, export, transcript, cat or serve%s",
+            count ? words[0] : "");
     if (c)
         status = run(c, &v, words + 1, count - 1, &e);
     if (fflush(stdout) != 0 && status == 0) {

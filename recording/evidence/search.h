@@ -16,6 +16,9 @@ struct search;
 struct search *search_new(const char *path, const struct store_target *target, const char *buckets,
                           struct err *e);
 int search_start(struct search *s, struct err *e);
+/* Instead of search_start(): all that the store holds now, by the calling thread. */
+int search_fill(struct search *s, void (*progress)(void *arg, uint64_t done, uint64_t total),
+                void *arg, struct err *e);
 void search_free(struct search *s); /* NULL is fine */
 
 /* The evidence reader's `search` (ARCHITECTURE.md). NULL and e. */

@@ -27,6 +27,8 @@ struct filler {
     struct store *store;
     struct chunk_codec *codec;
     struct buf object, raw, clean;
+    void (*progress)(void *arg, uint64_t done, uint64_t total); /* NULL: nobody looks */
+    void *arg;
     struct err err;
 };
 
@@ -238,6 +240,7 @@ static int gather(struct search *s, struct todo *t) {
     return t->ids && t->prefixes ? 0 : -1;
 }
 
+/* Each session that is not whole yet; f->err tells why it ended early. */
 static void pass(struct filler *f) {
     struct todo t = { 0 };
     f->err = (struct err){ 0 };
@@ -248,32 +251,54 @@ static void pass(struct filler *f) {
                 break;
             f->s->indexed += r;
             f->s->waiting -= f->s->waiting > 0;
+            if (f->progress)
+                f->progress(f->arg, t.count - i, t.count);
         }
-    if (*f->err.text)
-        log_debug("index: %s", f->err.text);
     free(t.ids);
     free(t.prefixes);
+}
+
+static int filler_init(struct filler *f) {
+    buf_init(&f->object, CHUNK_MAX);
+    buf_init(&f->raw, CHUNK_RAW_MAX);
+    buf_init(&f->clean, LINE_MAX_BYTES + 8);
+    f->store = store_new(f->s->target, &f->err);
+    f->codec = f->store ? chunk_codec_new(1, &f->err) : NULL;
+    return f->codec ? 0 : -1;
+}
+
+static void filler_fini(struct filler *f) {
+    chunk_codec_free(f->codec);
+    store_free(f->store);
+    buf_fini(&f->object);
+    buf_fini(&f->raw);
+    buf_fini(&f->clean);
 }
 
 void *search_index(void *arg) {
     struct search *s = arg;
     struct filler f = { .s = s };
-    buf_init(&f.object, CHUNK_MAX);
-    buf_init(&f.raw, CHUNK_RAW_MAX);
-    buf_init(&f.clean, LINE_MAX_BYTES + 8);
-    f.store = store_new(s->target, &f.err);
-    f.codec = f.store ? chunk_codec_new(1, &f.err) : NULL;
-    if (!f.codec)
+    if (filler_init(&f) < 0)
         log_error("there is no search: %s", f.err.text);
     while (f.codec && !s->stop) {
         pass(&f);
+        if (*f.err.text)
+            log_debug("index: %s", f.err.text);
         for (int ms = 0; ms < PASS_MS && !s->stop; ms += 50)
             usleep(50000);
     }
-    chunk_codec_free(f.codec);
-    store_free(f.store);
-    buf_fini(&f.object);
-    buf_fini(&f.raw);
-    buf_fini(&f.clean);
+    filler_fini(&f);
     return NULL;
+}
+
+int search_fill(struct search *s, void (*progress)(void *arg, uint64_t done, uint64_t total),
+                void *arg, struct err *e) {
+    struct filler f = { .s = s, .progress = progress, .arg = arg };
+    if (filler_init(&f) == 0)
+        pass(&f);
+    filler_fini(&f);
+    if (!*f.err.text)
+        return 0;
+    *e = f.err;
+    return -1;
 }

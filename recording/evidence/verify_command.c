@@ -6,6 +6,7 @@
 #include "recording/evidence/complete_command.h"
 #include "recording/evidence/evidence.h"
 #include "recording/evidence/find.h"
+#include "recording/evidence/print.h"
 #include "recording/evidence/verify.h"
 
 static int add_key(const char *item, void *arg) {
@@ -53,11 +54,8 @@ static int verify_one(struct evidence *v, const char *word, const struct verify_
                      ? 2
                      : (int)report.result;
     if (status != 2 && v->config->json) {
-        struct buf b __attribute__((cleanup(buf_fini)));
         _json_ json_t *o = verify_report_json(&report, &r);
-        buf_init(&b, (size_t)16 << 20);
-        if (o && json_write(o, &b) == 0)
-            printf("%s\n", buf_str(&b));
+        status = print_json(o, e) < 0 ? 2 : status;
     } else if (status != 2) {
         print_report(&report, &r);
     }

@@ -1,4 +1,5 @@
 """Search, proofs and verification by guac-evidence serve, over a real recorder's recordings."""
+import fcntl
 import hashlib
 import json
 import os
@@ -108,6 +109,38 @@ class Search(EvidenceCase):
                 with open(os.path.join(index, "search.sqlite"), "wb") as f:
                     f.write(damage)
 
+    def test_the_command_finds_what_serve_finds(self):
+        store = ["--store", "folder:" + self.rec.store_folder]
+        index = os.path.join(self.folder, "cache")
+        one = self.say([("out", "total 42"), ("key", "cat needle.txt"), ("out", "no more")])
+        two = self.say([("title", "needle \x1b]0;owned\x07\u009b2J")])
+        for s in (one, two):
+            self.wait_sealed(self.rec, s)
+        reader = self.start(Serve).connect()
+        self.ready(reader, 2)
+        asked = self.hits(reader, "needle")
+        self.assertEqual([h["id"] for h in asked], [two.id, one.id])
+        for options in ([], ["--index", index], ["--index", index]):
+            out = self.evidence("search", "needle", "--json", *options, *store)
+            self.assertEqual([json.loads(l) for l in out.splitlines()], asked)
+        text = self.evidence("search", "needle", *store)
+        self.assertNotRegex(text, b"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
+        first, second = text.decode().splitlines()
+        self.assertRegex(first, f"^{two.id} .* title +Olga ")
+        self.assertRegex(second, f"^{one.id} .* 0.200 s  key +Olga +cat needle.txt$")
+        self.assertEqual(self.evidence("search", "cat -needle", *store), b"")
+        self.assertEqual(self.evidence("search", "needle", "--to", "2020-01-01T00:00:00Z", *store),
+                         b"")
+        # It follows what came later, with the index it has; and a second one does not disturb it.
+        self.wait_sealed(self.rec, self.say([("out", "another needle")]))
+        with open(os.path.join(index, "search-command.lock"), "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.evidence("search", "needle", "--index", index, *store, status=2)
+        out = self.evidence("search", "needle", "--json", "--index", index, *store)
+        self.assertEqual(len(out.splitlines()), 3)
+        for words in ([], [""], ["needle", "--from", "yesterday"]):
+            self.evidence("search", *words, *store, status=2)
+
     def test_a_damaged_text_stops_nobody(self):
         bad = self.say([("out", "needle one")])
         good = self.say([("out", "needle two")])
@@ -151,6 +184,34 @@ class Proofs(EvidenceCase):
         self.assertIsNone(json.loads(reader.call(op="proof", id=kit.uuid7())[1])["open"])
         report = json.loads(reader.call(op="verify", id=s.id)[1])
         self.assertEqual(report["result"], "self-consistent, not anchored")
+        self.shown(rec, auth, s, proof)
+
+    def shown(self, rec, auth, s, proof):
+        """The same, told by the command."""
+        store = ["--store", "folder:" + rec.store_folder]
+        shown = json.loads(self.evidence("show", s.id, "--json", *store))
+        self.assertEqual(shown["log"], {"open": proof["open"]["index"], "signed":
+                                        proof["checkpoint"]["size"], "seal": proof["seal"]["index"]})
+        self.assertEqual((shown["hold"], shown["prefix"], shown["state"]),
+                         (None, s.prefix, "closed"))
+        self.assertEqual([a["kind"] for a in shown["access"]], ["replay"])
+        for on, reason in ((True, "case 7"), (False, "closed \x1b[2J")):
+            auth.leaf("hold", s.id, {"on": on, "reason": reason})
+            hold = json.loads(self.evidence("show", s.prefix, "--json", *store))["hold"]
+            self.assertEqual((hold["on"], hold["reason"], hold["person"]["name"]),
+                             (on, reason, "Ada"))
+        text = self.evidence("show", s.id, *store).decode()
+        for title, value in (("person", "Olga"), ("target", "10.0.0.1.*"), ("state", "closed"),
+                             ("sealed by key", auth.key.id), ("held", "no"),
+                             ("root", shown["seal"]["root"]), ("  reason", r"closed \?\[2J"),
+                             ("log: seal", str(proof["seal"]["index"]))):
+            self.assertRegex(text, f"(?m)^{title} +{value}$")
+        # A copy has no log beside it; and what is nowhere is told.
+        text = self.evidence("show", os.path.join(rec.store_folder, s.prefix)).decode()
+        self.assertRegex(text, "(?m)^person +Olga$")
+        self.assertNotIn("log:", text)
+        for words in ([], [kit.uuid7()], [s.id, s.id]):
+            self.evidence("show", *words, *store, status=2)
 
     def signed(self, reader, s):
         proof = json.loads(reader.call(op="proof", id=s.id)[1])
