@@ -32,6 +32,7 @@ int command_verify(struct evidence *v, char **words, size_t count, struct err *e
 int command_anchor(struct evidence *v, char **words, size_t count, struct err *e);
 int command_show(struct evidence *v, char **words, size_t count, struct err *e);
 int command_search(struct evidence *v, char **words, size_t count, struct err *e);
+int command_keys(struct evidence *v, char **words, size_t count, struct err *e);
 int command_export(struct evidence *v, char **words, size_t count, struct err *e);
 int command_transcript(struct evidence *v, char **words, size_t count, struct err *e);
 int command_cat(struct evidence *v, char **words, size_t count, struct err *e);

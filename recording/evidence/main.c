@@ -32,7 +32,7 @@ static struct conf_row rows[] = {
     { "quick", CONF_BOOL, AT(quick), "no", 0, 0, 0,
       "For verify of a whole store: the log, open records and seals, and no chunks" },
     { "json", CONF_BOOL, AT(json), "no", 0, 0, 0,
-      "ls, show, search, verify, transcript: JSON lines" },
+      "ls, show, search, keys, verify, transcript: JSON lines" },
     { "raw", CONF_BOOL, AT(raw), "no", 0, 0, 0, "cat: the very bytes, without `sync`s put in" },
     { "index", CONF_PATH, AT(index), "", 0, 0, 0,
       "serve, search: folder of the search index, a cache (default: in memory)" },
@@ -49,7 +49,7 @@ static struct conf_row rows[] = {
 static const struct conf_table table = {
     .program = "guac-evidence",
     .purpose =
-        "Reads and proves recordings. Commands: ls [CONNECTION], show WHAT, search WORDS..., "
+        "Reads and proves recordings. Commands: ls [CONNECTION], show WHAT, search WORDS..., keys, "
         "verify [WHAT...], anchor, export [WHAT...] --output FOLDER, "
         "transcript WHAT, cat WHAT, serve; WHAT is a prefix, an id, or a folder.",
     .rows = rows,
@@ -62,15 +62,11 @@ static const struct command {
     int (*fn)(struct evidence *v, char **words, size_t count, struct err *e);
     bool needs_store;
 } commands[] = {
-    { "ls", command_ls, true },
-    { "show", command_show, false },
-    { "search", command_search, true },
-    { "verify", command_verify, false },
-    { "export", command_export, true },
-    { "anchor", command_anchor, true },
-    { "transcript", command_transcript, false },
-    { "cat", command_cat, false },
-    { "serve", command_serve, true },
+    { "ls", command_ls, true },          { "show", command_show, false },
+    { "search", command_search, true },  { "keys", command_keys, true },
+    { "verify", command_verify, false }, { "export", command_export, true },
+    { "anchor", command_anchor, true },  { "transcript", command_transcript, false },
+    { "cat", command_cat, false },       { "serve", command_serve, true },
 };
 
 static const struct command *find_command(const char *name) {
@@ -123,9 +119,10 @@ int main(int argc, char **argv) {
         err_set(
             &e, 0,
             count
-                ? "'%s' is no command (ls, show, search, verify, anchor, export, transcript, "
+                ? "'%s' is no command (ls, show, search, keys, verify, anchor, export, transcript, "
                   "cat, serve)"
-                : "say what: ls, show, search, verify, anchor, export, transcript, cat or serve%s",
+                : "say what: ls, show, search, keys, verify, anchor, export, transcript, cat or "
+                  "serve%s",
             count ? words[0] : "");
     if (c)
         status = run(c, &v, words + 1, count - 1, &e);

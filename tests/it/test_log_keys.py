@@ -63,6 +63,10 @@ class Keys(LogCase):
                               capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
+    def keys(self):
+        lines = self.evidence("keys", "--json").splitlines()
+        return {k["keyid"]: k for k in map(json.loads, lines)}
+
     def test_rotated_and_stolen(self):
         old, new = kit.Key(self.folder, "old"), kit.Key(self.folder, "new")
         self.one, = self.recorders(1)
@@ -78,11 +82,19 @@ class Keys(LogCase):
         self.assertEqual(report["result"], "proved")
         status, text = self.script(old, anchor)
         self.assertEqual(status, 0, text)
+        keys = self.keys()
+        self.assertEqual((keys[old.id]["state"], keys[old.id]["until"]["to"],
+                          keys[new.id]["state"], keys[new.id]["from"]["by"]),
+                         ("handed over", new.id, "in use", old.id))
         self.assertEqual(self.verify(1, new, anchor)["result"], "broken")  # it does not reach back
         # The old one is stolen: what it signs from now on is worth nothing.
         at = self.leaf(authd, "compromise", {"keyid": old.id, "since": int(time.time() * 1000)},
                        new)["index"]
         self.verify(0, old, anchor)
+        fallen = self.keys()[old.id]
+        self.assertEqual((fallen["state"], fallen["compromised"]["leaf"],
+                          fallen["compromised"]["by"]), ("compromised", at, new.id))
+        self.assertIn(f"{old.id}  compromised", self.evidence("keys").decode())
         authd.close()
         thief = self.line(old)
         s = self.session(thief)
@@ -104,6 +116,7 @@ class Keys(LogCase):
                     for p in self.verify(1, old, anchor)["problems"]}
         self.assertIn((f"log leaf {one}", "signed by a key that had been declared compromised"),
                       problems)
+        self.assertNotIn("until", self.keys()[new.id])  # it handed over to nobody
         self.assertIn((f"log leaf {two}", "a key that did not sign its own coming"), problems)
         self.assertIn(("log/checkpoint", "signed by none of the keys given"), problems)
         self.signed(10)
