@@ -8,6 +8,7 @@
 
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
+#include "proxy/authd/limits.h"
 #include "proxy/authd/route.h"
 #include "proxy/authd/used.h"
 
@@ -49,7 +50,8 @@ static void begin(void) {
     a.links = links_new(a.conf.origin);
     a.used = used_new();
     a.replays = used_new();
-    if (!a.keys || !a.locks || !a.audit || !a.catalog || !a.sessions)
+    a.limits = limits_new(&a.conf);
+    if (!a.limits || !a.keys || !a.locks || !a.audit || !a.catalog || !a.sessions)
         abort();
     rmdir(dir);
 }
