@@ -1,4 +1,5 @@
-/* Between the verifier (verify.c) and its eye for order (verify_chain.c). */
+/* Between the verifier (verify.c), its eye for order (verify_chain.c) and for signatures
+ * (verify_envelope.c). */
 #ifndef GUAC_EVIDENCE_VERIFY_IMPL_H
 #define GUAC_EVIDENCE_VERIFY_IMPL_H
 
@@ -38,6 +39,9 @@ struct verify_check {
 
 void verify_problem(struct verify_check *c, const char *object, const char *text);
 void verify_note(struct verify_check *c, const char *object, const char *text);
+/* The open record, which tells the session's key; and the seal, when there is one. */
+void verify_open(struct verify_check *c);
+void verify_seal(struct verify_check *c);
 /* The next chunk by name: does it follow? */
 void verify_place(struct verify_check *c, const struct verify_place *p);
 /* One that cannot be read itself, as the sealed list describes it: so the next ones are measured.
