@@ -61,7 +61,11 @@ openbox --sm-disable &
 : >typed
 xterm -fa Mono -fs 10 -geometry 60x16+40+40 -T typed +sb -xrm 'XTerm*cursorBlink: false' \
     -xrm 'XTerm*allowWindowOps: false' -e sh -c 'exec cat >typed' &
-xdotool search --sync --onlyvisible --class xterm windowactivate
+# openbox may sleep on a window it has been told of until the next event: each look sends one.
+until xdotool search --onlyvisible --class xterm windowactivate; do
+    xdotool set_desktop 0
+    sleep 0.1
+done
 echo "$DISPLAY" >display.new
 mv display.new display
 exec sleep 100000

@@ -100,6 +100,16 @@ export class Gateway {
     return this.vnc;
   }
 
+  // A real xrdp (tests/parts/xrdp.sh), once for this gateway. run: an X client on the session's screen;
+  // user: a command where the user sees his drive.
+  rdp() {
+    const part = join(root, "tests/parts/xrdp.sh"), dir = join(this.state, "xrdp");
+    execFileSync(part, ["start", dir], { env: { ...process.env, PART_OWNER: String(process.pid) }, stdio: "pipe" });
+    this.xrdp = assignments(join(dir, "env"));
+    for (const verb of ["run", "user"]) this.xrdp[verb] = (...command) => execFileSync(part, [verb, dir, ...command], { stdio: "pipe" }).toString();
+    return this.xrdp;
+  }
+
   // A connection to the test's sshd; `spec` holds further lines of YAML (indented by two).
   connection(name, { title = name, secret = null, spec = "", hostKey = `hostKey: { keys: ["${this.ssh.SSHD_HOSTKEY_ED25519}"], unknown: refuse }`, port = this.ssh.SSHD_PORT, host = "127.0.0.1", roles = "operator", protocol = "ssh" } = {}) {
     if (secret)
@@ -170,7 +180,7 @@ ${spec}`);
       await until(`the end of ${name}`, () => child.exitCode !== null || child.signalCode, 20_000).catch(() => child.kill("SIGKILL"));
     }
     try {
-      for (const part of ["vnc", "keycloak"]) if (this[part]) execFileSync(join(root, `tests/parts/${part}.sh`), ["stop", join(this.state, part)], { stdio: "pipe" });
+      for (const part of ["vnc", "xrdp", "keycloak"]) if (this[part]) execFileSync(join(root, `tests/parts/${part}.sh`), ["stop", join(this.state, part)], { stdio: "pipe" });
       execFileSync(join(root, "tests/parts/sshd.sh"), ["stop", join(this.state, "sshd")], { stdio: "pipe" });
     } catch { /* it goes with us */ }
     if (!process.env.KEEP_STATE) rmSync(this.state, { recursive: true, force: true });
