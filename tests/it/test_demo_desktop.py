@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 import sys
 import unittest
 
@@ -86,7 +87,7 @@ class Desktop(house.TestCase):
             pid = found[0][0]
         return pid
 
-    def sit_down(self):
+    def sit_down(self, desktop):
         client = guac.Client.tcp(self.start(Guacd).port)
         client.handshake("vnc", hostname="127.0.0.1", port=str(self.port), password="demopass",
                          disable_display_resize="true", autoretry="20")
@@ -96,9 +97,15 @@ class Desktop(house.TestCase):
                     "the desktop's colour")
         client.pump(lambda: client.canvas.pixel(600, 400)[:3] == (255, 255, 255), 60 * PATIENCE,
                     "a terminal")
-        for mask in (0, 1, 0):
-            client.send("mouse", 600, 400, mask)
-        client.pump(timeout=0.5)
+        # A click gives the keys to the terminal when the window manager comes to it.
+        mark = f"/proc/{self.first(desktop.pid)}/root/tmp/home/ready-{next(house.NUMBERS)}"
+        limit = house.deadline(0)
+        while not os.path.exists(mark):
+            self.assertLess(time.monotonic(), limit, "the terminal takes no keys")
+            for mask in (0, 1, 0):
+                client.send("mouse", 600, 400, mask)
+            client.type(f"\n: >~/{os.path.basename(mark)}\n")
+            client.pump(timeout=1)
         return client
 
     def deeds(self, victim):
@@ -126,7 +133,7 @@ class Desktop(house.TestCase):
             done = subprocess.run(["/bin/bash", "-c", deed], capture_output=True, check=False,
                                   timeout=20, **self.identity(self.lives_as))
             self.assertEqual(done.returncode, 0, f"{name} proves nothing: {done.stderr}")
-        client = self.sit_down()
+        client = self.sit_down(desktop)
         for name, deed in {**deeds, "own": "touch ~/a && ls /usr/bin"}.items():
             client.type(f"{deed} >/dev/null 2>&1 && echo {name} >>did\n")
             client.pump(timeout=0.2)
@@ -144,7 +151,7 @@ class Desktop(house.TestCase):
 
     def test_ends_with_all_in_it(self):
         desktop = self.desktop()
-        self.sit_down().close()
+        self.sit_down(desktop).close()
         first = self.first(desktop.pid)
         tree = below(desktop.pid)
         self.assertGreater(len(tree), 4)
@@ -153,12 +160,12 @@ class Desktop(house.TestCase):
 
     def test_another_when_it_ends(self):
         desktop = self.desktop()
-        client = self.sit_down()
+        client = self.sit_down(desktop)
         before = self.first(desktop.pid)
         client.type("pkill Xvnc\n")
         client.pump(lambda: client.closed, 20 * PATIENCE, "the session's end")
         wait(lambda: self.first(desktop.pid) not in (None, before), 20 * PATIENCE)
-        self.sit_down()
+        self.sit_down(desktop)
 
 
 class DesktopOfTheSameUid(Desktop):
