@@ -90,7 +90,7 @@ describe("people", { skip: missing || false }, () => {
     await shell(olga, "vault");
     await olga.keyboard.type("echo in-the-$((40+2))-vault\n");
     await shows(olga, "^in-the-42-vault");
-    await olga.getByText("time is nearly over").waitFor();
+    await olga.getByText("approved is nearly over").waitFor();
     await shot(olga, "people-warned");
     const apollo = page("apollo");
     await row(apollo, "Ticket 4711").getByRole("button", { name: "Revoke" }).click();
