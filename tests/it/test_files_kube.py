@@ -193,7 +193,8 @@ class Transfers(FilesCase):
         for path, status in (("/etc/passwd/x", CONFLICT), ("/etc", CONFLICT), ("/", BAD_REQUEST),
                              ("/proc/x/y", FORBIDDEN)):
             self.assertEqual(c.put(path, b"x"), status, f"{path}: {c.files()[-1:]}")
-        self.assertEqual(c.put("/dev/full", os.urandom(MB), window=64), ERROR)
+        # What is on its way may be acknowledged before the container says no; the end tells it.
+        self.assertIn(c.put("/dev/full", os.urandom(MB), window=64), (0, ERROR))
         self.assertIn("full", c.told("failed", s="/dev/full")["error"])
         c.send("put", 1, 99, filekit.INDEX, "/tmp/made/by/hand")
         wait(lambda: c.pump(timeout=0.1) or "hand" in self.there("shell", "ls /tmp/made/by"),
