@@ -48,7 +48,7 @@ class Case(unittest.TestCase):
             status, data = g.get("/api/recordings/" + session, cookie)
             return status == 200 and data.get("seal") and data
         data = house.wait(is_sealed, 30 * house.PATIENCE, "no seal of " + session, 0.3)
-        self.assertEqual(data["state"], state)
+        self.assertIn(data["state"], state.split())
         return data
 
     def verify(self, g, session, code=0):
@@ -346,7 +346,9 @@ class RealParts(Case):
             self.assertRegex(t.text, rb"5\.error,.*(tore|ecord)")
         finally:
             self.s3.verb("cont")
-        self.sealed(g, cookie, t.id, "closed")
+        # Who comes first after ten seconds: the session at its limit, or the recorder that can no
+        # longer say that it lives.
+        self.sealed(g, cookie, t.id, "closed interrupted")
         self.verify(g, t.id)
         self.assertIn("acknowledged", evidence(g, "transcript", t.id).stdout)
 
