@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "crd/catalog_cluster.h"
 #include "guacd/base/clock.h"
@@ -148,13 +147,7 @@ static void write_one(struct catalog_cluster *s, struct job *j, bool *refused) {
 }
 
 static bool rest(struct catalog_cluster *s, bool soon) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (soon ? 1 : LOOK_MS) * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
+    const struct timespec until = clock_deadline(soon ? 1 : LOOK_MS);
     pthread_mutex_lock(&s->writer_lock);
     if (!s->stop)
         pthread_cond_timedwait(&s->writer_wake, &s->writer_lock, &until);

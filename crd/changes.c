@@ -1,9 +1,8 @@
 /* The first generation is the wall clock's, so that one known from before a restart differs. */
 #include "crd/changes.h"
 
-#include <time.h>
-
 #include "guacd/base/clock.h"
+#include "guacd/base/util.h"
 
 void changes_init(struct changes *c) {
     pthread_condattr_t attr;
@@ -33,14 +32,7 @@ uint64_t changes_generation(struct changes *c) {
 }
 
 uint64_t changes_wait(struct changes *c, uint64_t known, int timeout_ms) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
+    const struct timespec until = clock_deadline((uint64_t)MAX_OF(timeout_ms, 0));
     pthread_mutex_lock(&c->lock);
     while (c->generation == known && pthread_cond_timedwait(&c->changed, &c->lock, &until) == 0)
         ;

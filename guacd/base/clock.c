@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 static uint64_t read_us(clockid_t id) {
     struct timespec t;
@@ -21,6 +20,15 @@ uint64_t clock_ms(void) {
 
 uint64_t clock_wall_ms(void) {
     return read_us(CLOCK_REALTIME) / 1000u;
+}
+
+struct timespec clock_deadline(uint64_t ms) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    uint64_t ns = (uint64_t)t.tv_nsec + ms % 1000u * 1000000u;
+    t.tv_sec += (time_t)(ms / 1000u + ns / 1000000000u);
+    t.tv_nsec = (long)(ns % 1000000000u);
+    return t;
 }
 
 void clock_format(uint64_t wall_ms, char *out, size_t size) {

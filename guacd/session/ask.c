@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "guacd/base/clock.h"
 #include "guacd/base/log.h"
 #include "guacd/base/secret.h"
 #include "guacd/base/util.h"
@@ -121,9 +121,7 @@ void ask_answer(struct session *s, const char *name, const char *data, size_t le
 
 static int wait_answers(struct session *s, struct ask *a, struct err *e) {
     struct mailbox *m = &s->mailbox;
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ASK_MS / 1000;
+    const struct timespec until = clock_deadline(ASK_MS);
     pthread_mutex_lock(&m->lock);
     s->ask = a;
     m->input_off = true;

@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "guacd/base/clock.h"
 #include "guacd/base/enc.h"
@@ -106,9 +105,7 @@ static int refuse(struct err *e, const struct row *r, int64_t seconds) {
 
 /* Under the lock: until somebody leaves. False: patience is over. */
 static bool wait_turn(struct limits *l) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += PATIENCE_MS / 1000;
+    const struct timespec until = clock_deadline(PATIENCE_MS);
     return pthread_cond_timedwait(&l->left, &l->lock, &until) == 0;
 }
 

@@ -9,8 +9,8 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
 
+#include "guacd/base/clock.h"
 #include "guacd/base/fdpass.h"
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
@@ -68,16 +68,6 @@ static void unlink_call(struct recorder *r, struct call *c) {
         *p = c->next;
 }
 
-static void deadline(struct timespec *t, int ms) {
-    clock_gettime(CLOCK_MONOTONIC, t);
-    t->tv_sec += ms / 1000;
-    t->tv_nsec += (long)(ms % 1000) * 1000000L;
-    if (t->tv_nsec >= 1000000000L) {
-        t->tv_sec++;
-        t->tv_nsec -= 1000000000L;
-    }
-}
-
 static json_t *judge(json_t *answer, struct err *e) {
     if (json_flag(answer, "ok", false))
         return answer;
@@ -90,7 +80,7 @@ static json_t *judge(json_t *answer, struct err *e) {
 json_t *recorder_call(struct recorder *r, json_t *msg, int timeout_ms, int *fd, struct err *e) {
     _json_ json_t *held = msg;
     struct call c = { .fd = -1 };
-    struct timespec until;
+    const struct timespec until = clock_deadline((uint64_t)MAX_OF(timeout_ms, 0));
     pthread_condattr_t attr;
     if (fd)
         *fd = -1;
@@ -98,7 +88,6 @@ json_t *recorder_call(struct recorder *r, json_t *msg, int timeout_ms, int *fd, 
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&c.done, &attr);
     pthread_condattr_destroy(&attr);
-    deadline(&until, timeout_ms);
 
     pthread_mutex_lock(&r->lock);
     c.rid = ++r->last_rid;

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "guacd/base/clock.h"
@@ -164,14 +163,7 @@ static int step(struct line *l, char *room, struct err *e) {
 
 /* Until the next event, or so long. True: it is over. */
 static bool rest(struct ship *s, unsigned long *seen, int ms, bool wake) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (long)(ms % 1000) * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
+    const struct timespec until = clock_deadline((uint64_t)MAX_OF(ms, 0));
     pthread_mutex_lock(&s->lock);
     while (!s->stopping && !(wake && s->wakes != *seen) &&
            pthread_cond_timedwait(&s->woken, &s->lock, &until) == 0)

@@ -73,11 +73,25 @@ START_TEST(clocks_run) {
 }
 END_TEST
 
+START_TEST(deadlines) {
+    for (uint64_t ms = 0; ms < 5000; ms += 333) {
+        const struct timespec before = clock_deadline(0), until = clock_deadline(ms),
+                              after = clock_deadline(0);
+        int64_t least =
+                    (until.tv_sec - before.tv_sec) * 1000000000LL + until.tv_nsec - before.tv_nsec,
+                most = (until.tv_sec - after.tv_sec) * 1000000000LL + until.tv_nsec - after.tv_nsec;
+        ck_assert(least >= (int64_t)ms * 1000000 && most <= (int64_t)ms * 1000000);
+        ck_assert(until.tv_nsec >= 0 && until.tv_nsec < 1000000000);
+    }
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("base/clock");
     TCase *c = tcase_create("clock");
     tcase_add_test(c, formats_and_parses);
     tcase_add_test(c, refuses_what_is_no_time);
+    tcase_add_test(c, deadlines);
     tcase_add_test(c, clocks_run);
     suite_add_tcase(s, c);
     return s;
