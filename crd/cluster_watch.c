@@ -229,6 +229,8 @@ static void *run(void *arg) {
         } else {
             if (rc == 0)
                 err_set(&e, STATUS_UPSTREAM_ERROR, "the watch of %s ends at once", w->plural);
+            if (brief && w->failures > 0)
+                w->version[0] = '\0'; /* a watch may say nothing for a minute, a list answers */
             failed(w, &e);
         }
     }

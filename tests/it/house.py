@@ -64,12 +64,13 @@ def deadline(timeout):
 
 
 def wait(condition, timeout=5.0, why="", every=0.02):
+    """The first true value of condition(). why: a text, or what makes it when it is needed."""
     limit = deadline(timeout)
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < limit, f"never: {why}"
+        assert time.monotonic() < limit, f"never: {why() if callable(why) else why}"
         time.sleep(every)
 
 
