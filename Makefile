@@ -126,6 +126,8 @@ $(B)/obj/guacd/base/version.o: $(B)/version
 
 # It carries the script that bags are verified by.
 $(B)/obj/recording/evidence/export.o: recording/evidence/verify.sh
+# And it the description of its own interface.
+$(B)/obj/proxy/authd/api.o: proxy/authd/openapi.json
 
 # What a backend carries is hidden but for its one const struct; guacd-session exports to backends.
 $(B)/obj/guacd/backends/%.o $(TERM_O): VISIBILITY := -fvisibility=hidden

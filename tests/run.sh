@@ -168,9 +168,13 @@ parts() { # what the tests lean on: installed where it can be, said before anyth
         lack "packages are missing" "get them by: deploy/deps/deps.sh all"
     }
     # Chromium is driven by packages that a lock file names; a fresh clone has none yet.
-    if [ -e tests/browser/package.json ] && [ ! -d tests/browser/node_modules ] && command -v npm >/dev/null; then
-        npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --loglevel=error >"$work/out" 2>&1 ||
+    if command -v npm >/dev/null &&
+        ! cmp -s tests/browser/package-lock.json tests/browser/node_modules/.lock-installed; then
+        if npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --loglevel=error >"$work/out" 2>&1; then
+            cp tests/browser/package-lock.json tests/browser/node_modules/.lock-installed
+        else
             cat "$work/out"
+        fi
     fi
     for p in tests/parts/*.sh; do
         [ -e "$p" ] || continue

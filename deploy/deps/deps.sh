@@ -86,6 +86,7 @@ test  | busybox-static          | -       | what is in its containers
 test  | containernetworking-plugins iproute2 | - | the network of its pods
 test  | libxcb1-dev libxcb-shm0-dev | - | what moves on the desktops of make bench
 test  | python3-pil             | -       | pictures in the integration tests
+test  | python3-jsonschema      | -       | answers against what is said of the interface
 test  | freerdp3-shadow-x11 winpr3-utils | - | an RDP target with NLA and the graphics pipeline
 test  | xrdp xorgxrdp xserver-xorg-core fuse3 | - | an RDP target with logins, resize and channels
 '

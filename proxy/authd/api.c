@@ -1,6 +1,20 @@
-/* The page's first question: who am I, and what may I do here? */
+/* The page's first question: who am I, and what may I do here? And a script's: what is there to
+ * ask? */
 
 #include "proxy/authd/route.h"
+
+/* The interface as OpenAPI: the program carries the very file that lies beside this one, so what is
+ * served is of the version that answers. */
+__asm__(".section .rodata\n"
+        "api_openapi_json:\n.incbin \"proxy/authd/openapi.json\"\n"
+        "api_openapi_json_end:\n.byte 0\n.previous\n");
+extern const char api_openapi_json[], api_openapi_json_end[];
+
+void api_openapi(struct exchange *x) {
+    buf_add(&x->text, api_openapi_json, (size_t)(api_openapi_json_end - api_openapi_json));
+    x->status = x->text.failed ? 500 : 200;
+    exchange_header(x, "content-type", "application/json; charset=utf-8");
+}
 
 void api_me(struct exchange *x) {
     char csrf[COOKIE_CSRF_LEN + 1];

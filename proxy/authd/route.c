@@ -15,6 +15,7 @@ static const struct route routes[] = {
     { "POST", "/auth/refresh", GUARD_CHANGE, WHO_STALE, signin_refresh },
     { "POST", "/auth/logout", GUARD_CHANGE, WHO_STALE, signin_logout },
     { "POST", "/auth/backchannel", GUARD_NAVIGATION, WHO_ALL, signin_backchannel },
+    { "GET", "/api/openapi.json", GUARD_READ, WHO_ALL, api_openapi },
     { "GET", "/api/me", GUARD_READ, WHO_SIGNED_IN, api_me },
     { "GET", "/api/connections", GUARD_READ, WHO_SIGNED_IN, api_connections },
     { "GET", "/api/requests", GUARD_READ, WHO_SIGNED_IN, api_requests },

@@ -38,6 +38,7 @@ void signin_backchannel(struct exchange *x);
 /* api.c, api_connections.c */
 #define API_REFRESH_S 240 /* how often the page refreshes while a session is open */
 void api_me(struct exchange *x);
+void api_openapi(struct exchange *x);
 void api_connections(struct exchange *x);
 /* True: a list that nothing changed in waits for a change. */
 bool api_park(struct exchange *x, uint64_t generation);

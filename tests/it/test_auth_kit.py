@@ -12,6 +12,7 @@ import urllib.parse
 
 import guac
 import house
+import openapi
 from house import Guacd, wait
 from test_record_kit import Recorder
 
@@ -163,6 +164,7 @@ class Browser:
         self.origin = origin
         self.jar = {}
         self.csrf = None
+        self.asked = {}
 
     def headers(self, more=None):
         h = {"cookie": "; ".join(f"{k}={v}" for k, v in self.jar.items()) or None,
@@ -175,10 +177,14 @@ class Browser:
                    "headers": self.headers(headers)}
         if body is not None:
             message["body"] = body if isinstance(body, str) else json.dumps(body)
-        return self.line.send("http", **message)
+        rid = self.line.send("http", **message)
+        self.asked[rid] = (method, path)
+        return rid
 
     def finish(self, rid, timeout=60.0):
+        """Every answer is what the interface's description says of it."""
         answer = Answer(self.line.wait(rid, timeout))
+        openapi.check(*self.asked.pop(rid), answer.status, answer.header("content-type"), answer.text)
         for name, value in answer.headers:
             if name == "set-cookie":
                 self._keep(value)

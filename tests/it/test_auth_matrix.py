@@ -46,6 +46,7 @@ ROWS = (
     ("GET", "/auth/link", "/auth/link?token=x", None, OPEN, GONE),
     ("GET", "/auth/methods", "/auth/methods", None, OPEN, OK),
     ("POST", "/auth/backchannel", "/auth/backchannel", "logout_token=x", OPEN, BAD),
+    ("GET", "/api/openapi.json", "/api/openapi.json", None, OPEN, OK),
     ("GET", "/api/me", "/api/me", None, ALL),
     ("GET", "/api/connections", "/api/connections", None, ALL),
     ("GET", "/api/connections/:ns/:name/targets", "/api/connections/relay/demo/targets", None,

@@ -10,6 +10,7 @@ import time
 import urllib.parse
 
 import house
+import openapi
 
 sys.path.insert(0, os.path.join(house.ROOT, "tests/bench"))
 from gateway import Tunnel  # noqa: E402  a browser's side of a tunnel
@@ -174,6 +175,9 @@ spec:
         r = c.getresponse()
         data = r.read()
         c.close()
+        kind = r.getheader("content-type") or ""
+        if kind.startswith("application/json"):  # what the interface's description says of it
+            openapi.check(method, path.partition("?")[0], r.status, kind, data)
         return r.status, r, data
 
     def get(self, path, cookie="", **kw):

@@ -71,7 +71,7 @@ export interface Session {
   may?: SessionAct[];
 }
 
-export type RequestState = "pending" | "approved" | "denied" | "revoked" | "expired" | "over";
+export type RequestState = "pending" | "approved" | "denied" | "revoked" | "withdrawn" | "expired" | "over";
 
 export interface AccessRequest {
   id: string;
