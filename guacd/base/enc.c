@@ -1,5 +1,4 @@
-/* Encodings and digests. Base64 is on the path of every picture, so its encoder turns 12 bits into
- * two characters by one table; the decoders are strict, since what they take is often signed. */
+/* Encodings and digests. */
 #include "guacd/base/enc.h"
 
 #include <openssl/evp.h>
@@ -10,111 +9,7 @@
 #include <sys/random.h>
 #include <errno.h>
 
-static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char HEX[] = "0123456789abcdef";
-
-static char pairs[4096][2]; /* 12 bits -> 2 characters */
-static uint8_t values[256]; /* character -> 6 bits, or BAD */
-static uint8_t url_values[256];
-#define BAD 0x80
-
-__attribute__((constructor)) static void fill_tables(void) {
-    for (unsigned i = 0; i < 4096; i++) {
-        pairs[i][0] = ALPHABET[i >> 6];
-        pairs[i][1] = ALPHABET[i & 63];
-    }
-    memset(values, BAD, sizeof values);
-    for (unsigned i = 0; i < 64; i++)
-        values[(uint8_t)ALPHABET[i]] = (uint8_t)i;
-    memcpy(url_values, values, sizeof values);
-    url_values['+'] = url_values['/'] = BAD;
-    url_values['-'] = 62;
-    url_values['_'] = 63;
-}
-
-size_t base64_encode(const void *data, size_t len, char *out) {
-    const uint8_t *p = data;
-    char *o = out;
-    for (; len >= 6; p += 6, len -= 6, o += 8) {
-        uint64_t v = (uint64_t)p[0] << 40 | (uint64_t)p[1] << 32 | (uint64_t)p[2] << 24 |
-                     (uint64_t)p[3] << 16 | (uint64_t)p[4] << 8 | p[5];
-        memcpy(o, pairs[v >> 36], 2);
-        memcpy(o + 2, pairs[v >> 24 & 0xfff], 2);
-        memcpy(o + 4, pairs[v >> 12 & 0xfff], 2);
-        memcpy(o + 6, pairs[v & 0xfff], 2);
-    }
-    for (; len > 0; o += 4) {
-        size_t n = len < 3 ? len : 3;
-        unsigned v = (unsigned)p[0] << 16 | (n > 1 ? (unsigned)p[1] << 8 : 0) | (n > 2 ? p[2] : 0);
-        memcpy(o, pairs[v >> 12], 2);
-        memcpy(o + 2, pairs[v & 0xfff], 2);
-        if (n < 3)
-            o[3] = '=';
-        if (n < 2)
-            o[2] = '=';
-        p += n;
-        len -= n;
-    }
-    return (size_t)(o - out);
-}
-
-/* `len` characters without padding. A last group of 2 or 3 must have its unused bits zero. */
-static long decode(const uint8_t *table, const char *text, size_t len, uint8_t *out) {
-    const uint8_t *p = (const uint8_t *)text;
-    uint8_t *o = out;
-    if (len % 4 == 1)
-        return -1;
-    for (; len >= 4; p += 4, len -= 4, o += 3) {
-        uint8_t a = table[p[0]], b = table[p[1]], c = table[p[2]], d = table[p[3]];
-        if ((a | b | c | d) & BAD)
-            return -1;
-        o[0] = (uint8_t)(a << 2 | b >> 4);
-        o[1] = (uint8_t)(b << 4 | c >> 2);
-        o[2] = (uint8_t)(c << 6 | d);
-    }
-    if (len >= 2) {
-        uint8_t a = table[p[0]], b = table[p[1]], c = len == 3 ? table[p[2]] : 0;
-        if ((a | b | c) & BAD || (len == 2 ? b & 15 : c & 3))
-            return -1;
-        *o++ = (uint8_t)(a << 2 | b >> 4);
-        if (len == 3)
-            *o++ = (uint8_t)(b << 4 | c >> 2);
-    }
-    return o - out;
-}
-
-long base64_decode(const char *text, size_t len, void *out) {
-    if (len % 4 != 0)
-        return -1;
-    if (len > 0 && text[len - 1] == '=')
-        len -= text[len - 2] == '=' ? 2 : 1;
-    return decode(values, text, len, out);
-}
-
-long base64url_decode(const char *text, size_t len, void *out) {
-    return decode(url_values, text, len, out);
-}
-
-int base64_add(struct buf *b, const void *data, size_t len) {
-    char *room = len < SIZE_MAX / 2 ? buf_reserve(b, BASE64_LEN(len)) : NULL;
-    if (!room)
-        return -1;
-    b->len += base64_encode(data, len, room);
-    return 0;
-}
-
-int base64url_add(struct buf *b, const void *data, size_t len) {
-    char *room = len < SIZE_MAX / 2 ? buf_reserve(b, BASE64_LEN(len)) : NULL;
-    if (!room)
-        return -1;
-    size_t n = base64_encode(data, len, room);
-    while (n > 0 && room[n - 1] == '=')
-        n--;
-    for (size_t i = 0; i < n; i++)
-        room[i] = room[i] == '+' ? '-' : room[i] == '/' ? '_' : room[i];
-    b->len += n;
-    return 0;
-}
 
 void hex_encode(const void *data, size_t len, char *out) {
     const uint8_t *p = data;

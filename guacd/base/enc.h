@@ -1,5 +1,5 @@
-/* Base64 (RFC 4648 section 4), base64url without padding (section 5), hex, SHA-256, UUIDs (RFC
- * 9562), random bytes, UTF-8 checks. All pure but the random ones. */
+/* Hex, SHA-256, UUIDs (RFC 9562), random bytes, UTF-8 checks; base64 by base64.h. All pure but the
+ * random ones. */
 #ifndef GUAC_BASE_ENC_H
 #define GUAC_BASE_ENC_H
 
@@ -7,18 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "guacd/base/buf.h"
+#include "guacd/base/base64.h"
 
-#define BASE64_LEN(n) (((n) + 2) / 3 * 4)
 #define UUID_LEN 36
 
-/* Writes BASE64_LEN(len) bytes, no NUL. Returns that length. */
-size_t base64_encode(const void *data, size_t len, char *out);
-/* Strict, padded. Returns bytes written to out (room for len / 4 * 3), or -1. */
-long base64_decode(const char *text, size_t len, void *out);
-int base64_add(struct buf *b, const void *data, size_t len);
-int base64url_add(struct buf *b, const void *data, size_t len);
-long base64url_decode(const char *text, size_t len, void *out);
 /* 2 * len characters and a NUL. */
 void hex_encode(const void *data, size_t len, char *out);
 void sha256(const void *data, size_t len, uint8_t out[32]);

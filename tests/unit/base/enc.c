@@ -1,5 +1,6 @@
 #include "guacd/base/enc.h"
 
+#include <openssl/evp.h>
 #include <string.h>
 
 #include "guacd/base/util.h"
@@ -51,6 +52,46 @@ START_TEST(base64_round_trips) {
         ck_assert_int_eq(base64url_decode(b.data, b.len, back), (long)n);
         ck_assert_mem_eq(back, data, n);
     }
+}
+END_TEST
+
+/* Long texts go by another way than short ones. */
+START_TEST(base64_agrees_with_openssl) {
+    uint8_t data[2000], back[2000];
+    char text[BASE64_LEN(2000)], other[BASE64_LEN(2000) + 1];
+    for (int round = 0; round < 200; round++) {
+        random_bytes(data, sizeof data);
+        int n = (int)sizeof data - round;
+        int len = EVP_EncodeBlock((unsigned char *)other, data, n);
+        ck_assert_uint_eq(base64_encode(data, (size_t)n, text), (size_t)len);
+        ck_assert_mem_eq(text, other, (size_t)len);
+        ck_assert_int_eq(base64_decode(other, (size_t)len, back), n);
+        ck_assert_mem_eq(back, data, (size_t)n);
+    }
+}
+END_TEST
+
+START_TEST(base64_is_strict_wherever_it_stands) {
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char text[128];
+    uint8_t out[96];
+    for (size_t at = 0; at < sizeof text; at++)
+        for (int c = 0; c < 256; c++) {
+            memset(text, 'A', sizeof text);
+            text[at] = (char)c;
+            const char *good = c ? strchr(alphabet, c) : NULL;
+            long n = base64_decode(text, sizeof text, out);
+            if (c == '=' && at == sizeof text - 1) {
+                ck_assert_int_eq(n, 95);
+                continue;
+            }
+            ck_assert_int_eq(n, good ? 96 : -1);
+            size_t shift = 18 - 6 * (at % 4);
+            const uint8_t *p = out + at / 4 * 3;
+            unsigned v = (unsigned)p[0] << 16 | (unsigned)p[1] << 8 | p[2];
+            ck_assert_uint_eq(good ? v : 0, good ? (unsigned)(good - alphabet) << shift : 0);
+        }
 }
 END_TEST
 
@@ -160,6 +201,8 @@ static Suite *suite(void) {
     tcase_add_test(c, base64_vectors);
     tcase_add_test(c, base64_round_trips);
     tcase_add_test(c, base64_is_strict);
+    tcase_add_test(c, base64_agrees_with_openssl);
+    tcase_add_test(c, base64_is_strict_wherever_it_stands);
     tcase_add_test(c, hex_and_sha256);
     tcase_add_test(c, uuids);
     tcase_add_test(c, utf8);
