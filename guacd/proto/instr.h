@@ -48,6 +48,8 @@ int instr_str(struct buf *out, const char *value);
 int instr_bytes(struct buf *out, const char *value, size_t len); /* valid UTF-8 */
 int instr_int(struct buf *out, int64_t value);
 int instr_end(struct buf *out);
+/* One `blob` of at most BLOB_BYTES_MAX bytes. */
+int instr_blob(struct buf *out, int stream, const void *data, size_t len);
 /* `blob` instructions of at most BLOB_BYTES_MAX each for all of data on this stream, then `end`. */
 int instr_blobs(struct buf *out, int stream, const void *data, size_t len);
 

@@ -72,23 +72,28 @@ int instr_put(struct buf *out, const char *opcode, ...) {
     return r == 0 ? instr_end(out) : -1;
 }
 
+int instr_blob(struct buf *out, int stream, const void *data, size_t len) {
+    size_t coded = BASE64_LEN(len);
+    char number[20];
+    size_t at = digits(coded, number);
+    if (len > BLOB_BYTES_MAX)
+        return refuse(out);
+    if (instr_begin(out, "blob") < 0 || instr_int(out, stream) < 0 || buf_putc(out, ',') < 0 ||
+        buf_add(out, number + at, sizeof(number) - at) < 0 || buf_putc(out, '.') < 0)
+        return -1;
+    char *room = buf_reserve(out, coded + 1);
+    if (!room)
+        return -1;
+    out->len += base64_encode(data, len, room);
+    return instr_end(out);
+}
+
 int instr_blobs(struct buf *out, int stream, const void *data, size_t len) {
     const char *p = data;
-    while (len) {
-        size_t n = MIN_OF(len, (size_t)BLOB_BYTES_MAX), coded = BASE64_LEN(n);
-        char number[20];
-        size_t at = digits(coded, number);
-        if (instr_begin(out, "blob") < 0 || instr_int(out, stream) < 0 || buf_putc(out, ',') < 0 ||
-            buf_add(out, number + at, sizeof(number) - at) < 0 || buf_putc(out, '.') < 0)
+    for (size_t n; len; p += n, len -= n) {
+        n = MIN_OF(len, (size_t)BLOB_BYTES_MAX);
+        if (instr_blob(out, stream, p, n) < 0)
             return -1;
-        char *room = buf_reserve(out, coded + 1);
-        if (!room)
-            return -1;
-        out->len += base64_encode(p, n, room);
-        if (instr_end(out) < 0)
-            return -1;
-        p += n;
-        len -= n;
     }
     return instr_begin(out, "end") < 0 || instr_int(out, stream) < 0 ? -1 : instr_end(out);
 }

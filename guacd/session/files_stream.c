@@ -10,8 +10,9 @@
 #include "guacd/session/files_name.h"
 #include "guacd/session/files_op.h"
 
-#define PIECE_BLOBS 16u /* at once; then a frame may pass */
-#define GROWS_MS 30u    /* beyond the fastest answer */
+#define PIECE_BLOBS 15u /* at once; then a frame may pass. Less than malloc would map (main.c) */
+#define PIECE_TEXT (PIECE_BLOBS * (BASE64_LEN(BLOB_BYTES_MAX) + 40))
+#define GROWS_MS 30u /* beyond the fastest answer */
 #define SHRINKS_MS 100u
 #define WINDOW_LEAST 4u
 #define STREAMS_FIRST 4 /* below are the pipes of our own page (state.h) */
@@ -84,14 +85,9 @@ static size_t window_bytes(const struct files_op *op) {
 }
 
 static void put_blobs(struct files_op *op, const char *data, size_t len, struct buf *b) {
-    char text[BASE64_LEN(BLOB_BYTES_MAX)];
     for (size_t at = 0, n; at < len; at += n) {
         n = MIN_OF(len - at, (size_t)BLOB_BYTES_MAX);
-        size_t size = base64_encode(data + at, n, text);
-        instr_begin(b, "blob");
-        instr_int(b, op->stream);
-        instr_bytes(b, text, size);
-        instr_end(b);
+        instr_blob(b, op->stream, data + at, n);
         unsigned i = (op->first + op->lead++) % FILES_WINDOW_MAX;
         op->blobs[i].bytes = (uint32_t)n;
         op->blobs[i].ms = now_ms();
@@ -148,8 +144,9 @@ static void send_piece(struct files_op *op) {
         EVP_DigestUpdate(op->hash, piece, n);
         op->passed += n;
         _buf_cleanup_ struct buf b;
-        buf_init(&b, 2 * sizeof(piece));
+        buf_init(&b, PIECE_TEXT);
         b.secret = true;
+        buf_reserve(&b, PIECE_TEXT); /* growing would wipe and copy */
         put_blobs(op, piece, n, &b);
         if (beyond_limit(op)) {
             files_over(op, "failed", STATUS_CLIENT_OVERRUN,

@@ -243,13 +243,14 @@ static void serve_put(struct files_op *op) {
         if (op->stream >= 0)
             streams_ack(op->u, op->stream, "OK", STATUS_SUCCESS);
     }
-    while (op->lead && !op->over && op->passed + op->blobs[op->first].bytes <= wrote) {
+    unsigned written = 0;
+    for (; op->lead && !op->over && op->passed + op->blobs[op->first].bytes <= wrote; written++) {
         op->passed += op->blobs[op->first].bytes;
         op->first = (op->first + 1) % FILES_WINDOW_MAX;
         op->lead--;
-        if (op->stream >= 0)
-            streams_ack(op->u, op->stream, "OK", STATUS_SUCCESS);
     }
+    if (written && op->stream >= 0)
+        streams_acks(op->u, op->stream, written);
     if (finished && !op->over)
         files_over(op, status ? "failed" : "done", status, op->why);
 }

@@ -162,6 +162,7 @@ void audio_play(struct session *s, const struct audio_format *f, const void *dat
 void audio_refused(struct user *u, int stream); /* he wants no more of it */
 
 void streams_ack(struct user *u, int stream, const char *text, int status);
+void streams_acks(struct user *u, int stream, unsigned count); /* so many good ones */
 /* The op of his stream is over: status and words are for the blobs still to come. */
 void streams_file_over(struct user *u, const struct files_op *op, int status, const char *why);
 

@@ -34,14 +34,26 @@ static enum input_result bad(struct err *e, const char *what) {
     return INPUT_BAD;
 }
 
+static void put_ack(struct buf *b, int stream, const char *text, int status) {
+    instr_begin(b, "ack");
+    instr_int(b, stream);
+    notify_plain(b, text);
+    instr_int(b, status);
+    instr_end(b);
+}
+
 void streams_ack(struct user *u, int stream, const char *text, int status) {
     _buf_cleanup_ struct buf b;
     buf_init(&b, 2048);
-    instr_begin(&b, "ack");
-    instr_int(&b, stream);
-    notify_plain(&b, text);
-    instr_int(&b, status);
-    instr_end(&b);
+    put_ack(&b, stream, text, status);
+    user_send_buf(u, &b);
+}
+
+void streams_acks(struct user *u, int stream, unsigned count) {
+    _buf_cleanup_ struct buf b;
+    buf_init(&b, (size_t)count * 40);
+    while (count--)
+        put_ack(&b, stream, "OK", STATUS_SUCCESS);
     user_send_buf(u, &b);
 }
 

@@ -20,6 +20,7 @@ BUILD = sys.argv[1]
 RUNS = int(os.environ.get("RUNS", "5"))
 ONLY = os.environ.get("ROWS", "").split()
 LOAD = os.path.join(BUILD, "guac-load")
+FILE_BYTES = 300_000_000
 TEXT = b"".join(b"%07d the quick brown fox jumps over the lazy dog 0123456789 abcdefghijklmnopqrstuvwxyz\n"
                 % i for i in range(100000))
 
@@ -154,9 +155,42 @@ def row_selects(d, work):
     return d.load("selects", "200", params={})
 
 
+def sftp(work, line):
+    """The reference: OpenSSH's own client, the same sshd, cipher and file."""
+    began, before = time.monotonic(), os.times()
+    subprocess.run(["sftp", "-F", "none", "-P", SSH["port"], "-i", ENV["SSHD_KEY_ED25519"], "-o",
+                    "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o",
+                    "LogLevel=ERROR", "-c", "aes128-gcm@openssh.com", "-q", "-b", "-",
+                    f"{SSH['username']}@127.0.0.1"], input=line, text=True, check=True,
+                   stdout=subprocess.DEVNULL)
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return FILE_BYTES / (time.monotonic() - began) / 1e6, cpu
+
+
+def row_files(d, work):
+    """One file down and up, and the same by sftp."""
+    big, there, r = f"{work}/big", f"{work}/there", {}
+    if not os.path.exists(big):
+        with open(big, "wb") as f:
+            for _ in range(FILE_BYTES // 1_000_000):
+                f.write(os.urandom(1_000_000))
+    params = dict(SSH, **{"enable-sftp": "true"})
+    for way, words, line in (("get", ("get", big), f"get {big} {there}\n"),
+                             ("put", ("put", there, FILE_BYTES, 256), f"put {big} {there}\n")):
+        r[f"sftp_{way}_mb_per_s"], r[f"sftp_{way}_cpu_s"] = sftp(work, line)
+        os.unlink(there)
+        before = settled_cpu(d)
+        r[f"{way}_mb_per_s"] = d.load(*words, params=params)["mb_per_s"]
+        r[f"{way}_cpu_s"] = settled_cpu(d) - before
+        if os.path.exists(there):
+            os.unlink(there)
+    return r
+
+
 DAEMON_ROWS = {"cat50": row_cat50, "yes": row_yes, "seq": row_seq, "interrupt": row_interrupt,
                "echo": row_echo, "first": row_first, "idle": row_idle, "viewers": row_viewers,
-               "stalled": row_stalled, "selects": row_selects}
+               "stalled": row_stalled, "selects": row_selects, "files": row_files}
 
 
 # ---- the gateway: proxy, recording, click to frame ----------------------------------------------

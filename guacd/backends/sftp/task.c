@@ -346,9 +346,10 @@ static bool run_write(struct lane *lane) {
         return false;
     size_t count = MIN_OF(t->out.len, t->sent + room - MIN_OF(room, room / 8 + 4096));
     ssize_t n = libssh2_sftp_write(t->handle, t->out.data, MAX_OF(count, (size_t)1));
+    bool went_on = count > t->sent;
     t->sent = MAX_OF(t->sent, count);
-    if (n == LIBSSH2_ERROR_EAGAIN || n == 0)
-        return false;
+    if (n == LIBSSH2_ERROR_EAGAIN || n == 0) /* nothing is confirmed; more may be on its way */
+        return went_on && t->sent < t->out.len;
     if (n < 0) {
         refused(lane, (int)n);
         if (says(lane, (int)n, LIBSSH2_FX_FAILURE))
