@@ -1,8 +1,10 @@
 /* See config.h. */
 #include "proxy/proxy/config.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define ROW(key_, type_, member_, def_, min_, max_, opt_, help_) \
     { \
@@ -12,7 +14,7 @@
 
 static const struct conf_row rows[] = {
     ROW("listen", CONF_STRING, listen, "127.0.0.1:8080", 0, 0, 'l',
-        "Address and port browsers connect to."),
+        "Address, in numbers, and port browsers connect to; without an address: all."),
     ROW("admin-listen", CONF_STRING, admin_listen, "127.0.0.1:9080", 0, 0, 0,
         "Address and port of /metrics, /healthz and /readyz; empty: none."),
     ROW("run", CONF_PATH, run, "/run/guac", 0, 0, 0,
@@ -46,20 +48,32 @@ const struct conf_table proxy_conf = {
     .default_file = "/etc/guac/guac-proxy.conf",
 };
 
-int proxy_parse_listen(const char *text, char *address, size_t size, int *port, struct err *e) {
-    const char *colon = strrchr(text, ':');
+int proxy_parse_listen(const char *text, struct proxy_listen *out, struct err *e) {
+    struct proxy_listen l = { .family = AF_UNSPEC };
+    const char *colon = strrchr(text, ':'), *from = text;
     const char *number = colon ? colon + 1 : text;
     size_t len = colon ? (size_t)(colon - text) : 0;
-    if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
-        text++;
+    bool brackets = len >= 2 && text[0] == '[' && text[len - 1] == ']';
+    if (brackets) {
+        from++;
         len -= 2;
     }
     char *end = NULL;
     long value = strtol(number, &end, 10);
-    if (end == number || *end || value < 1 || value > 65535 || len >= size)
+    if (*number < '0' || *number > '9' || *end || value < 1 || value > 65535 ||
+        len >= sizeof l.address)
         return err_set(e, 0x0300, "listen: '%s' is not address:port", text);
-    memcpy(address, text, len);
-    address[len] = '\0';
-    *port = (int)value;
+    memcpy(l.address, from, len);
+    l.port = (int)value;
+    unsigned char bytes[16];
+    if (len > 0 || brackets) {
+        l.family = brackets ? AF_INET6 : AF_INET;
+        if (inet_pton(l.family, l.address, bytes) != 1)
+            return err_set(e, 0x0300,
+                           "listen: '%s' names no address in numbers, as 127.0.0.1:8080 or "
+                           "[::1]:8080 do; :8080 means all",
+                           text);
+    }
+    *out = l;
     return 0;
 }

@@ -21,7 +21,13 @@ struct proxy_config {   /* strings are NULL while unset */
 
 extern const struct conf_table proxy_conf;
 
-/* "127.0.0.1:8080", "[::1]:8080", "8080" -> address (no brackets, "" for all) and port. */
-int proxy_parse_listen(const char *text, char *address, size_t size, int *port, struct err *e);
+struct proxy_listen {
+    char address[46]; /* in numbers, without brackets; "" : all of the machine's */
+    int family;       /* AF_INET, AF_INET6; AF_UNSPEC where address is "" */
+    int port;         /* 1 to 65535 */
+};
+
+/* "127.0.0.1:8080", "[::1]:8080", ":8080" and "8080". *out stays untouched on failure. */
+int proxy_parse_listen(const char *text, struct proxy_listen *out, struct err *e);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "guacd/base/log.h"
 #include "guacd/base/sandbox.h"
@@ -52,16 +54,22 @@ static int raise_descriptor_limit(void) {
     return setrlimit(RLIMIT_NOFILE, &r);
 }
 
+static bool has_ipv6(void) {
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 static int add_listener(struct edge *x, const char *where, const struct lws_protocols *protocols,
                         const char *name, bool tls, struct err *e) {
-    static char address[2][64];
-    char *iface = address[protocols == admin_protocols];
-    int port;
-    if (proxy_parse_listen(where, iface, sizeof address[0], &port, e) < 0)
+    static struct proxy_listen places[2]; /* lws keeps the address's pointer */
+    struct proxy_listen *at = &places[protocols == admin_protocols];
+    if (proxy_parse_listen(where, at, e) < 0)
         return -1;
     struct lws_context_creation_info info = {
-        .port = port,
-        .iface = *iface ? iface : NULL,
+        .port = at->port,
+        .iface = *at->address ? at->address : NULL,
         .protocols = protocols,
         .vhost_name = name,
         .alpn = "http/1.1",
@@ -69,6 +77,9 @@ static int add_listener(struct edge *x, const char *where, const struct lws_prot
         .timeout_secs = HEADER_TIMEOUT_S,
         .options = LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND,
     };
+    /* With an IPv6 socket lws binds an IPv4 address as "::", that is all of the machine's. */
+    if (at->family == AF_INET || (at->family == AF_UNSPEC && !has_ipv6()))
+        info.options |= LWS_SERVER_OPTION_DISABLE_IPV6;
     if (tls) {
         info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT; /* the listener's own switch, too */
         info.ssl_cert_filepath = x->conf.tls_cert;
