@@ -8,11 +8,12 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 import unittest
+
+from ports import free_port  # noqa: F401  tests ask for it here
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("B") or os.path.join(ROOT, "build/release"))
@@ -51,12 +52,6 @@ def need_part(name):
 def folder(prefix="g"):
     """Short, since sockets lie below; goes when the test is over (TestCase.folder does)."""
     return tempfile.mkdtemp(prefix=prefix, dir="/tmp")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def deadline(timeout):

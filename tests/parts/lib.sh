@@ -70,24 +70,31 @@ cached() {
 
 # ---- ports, waiting ----------------------------------------------------------------------------
 
-# free_ports N [OFFSET]: N ports of 127.0.0.1 that the kernel gives; with OFFSET, port + OFFSET is
-# free too. All are held until all are found, so they differ.
+# free_ports N [OFFSET]: N ports of 127.0.0.1, as free_port() of tests/it/ports.py gives them:
+# not of the range where the kernel finds source ports, nor one that a test has kept; with OFFSET,
+# port + OFFSET is free too. All are held until all are found, so they differ.
 free_ports() {
     # shellcheck disable=SC2016 # perl's dollars
-    perl -MIO::Socket::INET -e '
+    perl -MIO::Socket::INET -MIO::Socket::UNIX -e '
         my ($n, $offset) = @ARGV;
+        my ($low, $high) = (32768, 60999);
+        if (open my $f, "<", "/proc/sys/net/ipv4/ip_local_port_range") {
+            ($low, $high) = split " ", <$f>;
+        }
         my (@held, @ports);
-        sub grab { IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => $_[0], Listen => 1) }
-        for (1 .. 1000) {
+        sub ours { $_[0] <= 65535 && ($_[0] < $low || $_[0] > $high) }
+        sub grab {
+            my $name = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => "\0guac-test-port-$_[0]")
+                or return;
+            my $s = IO::Socket::INET->new(LocalPort => $_[0], Proto => "tcp", Listen => 1) or return;
+            push @held, $name, $s;
+        }
+        for (1 .. 10000) {
             last if @ports == $n;
-            my $s = grab(0) or die "no free port: $!\n";
-            push @held, $s;
-            if ($offset) {
-                next if $s->sockport + $offset > 65535;
-                my $t = grab($s->sockport + $offset) or next;
-                push @held, $t;
-            }
-            push @ports, $s->sockport;
+            my $p = 10000 + int rand 24535;
+            $p += 31000 if $p >= 30000; # then 61000 to 65534
+            next if $p == 10080 || !ours($p) || $offset && !ours($p + $offset);
+            push @ports, $p if grab($p) && (!$offset || grab($p + $offset));
         }
         die "no free ports\n" if @ports < $n;
         print "@ports\n";' "$1" "${2:-0}"

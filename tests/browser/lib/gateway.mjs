@@ -1,20 +1,39 @@
 // A whole real gateway for one test file: a private sshd as the target (tests/parts/sshd.sh), the five
 // programs of build folder B with state of their own in a temporary folder, sign-in by link.
 import { execFileSync, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build, root, until } from "./browser.mjs";
 
-export const freePort = () =>
-  new Promise((resolve) => {
-    const s = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = s.address();
-      s.close(() => resolve(port));
+const reserved = []; // names that keep ports ours until this process ends
+
+/** A port of loopback, as free_port() of tests/it/ports.py gives them: not of the range where the
+ * kernel finds source ports, nor one that another test has kept. */
+export const freePort = async () => {
+  const listen = (...where) =>
+    new Promise((resolve) => {
+      const s = createServer().unref();
+      s.once("error", () => resolve(null)).listen(...where, () => resolve(s));
     });
-  });
+  const [low, high] = readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8").trim().split(/\s+/).map(Number);
+  for (;;) {
+    let port = 10000 + randomInt(24535);
+    if (port >= 30000) port += 31000; // then 61000 to 65534
+    if (port === 10080 || (port >= low && port <= high)) continue;
+    if (readFileSync("/proc/net/unix", "latin1").includes(`@guac-test-port-${port}`)) continue;
+    const name = await listen(`\0guac-test-port-${port}`);
+    const s = name && (await listen(port, "0.0.0.0"));
+    if (s) {
+      reserved.push(name);
+      await new Promise((resolve) => s.close(resolve));
+      return port;
+    }
+    name?.close();
+  }
+};
 
 const listens = (port) =>
   new Promise((resolve) => {
