@@ -103,12 +103,6 @@ static int refuse(struct err *e, const struct row *r, int64_t seconds) {
     return (int)seconds;
 }
 
-/* Under the lock: until somebody leaves. False: patience is over. */
-static bool wait_turn(struct limits *l) {
-    const struct timespec until = clock_deadline(PATIENCE_MS);
-    return pthread_cond_timedwait(&l->left, &l->lock, &until) == 0;
-}
-
 int limits_enter(struct limits *l, enum limit kind, const char *key, uint64_t now, struct err *e) {
     const struct row *r = &rows[kind];
     int64_t rate = setting(l, r->per_minute), full = rate * 1000;
@@ -116,8 +110,13 @@ int limits_enter(struct limits *l, enum limit kind, const char *key, uint64_t no
     int wait = 0;
     pthread_mutex_lock(&l->lock);
     struct bucket *b = place(l, kind, key, full, now);
-    while (b && at_once && b->inside >= at_once && r->waits && wait_turn(l))
-        b = place(l, kind, key, full, now);
+    const struct timespec until =
+        clock_deadline(PATIENCE_MS); /* in all, whoever leaves meanwhile */
+    bool patient = r->waits;
+    while (b && at_once && b->inside >= at_once && patient) {
+        patient = pthread_cond_timedwait(&l->left, &l->lock, &until) == 0;
+        b = place(l, kind, key, full, now); /* its place may be another's by now */
+    }
     if (b && now > b->at) {
         b->tokens = MIN_OF(full, b->tokens + (int64_t)(now - b->at) * rate / 60);
         b->at = now;

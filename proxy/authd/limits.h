@@ -24,7 +24,7 @@ struct limits *limits_new(const struct config *c);
 void limits_free(struct limits *l);
 
 /* 0: go on, and limits_leave() afterwards. Else the seconds after which it is worth trying again,
- * at least 1, and e has the sentence. now: clock_ms(). */
+ * at least 1, and e has the sentence. now: clock_ms(). LIMIT_OPEN waits up to 5 s for its turn. */
 int limits_enter(struct limits *l, enum limit kind, const char *key, uint64_t now, struct err *e);
 void limits_leave(struct limits *l, enum limit kind, const char *key);
 

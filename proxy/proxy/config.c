@@ -27,6 +27,9 @@ static const struct conf_row rows[] = {
         "Addresses or CIDRs whose X-Forwarded-For is believed."),
     ROW("max-tunnels", CONF_INT, max_tunnels, "10000", 1, 1000000, 0,
         "Open sessions at one time; more are told that the gateway is busy."),
+    ROW("max-waiting", CONF_INT, max_waiting, "256", 1, 100000, 0,
+        "Connections of one address, or of one /64 of IPv6, that were not answered or admitted "
+        "yet; more are hung up on. Those of trusted-proxies are not counted."),
     ROW("relay-listen", CONF_STRING, relay_listen, "", 0, 0, 0,
         "Address and port, in numbers, where other replicas' proxies bring requests for sessions "
         "of this one; empty: none. For the network between replicas only."),

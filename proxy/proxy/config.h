@@ -16,6 +16,7 @@ struct proxy_config {   /* strings are NULL while unset */
     long relay_waiting;
     char *log_level;
     long max_tunnels;
+    long max_waiting;
     bool allow_no_seccomp;
 };
 

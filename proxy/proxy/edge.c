@@ -23,10 +23,18 @@ struct metric metric_up_bytes = { .name = "guacamole_proxy_bytes_total",
 struct metric metric_http_requests = { .name = "guacamole_proxy_http_requests_total",
                                        .help = "HTTP requests." };
 
+static struct metric metric_waiting = { .name = "guacamole_proxy_waiting",
+                                        .type = METRIC_GAUGE,
+                                        .help = "Connections not answered or admitted yet." };
+static struct metric metric_cut_total = {
+    .name = "guacamole_proxy_cut_total",
+    .help = "Connections hung up on, since too many of their address waited."
+};
+
 void edge_metrics(struct buf *out) {
     struct metric *const table[] = {
-        &metric_tunnels,    &metric_tunnels_total, &metric_refused_total,
-        &metric_down_bytes, &metric_up_bytes,      &metric_http_requests,
+        &metric_tunnels,  &metric_tunnels_total, &metric_refused_total, &metric_down_bytes,
+        &metric_up_bytes, &metric_http_requests, &metric_waiting,       &metric_cut_total,
     };
     metrics_write(table, ARRAY_LEN(table), out);
     replicas_metrics(out);
@@ -34,6 +42,28 @@ void edge_metrics(struct buf *out) {
 
 struct edge *edge_of(struct lws *wsi) {
     return lws_context_user(lws_get_context(wsi));
+}
+
+bool edge_accept(struct edge *x, const struct lws_filter_network_conn_args *from) {
+    waiting_leave(x->waiting, x->accepted); /* lws could not make the one before its own */
+    bool may = waiting_enter(x->waiting, (const struct sockaddr *)&from->cli_addr, &x->accepted);
+    if (!may)
+        metric_add(&metric_cut_total, 1);
+    metric_set(&metric_waiting, (int64_t)waiting_count(x->waiting));
+    return may;
+}
+
+void edge_adopted(struct lws *wsi) {
+    struct edge *x = edge_of(wsi);
+    lws_set_opaque_user_data(wsi, (void *)(uintptr_t)x->accepted);
+    x->accepted = 0;
+}
+
+void edge_served(struct lws *wsi) {
+    struct edge *x = edge_of(wsi);
+    waiting_leave(x->waiting, (size_t)(uintptr_t)lws_get_opaque_user_data(wsi));
+    lws_set_opaque_user_data(wsi, NULL);
+    metric_set(&metric_waiting, (int64_t)waiting_count(x->waiting));
 }
 
 static void set_header(json_t *o, const char *name, const char *value) {

@@ -10,6 +10,7 @@
 #include "proxy/proxy/authd.h"
 #include "proxy/proxy/certificate.h"
 #include "proxy/proxy/config.h"
+#include "proxy/proxy/waiting.h"
 
 struct edge {
     struct proxy_config conf;
@@ -19,6 +20,8 @@ struct edge {
     struct authd *authd;
     struct replicas *replicas;
     struct certificate certificate;
+    struct waiting *waiting;
+    size_t accepted; /* ticket of the connection that lws makes its own of at this moment */
     long tunnels;
     bool draining;
 };
@@ -30,6 +33,13 @@ void edge_metrics(struct buf *out);
 void replicas_metrics(struct buf *out); /* replicas.c's, written by it */
 
 struct edge *edge_of(struct lws *wsi);
+
+/* Connections that wait, of the public listener: accepted, made lws's own, gone. edge_accept():
+ * false: hang up. */
+bool edge_accept(struct edge *x, const struct lws_filter_network_conn_args *from);
+void edge_adopted(struct lws *wsi);
+/* It was answered, admitted or is gone: it waits no more. May be said more than once. */
+void edge_served(struct lws *wsi);
 
 /* The request's headers, for authd: cookie, origin, … Owned by the caller. */
 json_t *edge_headers(struct lws *wsi);

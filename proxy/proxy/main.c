@@ -202,6 +202,9 @@ static int serve(struct edge *x, struct err *e) {
     x->assets = assets_load(x->conf.web, e);
     if (!x->assets)
         return err_prefix(e, "web");
+    x->waiting = waiting_new(x->conf.max_waiting, x->conf.trusted_proxies);
+    if (!x->waiting)
+        return err_set(e, 0x0200, "no memory to count connections");
     x->certificate.chain = x->conf.tls_cert;
     x->certificate.key = x->conf.tls_key;
     if (create_context(x, e) < 0)

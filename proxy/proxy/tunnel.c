@@ -229,6 +229,7 @@ static void on_decision(void *arg, const json_t *answer, int fd) {
         end_tunnel(t, STATUS_SERVER_ERROR, "The gateway cannot watch the session.");
         return;
     }
+    edge_served(t->wsi);
     t->fd = fd;
     t->poll.data = t;
     t->poll_open = true;

@@ -195,6 +195,7 @@ static int send_headers(struct request *r) {
 }
 
 static int finished(struct lws *wsi, struct request **slot, bool keep_alive) {
+    edge_served(wsi);
     end_request(slot);
     return !keep_alive || lws_http_transaction_completed(wsi) ? -1 : 0;
 }
@@ -440,7 +441,18 @@ int web_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, voi
         edge_of(wsi)->certificate.ctx = user;
         return 0;
     }
-    return http_callback(wsi, why, user, in, len, on_request);
+    switch ((int)why) {
+    case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
+        return edge_accept(edge_of(wsi), user) ? 0 : -1;
+    case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
+        edge_adopted(wsi);
+        return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+        edge_served(wsi);
+        return 0;
+    default:
+        return http_callback(wsi, why, user, in, len, on_request);
+    }
 }
 
 /* ---- the admin listener ---------------------------------------------------------------------- */

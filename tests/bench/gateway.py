@@ -6,6 +6,7 @@ import re
 import select
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import time
@@ -120,7 +121,8 @@ class Tunnel:
 
     def step(self, seconds):
         self._parse()  # what came with the upgrade's answer
-        if self.closed or not select.select([self.sock], [], [], seconds)[0]:
+        waiting = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()  # of a record read already
+        if self.closed or not (waiting or select.select([self.sock], [], [], seconds)[0]):
             return
         piece = self.sock.recv(1 << 20)
         if not piece:

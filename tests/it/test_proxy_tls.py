@@ -10,6 +10,8 @@ import unittest
 import house
 import whole
 
+MAX_WAITING = 4
+
 
 def make_pair(folder, name, *options):
     cert, key = (os.path.join(folder, f"{name}.{x}") for x in ("crt", "key"))
@@ -28,7 +30,8 @@ class TlsGateway(whole.Gateway):
         super().__init__(folder, sshd)
 
     def argv(self, name):
-        more = ["--tls-cert", self.pair[0], "--tls-key", self.pair[1]] if name == "proxy" else []
+        more = ["--tls-cert", self.pair[0], "--tls-key", self.pair[1], "--max-waiting",
+                str(MAX_WAITING)] if name == "proxy" else []
         return super().argv(name) + more
 
     def request(self, method, path, cookie="", headers=None, body=None, port=None):
@@ -66,6 +69,13 @@ class Serving(unittest.TestCase):
             self.assertEqual(t.effect(f"seq 1 20000; echo through tls > {path}", path), "through tls\n")
         t.type("exit")
         self.assertTrue(t.wait_closed())
+
+    def test_an_admitted_tunnel_waits_no_more(self):
+        cookie = self.g.sign_in()
+        for _ in range(MAX_WAITING + 2):
+            t = whole.Tunnel(self.g.port, whole.QUERY.format("shell"), cookie, tls=self.g.context, origin=self.g.url)
+            self.addCleanup(t.close)
+            house.wait(lambda t=t: t.step(0.05) or b"0.,36." in t.text, why="the tunnel's id")
 
     def handshake(self, low, high):
         c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

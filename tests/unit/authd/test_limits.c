@@ -1,7 +1,9 @@
 /* Buckets with a clock of the test's own; turns with threads. */
 #include "proxy/authd/limits.h"
 
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "guacd/base/clock.h"
@@ -102,7 +104,29 @@ START_TEST(the_next_one_waits_for_its_turn) {
     limits_leave(l, LIMIT_OPEN, "olga"); /* before or while it waits: it gets in either way */
     pthread_join(t, NULL);
     ck_assert_int_eq(got, 0);
-    ck_assert_int_gt(limits_enter(l, LIMIT_OPEN, "olga", clock_ms(), &e), 0); /* waits in vain */
+}
+END_TEST
+
+/* Others who come and go, each of whom wakes all that wait. */
+static void *others(void *arg) {
+    atomic_bool *over = arg;
+    while (!atomic_load(over)) {
+        pass(LIMIT_OPEN, "apollo", 5);
+        poll(NULL, 0, 1);
+    }
+    return NULL;
+}
+
+START_TEST(patience_ends_whoever_else_leaves) {
+    struct err e = { 0 };
+    atomic_bool over = false;
+    pthread_t t;
+    ck_assert_int_eq(limits_enter(l, LIMIT_OPEN, "olga", clock_ms(), &e), 0);
+    ck_assert_int_eq(pthread_create(&t, NULL, others, &over), 0);
+    ck_assert_int_eq(limits_enter(l, LIMIT_OPEN, "olga", clock_ms(), &e), 1); /* waits in vain */
+    ck_assert_int_eq(e.status, STATUS_CLIENT_TOO_MANY);
+    atomic_store(&over, true);
+    pthread_join(t, NULL);
 }
 END_TEST
 
@@ -116,6 +140,7 @@ static Suite *suite(void) {
     tcase_add_test(t, nothing_configured_is_no_limit);
     tcase_add_test(t, strangers_do_not_push_out_who_is_inside);
     tcase_add_test(t, the_next_one_waits_for_its_turn);
+    tcase_add_test(t, patience_ends_whoever_else_leaves);
     suite_add_tcase(s, t);
     return s;
 }
