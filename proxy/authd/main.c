@@ -1,7 +1,6 @@
 /* guac-authd: authority without session bytes. Reads its secrets, closes the doors, then serves. */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <malloc.h>
 #include <signal.h>
@@ -13,16 +12,14 @@
 
 #include "crd/cluster.h"
 #include "guacd/base/clock.h"
-#include "guacd/base/dial.h"
 #include "guacd/base/fdpass.h"
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
-#include "guacd/base/sandbox.h"
 #include "guacd/base/secret.h"
 #include "guacd/base/util.h"
 #include "proxy/authd/own.h"
 #include "proxy/authd/check.h"
-#include "proxy/authd/pods.h"
+#include "proxy/authd/doors.h"
 #include "proxy/authd/record.h"
 #include "proxy/authd/relay.h"
 #include "proxy/authd/share.h"
@@ -134,28 +131,6 @@ static void look_at_keys(struct program *p, bool told) {
     log_info("read %s again", p->a.conf.cookie_keys);
 }
 
-/* ---- sandbox --------------------------------------------------------------------------------- */
-
-struct ports {
-    uint16_t list[16];
-    size_t count;
-};
-
-static int add_port(const char *item, void *arg) {
-    struct ports *p = arg;
-    long n = strtol(item, NULL, 10);
-    if (n < 1 || n > 65535 || p->count == ARRAY_LEN(p->list))
-        return -1;
-    p->list[p->count++] = (uint16_t)n;
-    return 0;
-}
-
-static void folder_of(const char *path, char *out, size_t size) {
-    char copy[PATH_MAX];
-    snprintf(copy, sizeof copy, "%s", path);
-    snprintf(out, size, "%s", dirname(copy));
-}
-
 /* Our own below RUN, and the resources'. */
 static int make_folders(const struct config *c, struct err *e) {
     char own[PATH_MAX];
@@ -165,67 +140,6 @@ static int make_folders(const struct config *c, struct err *e) {
     if (!c->in_cluster && mkdir(c->resources_path, 0700) < 0 && errno != EEXIST)
         return err_errno(e, 0, "resources: %s", c->resources_path);
     return 0;
-}
-
-static int lock_doors(const struct config *c, struct err *e) {
-    char audit[PATH_MAX] = "", own[PATH_MAX];
-    snprintf(own, sizeof own, "%s/authd", c->run);
-    struct ports ports = { .count = 0 };
-    struct config_url u;
-    if (c->audit_file && *c->audit_file)
-        folder_of(c->audit_file, audit, sizeof audit);
-    bool names = c->connect_ports && *c->connect_ports;
-    if (c->oidc_issuer && *c->oidc_issuer && config_url(c->oidc_issuer, &u, e) == 0) {
-        names = names || !dial_needs_no_resolver(u.host);
-        ports.list[ports.count++] = u.port;
-        ports.list[ports.count++] = 53; /* a resolver may fall back to TCP */
-    }
-    char token[PATH_MAX], ca[PATH_MAX];
-    struct err none = { 0 };
-    folder_of(c->cluster_token, token, sizeof token);
-    folder_of(c->cluster_ca, ca, sizeof ca);
-    if (pods_server(c, &u, &none) == 0) {
-        names = names || !dial_needs_no_resolver(u.host);
-        ports.list[ports.count++] = u.port;
-    }
-    const char *more[] = { c->audit_opensearch, c->audit_syslog };
-    for (size_t i = 0; i < ARRAY_LEN(more); i++) {
-        char url[800];
-        snprintf(url, sizeof url, "%s%s", i ? "http://" : "", more[i] ? more[i] : "");
-        if (!more[i] || !*more[i] || config_url(url, &u, &none))
-            continue;
-        names = names || !dial_needs_no_resolver(u.host);
-        ports.list[ports.count++] = u.port;
-    }
-    if (c->connect_ports && conf_each(c->connect_ports, add_port, &ports))
-        return err_set(e, 0, "connect-ports: at most %zu ports of 1…65535",
-                       ARRAY_LEN(ports.list) - 5);
-    const char *account = c->audit_opensearch_account;
-    const struct sandbox_path paths[] = {
-        { account && *account ? account : own, SANDBOX_READ },
-        { c->run, SANDBOX_READ },
-        { own, SANDBOX_WRITE }, /* the link */
-        { c->in_cluster ? own : c->resources_path, SANDBOX_WRITE },
-        { c->in_cluster ? own : c->folder, SANDBOX_READ },
-        { c->cookie_keys, SANDBOX_READ },
-        { *audit ? audit : c->run, SANDBOX_WRITE },
-        { c->oidc_ca && *c->oidc_ca ? c->oidc_ca : own, SANDBOX_READ },
-        { c->audit_opensearch_ca && *c->audit_opensearch_ca ? c->audit_opensearch_ca : own,
-          SANDBOX_READ },
-        { token, SANDBOX_READ }, /* the folder: a pod's files are links that change */
-        { ca, SANDBOX_READ },
-    };
-    const struct sandbox_profile profile = { .paths = paths,
-                                             .path_count = ARRAY_LEN(paths),
-                                             .connect_ports = ports.list,
-                                             .connect_port_count = ports.count,
-                                             .unix_sockets = true,
-                                             .datagrams = names,
-                                             .libraries = true,
-                                             .memory_files = true,
-                                             .tls = true };
-    const struct sandbox_options options = { .allow_no_seccomp = c->allow_no_seccomp };
-    return sandbox_begin(e) || sandbox_enter(&profile, &options, e) ? -1 : 0;
 }
 
 /* ---- the parts ------------------------------------------------------------------------------- */
@@ -329,7 +243,7 @@ static int start(struct program *p, struct err *e) {
     if (config_derive(&a->conf, e) || own_addresses(&a->conf, e) || read_secrets(p, e) ||
         !(a->audit = audit_new(a->conf.audit_file, a->conf.gateway_name, e)) ||
         (p->listening = listener_open(&a->conf, e)) < 0 || make_folders(&a->conf, e) ||
-        lock_doors(&a->conf, e) || !(p->loop = loop_new(e)))
+        doors_lock(&a->conf, e) || !(p->loop = loop_new(e)))
         return -1;
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < ARRAY_LEN(stops); i++)
