@@ -15,6 +15,7 @@
 #include "guacd/base/fdpass.h"
 #include "guacd/base/json.h"
 #include "guacd/base/log.h"
+#include "guacd/base/secret.h"
 #include "guacd/base/util.h"
 #include "guacd/daemon/child.h"
 #include "guacd/proto/status.h"
@@ -168,13 +169,39 @@ static int op_transfers(struct session *s, const json_t *msg, int *fd, json_t **
     return 0;
 }
 
+/* A newer bearer token for a target that takes one: what is asked of it from now on goes by it. */
+static int op_token(struct session *s, const json_t *msg, int *fd, json_t **answer, struct err *e) {
+    (void)fd;
+    (void)answer;
+    const char *text = json_str(msg, "token", "");
+    size_t len = strlen(text);
+    struct args *scratch = args_new(s->protocol);
+    int r = !scratch || !protocol_arg_find(s->protocol, "token", NULL)
+                ? err_set(e, STATUS_UNSUPPORTED, "%s takes no token", s->protocol->name)
+            : !len ? err_set(e, STATUS_CLIENT_BAD_REQUEST, "token is missing")
+            : args_set(scratch, "token", text, len, e) ? 0
+                                                       : -1;
+    args_free(scratch);
+    struct event ev = { .type = EVENT_ARGV, .name = "token" };
+    if (r == 0 && !mailbox_has_room(&s->mailbox))
+        r = err_set(e, STATUS_SERVER_BUSY, "the session is busy");
+    if (r == 0 && (ev.data = strdup(text))) {
+        ev.len = len;
+        mailbox_put(&s->mailbox, &ev);
+    }
+    event_fini(&ev);
+    secret_wipe((char *)(uintptr_t)text, len); /* jansson's own copy */
+    return r;
+}
+
 static const struct {
     const char *op;
     op_fn *fn;
 } ops[] = {
-    { "join", op_join }, { "tap", op_tap },     { "info", op_info },
-    { "end", op_end },   { "pause", op_pause }, { "resume", op_resume },
-    { "msg", op_msg },   { "role", op_role },   { "transfers", op_transfers },
+    { "join", op_join },   { "tap", op_tap },     { "info", op_info },
+    { "end", op_end },     { "pause", op_pause }, { "resume", op_resume },
+    { "msg", op_msg },     { "role", op_role },   { "transfers", op_transfers },
+    { "token", op_token },
 };
 
 json_t *control_answer(struct session *s, const json_t *msg, int *fd) {

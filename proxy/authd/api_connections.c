@@ -9,6 +9,7 @@
 #include "proxy/authd/approvals.h"
 #include "proxy/authd/jsontext.h"
 #include "proxy/authd/route.h"
+#include "proxy/authd/usertoken.h"
 #include "proxy/authd/used.h"
 
 #define WAIT_MAX_S 30
@@ -102,6 +103,7 @@ static void put_connection(struct exchange *x, const struct authd_view *v,
     put_decision(b, d);
     jsontext_strings(b, "errors", insider ? c->errors : NULL);
     jsontext_strings(b, "choose", insider ? c->kubernetes.choose : NULL);
+    jsontext_bool(b, "ownToken", usertoken_asked(c));
     if (wrong)
         jsontext_str(b, "source", insider ? c->source : "");
     jsontext_int(b, "live", json_integer_value(json_object_get(live, name)));

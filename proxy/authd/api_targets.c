@@ -12,6 +12,7 @@
 #include "proxy/authd/jsontext.h"
 #include "proxy/authd/pods.h"
 #include "proxy/authd/route.h"
+#include "proxy/authd/usertoken.h"
 
 #define LIST_MAX 500   /* objects asked for at once */
 #define ANSWER_MAX 100 /* told at once; `more` says that there are others */
@@ -27,7 +28,8 @@ static void snapshot_drop(struct snapshot **s) {
 struct asker {
     struct http *http;
     const struct config *conf;
-    char base[300];
+    char base[300], ca[512];
+    bool own;         /* by the person's own token */
     struct buf lines; /* header lines, each ending in a NUL: secret */
     const char *headers[HEADERS_MAX];
 };
@@ -41,6 +43,24 @@ static void add_header(struct asker *k, const char *name, const char *value, siz
     buf_putc(&k->lines, '\0');
 }
 
+static int by_own_token(struct asker *k, struct exchange *x, const struct connection *c,
+                        struct config_url *u, struct secret *token, struct err *e) {
+    struct usertoken_server server;
+    struct oidc_token own = { 0 };
+    if (usertoken_server(k->conf, c, &server, e) ||
+        usertoken_fetch(x->a->oidc, x->http, x->who, &own, e))
+        return -1;
+    *u = server.url;
+    memcpy(k->ca, server.ca, sizeof k->ca);
+    *token = own.text; /* moved */
+    return 0;
+}
+
+static int by_account(struct asker *k, struct config_url *u, struct secret *token, struct err *e) {
+    snprintf(k->ca, sizeof k->ca, "%s", k->conf->cluster_ca);
+    return pods_server(k->conf, u, e) || pods_token(k->conf, token, e) ? -1 : 0;
+}
+
 /* As whom the connection would be opened. -1 with e: it cannot be asked for this connection. */
 static int asker_init(struct asker *k, struct exchange *x, const struct connection *c,
                       struct err *e) {
@@ -49,14 +69,14 @@ static int asker_init(struct asker *k, struct exchange *x, const struct connecti
     _json_ json_t *groups = NULL;
     char user[512];
     bool person = c->credentials.kubernetes_as == KUBERNETES_IMPERSONATION;
-    *k = (struct asker){ .http = x->http, .conf = &x->a->conf };
+    *k = (struct asker){ .http = x->http, .conf = &x->a->conf, .own = usertoken_asked(c) };
     buf_init(&k->lines, 256u << 10);
     k->lines.secret = true;
     if (c->credentials.from != CREDENTIALS_KUBERNETES ||
-        (!person && c->credentials.kubernetes_as != KUBERNETES_SERVICE_ACCOUNT))
+        c->credentials.kubernetes_as == KUBERNETES_CLIENT_CERTIFICATE)
         return err_set(e, STATUS_UNSUPPORTED,
                        "This connection's credentials are not for listing. Type the names.");
-    if (pods_server(k->conf, &u, e) || pods_token(k->conf, &token, e))
+    if (k->own ? by_own_token(k, x, c, &u, &token, e) : by_account(k, &u, &token, e))
         return -1;
     bool six = strchr(u.host, ':');
     snprintf(k->base, sizeof k->base, "https://%s%s%s:%u", six ? "[" : "", u.host, six ? "]" : "",
@@ -96,7 +116,7 @@ static int ask(struct asker *k, const char *method, const char *path, const char
                                .body_len = body ? strlen(body) : 0,
                                .timeout_ms = TIMEOUT_MS,
                                .max_body = BODY_MAX,
-                               .ca_file = k->conf->cluster_ca };
+                               .ca_file = *k->ca ? k->ca : NULL };
     *out = NULL;
     if (http_do(k->http, &rq, &rs, e))
         return -1;
@@ -217,7 +237,7 @@ static void put_pods(struct exchange *x, const json_t *list, const char *q) {
     jsontext_bool(&x->text, "more", more);
 }
 
-static void refuse(struct exchange *x, int status, const json_t *answer) {
+static void refuse(struct exchange *x, const struct asker *k, int status, const json_t *answer) {
     char text[700];
     const char *said = json_str(answer, "message", "it does not say why");
     snprintf(text, sizeof text, "The cluster says no: %s.", said);
@@ -226,8 +246,10 @@ static void refuse(struct exchange *x, int status, const json_t *answer) {
                    : status == 404                ? 404
                                                   : 502,
                    text,
-                   status == 401 ? "Tell the gateway's operators that its token is not taken."
-                                 : "Ask whoever runs this namespace for the right.",
+                   status != 401 ? "Ask whoever runs this namespace for the right."
+                   : k->own      ? "Tell whoever runs this cluster that it does not take your "
+                                   "sign-in's token (its issuer, audience or time)."
+                                 : "Tell the gateway's operators that its token is not taken.",
                    "cluster-access");
 }
 
@@ -256,7 +278,7 @@ static void list_namespaces(struct exchange *x, struct asker *k, const struct co
     if (status < 0) {
         exchange_error(x, 502, e.text, "Try again in a moment.", NULL);
     } else if (status != 200 && status != 403) {
-        refuse(x, status, list);
+        refuse(x, k, status, list);
     } else {
         put_limits(x, c);
         put_namespaces(x, k, status == 200 ? list : NULL, query_get(&x->query, "q", ""),
@@ -278,7 +300,7 @@ static void list_pods(struct exchange *x, struct asker *k, const struct connecti
     if (status < 0) {
         exchange_error(x, 502, e.text, "Try again in a moment.", NULL);
     } else if (status != 200) {
-        refuse(x, status, list);
+        refuse(x, k, status, list);
     } else {
         put_limits(x, c);
         jsontext_bool(&x->text, "allowed", may_exec(k, namespace));

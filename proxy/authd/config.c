@@ -15,6 +15,7 @@
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "proxy/authd/pods.h"
+#include "proxy/authd/usertoken.h"
 #include "recording/note.h"
 
 #define ROW(key_, type_, member_, def_, min_, max_, help_) \
@@ -168,6 +169,9 @@ static const struct conf_row rows[] = {
     TEXT("impersonate-claim", CONF_STRING, impersonate_claim, "preferred_username",
          "What a person is called there: preferred_username, or sub where people may rename "
          "themselves."),
+    TEXT("user-token-servers", CONF_LIST, user_token_servers, "",
+         "API servers that people's own ID tokens may go to, https://host:port each, or "
+         "https://host:port=/path/of/ca.crt where the system does not know its authority."),
     TEXT("connect-ports", CONF_LIST, connect_ports, "",
          "TCP ports this program may connect to beside the issuer's."),
     TEXT("show-refused", CONF_BOOL, show_refused, "yes",
@@ -317,6 +321,12 @@ static int check_issuer(const struct config *c, struct err *e) {
     return 0;
 }
 
+static int any_server(const struct usertoken_server *s, void *arg) {
+    (void)s;
+    (void)arg;
+    return 0;
+}
+
 int config_derive(struct config *c, struct err *e) {
     struct dial_policy dial = { .allow = c->address_allow, .deny = c->address_deny };
     if (log_level_parse(c->log_level) < 0)
@@ -331,6 +341,8 @@ int config_derive(struct config *c, struct err *e) {
     if (c->dev_link && (c->secure || !c->loopback))
         return err_set(e, 0, "dev-link: only where public-url is http on loopback");
     if (pods_prefix_check(c->impersonate_prefix, e))
+        return -1;
+    if (usertoken_each(c, any_server, NULL, e) < 0)
         return -1;
     if (strcmp(c->impersonate_claim, "sub") != 0 &&
         strcmp(c->impersonate_claim, "preferred_username") != 0)

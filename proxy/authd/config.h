@@ -37,7 +37,8 @@ struct config {
     long sign_ins_per_minute, tunnels_per_minute, opens_per_minute, at_once, dials_at_once;
     long tap_soft_bytes, tap_hard_bytes, tap_soft_ms, tap_hard_ms;
     char *connect_ports;
-    char *cluster_server, *cluster_ca, *cluster_token, *impersonate_prefix, *impersonate_claim;
+    char *cluster_server, *cluster_ca, *cluster_token, *impersonate_prefix, *impersonate_claim,
+        *user_token_servers;
     bool show_refused, allow_no_seccomp;
     /* derived by config_derive() */
     bool in_cluster; /* store = kubernetes */

@@ -12,9 +12,10 @@
 #include "guacd/base/sandbox.h"
 #include "guacd/base/util.h"
 #include "proxy/authd/pods.h"
+#include "proxy/authd/usertoken.h"
 
 struct ports {
-    uint16_t list[16];
+    uint16_t list[24];
     size_t count;
 };
 
@@ -31,6 +32,26 @@ static void folder_of(const char *path, char *out, size_t size) {
     char copy[PATH_MAX];
     snprintf(copy, sizeof copy, "%s", path);
     snprintf(out, size, "%s", dirname(copy));
+}
+
+/* The API servers that the picker asks with people's own tokens. */
+#define SERVERS_MAX 8
+
+struct servers {
+    struct ports *ports;
+    char ca[SERVERS_MAX][512];
+    size_t count;
+    bool names;
+};
+
+static int add_server(const struct usertoken_server *s, void *arg) {
+    struct servers *w = arg;
+    if (w->ports->count == ARRAY_LEN(w->ports->list) || w->count == SERVERS_MAX)
+        return 1;
+    w->ports->list[w->ports->count++] = s->url.port;
+    w->names = w->names || !dial_needs_no_resolver(s->url.host);
+    memcpy(w->ca[w->count++], s->ca, sizeof s->ca);
+    return 0;
 }
 
 int doors_lock(const struct config *c, struct err *e) {
@@ -66,8 +87,15 @@ int doors_lock(const struct config *c, struct err *e) {
     if (c->connect_ports && conf_each(c->connect_ports, add_port, &ports))
         return err_set(e, 0, "connect-ports: at most %zu ports of 1…65535",
                        ARRAY_LEN(ports.list) - 5);
+    struct servers servers = { .ports = &ports };
+    int more_servers = usertoken_each(c, add_server, &servers, e);
+    if (more_servers)
+        return more_servers < 0
+                   ? -1
+                   : err_set(e, 0, "user-token-servers: at most %d are served", SERVERS_MAX);
+    names = names || servers.names;
     const char *account = c->audit_opensearch_account;
-    const struct sandbox_path paths[] = {
+    struct sandbox_path paths[16 + SERVERS_MAX] = {
         { account && *account ? account : own, SANDBOX_READ },
         { c->run, SANDBOX_READ },
         { own, SANDBOX_WRITE }, /* the link */
@@ -81,8 +109,14 @@ int doors_lock(const struct config *c, struct err *e) {
         { token, SANDBOX_READ }, /* the folder: a pod's files are links that change */
         { ca, SANDBOX_READ },
     };
+    size_t path_count = 0;
+    while (paths[path_count].path)
+        path_count++;
+    for (size_t i = 0; i < servers.count; i++)
+        if (*servers.ca[i])
+            paths[path_count++] = (struct sandbox_path){ servers.ca[i], SANDBOX_READ };
     const struct sandbox_profile profile = { .paths = paths,
-                                             .path_count = ARRAY_LEN(paths),
+                                             .path_count = path_count,
                                              .connect_ports = ports.list,
                                              .connect_port_count = ports.count,
                                              .unix_sockets = true,

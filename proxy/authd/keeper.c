@@ -13,6 +13,7 @@
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 #include "proxy/authd/live.h"
+#include "proxy/authd/renew.h"
 #include "proxy/authd/share.h"
 #include "proxy/authd/transfers.h"
 
@@ -82,6 +83,7 @@ struct kept {
     int64_t written;    /* when its status was written last; Unix ms */
     char digest[65];    /* of what was written */
     int64_t asked, transfers; /* for files that went through, when and up to which; Unix ms */
+    struct renew renew;       /* of the gateway's own token */
 };
 
 static struct kept *find_kept(struct keeper *k, const char *id) {
@@ -284,6 +286,7 @@ static void look_at(struct keeper *k, struct kept *it, const struct facts *f) {
         return;
     }
     moderate(k, it, c);
+    renew_own(a, &it->renew, it->one.id, c, f->now);
     if (r)
         write_status(a, it, f->now, NULL);
 }

@@ -21,6 +21,7 @@ struct launch {
     const char *session;
     int64_t started;                  /* Unix ms */
     const struct pods_choice *choice; /* NULL: nothing was chosen */
+    const struct secret *own_token;   /* the person's, where the connection passes it on */
 };
 
 /* New parameters, or NULL: e says which one is wrong (status for the person). Every gateway row is

@@ -7,11 +7,6 @@ static bool by_certificate(const struct connection *c) {
     return c->credentials.from == CREDENTIALS_CERTIFICATE;
 }
 
-static bool by_own_token(const struct connection *c) {
-    return c->credentials.from == CREDENTIALS_KUBERNETES &&
-           c->credentials.kubernetes_as == KUBERNETES_USER_TOKEN;
-}
-
 static bool watermark(const struct connection *c) {
     return c->watermark.there;
 }
@@ -21,7 +16,6 @@ static const struct {
     bool (*asked)(const struct connection *c);
 } rows[] = {
     { "spec.credentials.from: certificate", by_certificate },
-    { "spec.credentials.kubernetes: userToken", by_own_token },
     { "spec.watermark", watermark },
 };
 

@@ -9,6 +9,7 @@
 #include "guacd/base/buf.h"
 #include "guacd/base/err.h"
 #include "guacd/base/http.h"
+#include "guacd/base/secret.h"
 #include "proxy/authd/config.h"
 #include "proxy/authd/failure.h"
 #include "proxy/authd/identity.h"
@@ -55,6 +56,16 @@ enum failure oidc_redeem(struct oidc *o, struct http *h, const char *code,
 /* New claims for a refresh token. FAILURE_REFUSED: the provider has ended the sign-in. */
 enum failure oidc_refresh(struct oidc *o, struct http *h, const struct identity *was,
                           struct identity **out, struct err *e);
+/* An ID token of now, for somebody who takes it as it is. */
+struct oidc_token {
+    struct secret text;
+    int64_t until; /* its `exp`, Unix s */
+};
+void oidc_token_fini(struct oidc_token *t);
+/* By the sign-in's refresh token, which stays good where the provider does not revoke what was
+ * used. Verified like any. FAILURE_REFUSED: the provider has ended the sign-in. */
+enum failure oidc_own_token(struct oidc *o, struct http *h, const struct identity *who,
+                            struct oidc_token *out, struct err *e);
 /* End the sign-in at the provider, and append the URL that clears its cookies in the browser (""
  * when it has none). who NULL: only the URL. */
 enum failure oidc_sign_out(struct oidc *o, struct http *h, const struct identity *who,

@@ -101,8 +101,9 @@ enum failure oidc_logout_token(struct oidc *o, struct http *h, const char *token
     return verify_as(token_verify_logout, o, h, token, &x, claims, e);
 }
 
+/* own: the ID token itself, where it is wanted; else NULL. */
 static enum failure take(struct oidc *o, struct http *h, const json_t *answer, const char *nonce,
-                         struct identity **out, struct err *e) {
+                         struct identity **out, struct oidc_token *own, struct err *e) {
     const char *id = json_str(answer, "id_token", NULL),
                *access = json_str(answer, "access_token", "");
     int64_t now = (int64_t)(clock_wall_ms() / 1000);
@@ -129,11 +130,18 @@ static enum failure take(struct oidc *o, struct http *h, const json_t *answer, c
         access_claims = NULL;
     *out = oidc_identity(o->conf, claims, access_claims, id,
                          json_str(answer, "refresh_token", NULL), now, e);
-    return *out ? FAILURE_NONE : FAILURE_TOKEN;
+    if (!*out)
+        return FAILURE_TOKEN;
+    if (own) {
+        own->until = json_num(claims, "exp", 0);
+        if (secret_set(&own->text, id, strlen(id)))
+            err_set(e, STATUS_SERVER_ERROR, "no memory for a token");
+    }
+    return FAILURE_NONE;
 }
 
 static enum failure grant(struct oidc *o, struct http *h, struct buf *form, const char *nonce,
-                          struct identity **out, struct err *e) {
+                          struct identity **out, struct oidc_token *own, struct err *e) {
     struct oidc_endpoints ep;
     struct http_response rs = { 0 };
     enum failure f = oidc_endpoints(o, h, &ep, e);
@@ -144,7 +152,7 @@ static enum failure grant(struct oidc *o, struct http *h, struct buf *form, cons
     if (f == FAILURE_NONE) {
         _json_ json_t *answer =
             json_parse(rs.body.data ? rs.body.data : "", rs.body.len, 262144, e);
-        f = answer ? take(o, h, answer, nonce, out, e) : FAILURE_UNREACHABLE;
+        f = answer ? take(o, h, answer, nonce, out, own, e) : FAILURE_UNREACHABLE;
     }
     if (rs.body.data)
         secret_wipe(rs.body.data, rs.body.len);
@@ -163,13 +171,14 @@ enum failure oidc_redeem(struct oidc *o, struct http *h, const char *code,
     query_add(&form, "code", code);
     query_add(&form, "redirect_uri", redirect);
     query_add(&form, "code_verifier", l->verifier);
-    enum failure f = grant(o, h, &form, l->nonce, out, e);
+    enum failure f = grant(o, h, &form, l->nonce, out, NULL, e);
     buf_wipe(&form);
     return f;
 }
 
-enum failure oidc_refresh(struct oidc *o, struct http *h, const struct identity *was,
-                          struct identity **out, struct err *e) {
+/* New claims of the same person. */
+static enum failure renew(struct oidc *o, struct http *h, const struct identity *was,
+                          struct identity **out, struct oidc_token *own, struct err *e) {
     struct buf form;
     struct identity *fresh = NULL;
     if (!was->refresh) {
@@ -180,7 +189,7 @@ enum failure oidc_refresh(struct oidc *o, struct http *h, const struct identity 
     form.secret = true;
     query_add(&form, "grant_type", "refresh_token");
     query_add(&form, "refresh_token", was->refresh);
-    enum failure f = grant(o, h, &form, NULL, &fresh, e);
+    enum failure f = grant(o, h, &form, NULL, &fresh, own, e);
     buf_wipe(&form);
     if (f != FAILURE_NONE)
         return f;
@@ -189,6 +198,35 @@ enum failure oidc_refresh(struct oidc *o, struct http *h, const struct identity 
         identity_free(fresh);
         return FAILURE_TOKEN;
     }
+    *out = fresh;
+    return FAILURE_NONE;
+}
+
+enum failure oidc_own_token(struct oidc *o, struct http *h, const struct identity *who,
+                            struct oidc_token *out, struct err *e) {
+    struct identity *fresh = NULL;
+    struct oidc_token own = { 0 };
+    enum failure f = renew(o, h, who, &fresh, &own, e);
+    if (f == FAILURE_NONE && !own.text.len)
+        f = FAILURE_TOKEN;
+    identity_free(fresh);
+    if (f == FAILURE_NONE)
+        *out = own;
+    else
+        oidc_token_fini(&own);
+    return f;
+}
+
+void oidc_token_fini(struct oidc_token *t) {
+    secret_fini(&t->text);
+}
+
+enum failure oidc_refresh(struct oidc *o, struct http *h, const struct identity *was,
+                          struct identity **out, struct err *e) {
+    struct identity *fresh = NULL;
+    enum failure f = renew(o, h, was, &fresh, NULL, e);
+    if (f != FAILURE_NONE)
+        return f;
     if (!fresh->refresh && was->refresh)
         fresh->refresh = strdup(was->refresh);
     /* It is the same sign-in, proved when it was proved, whatever this answer leaves out. */

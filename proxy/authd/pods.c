@@ -13,6 +13,7 @@
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 #include "proxy/authd/launch.h"
+#include "proxy/authd/usertoken.h"
 
 #define FILE_MAX 65536 /* of a token, of CA certificates */
 
@@ -179,12 +180,12 @@ static void set_command(struct setting *s, const struct connection *c) {
     set(s, "exec-command", buf_str(&line));
 }
 
-/* What an author wrote must not change whom our own token speaks for, or to whom. */
+/* What an author wrote must not change whom a token speaks for, or to whom it goes. */
 static void clear_identity(struct setting *s) {
     static const char *const names[] = { "impersonate-user", "impersonate-groups",
                                          "impersonate-uid",  "impersonate-extra",
                                          "client-cert",      "client-key",
-                                         "proxy-hostname",   "token" };
+                                         "ca-cert",          "token" };
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (s->rc == 0 && !args_set(s->args, names[i], "", 0, s->e))
             s->rc = -1;
@@ -215,28 +216,51 @@ static void allow_server(struct setting *s, const struct config *conf, const str
         set(s, "address-allow", list);
 }
 
+/* One API server, one authority, one token: none of them an author's. */
+static void set_server(struct setting *s, const struct config *conf, const struct config_url *u,
+                       const char *ca, const struct secret *token) {
+    char port[8];
+    clear_identity(s);
+    snprintf(port, sizeof port, "%u", u->port);
+    set(s, "hostname", u->host);
+    set(s, "port", port);
+    set(s, "use-ssl", "true");
+    set(s, "ignore-cert", "false");
+    set(s, "ca-cert", ca);
+    set(s, "token", token->data);
+    set(s, "address-deny", conf->address_refused_pods ? conf->address_refused_pods : "");
+    allow_server(s, conf, u);
+}
+
 static void set_own_cluster(struct setting *s, const struct config *conf) {
     struct config_url u;
     struct secret token = { 0 };
     _buf_cleanup_ struct buf ca = { 0 };
-    char port[8];
     buf_init(&ca, FILE_MAX);
-    clear_identity(s);
     if (s->rc == 0 && (pods_server(conf, &u, s->e) || pods_token(conf, &token, s->e) ||
                        read_file("cluster-ca", conf->cluster_ca, &ca, s->e)))
         s->rc = -1;
-    if (s->rc == 0) {
-        snprintf(port, sizeof port, "%u", u.port);
-        set(s, "hostname", u.host);
-        set(s, "port", port);
-        set(s, "use-ssl", "true");
-        set(s, "ignore-cert", "false");
-        set(s, "ca-cert", buf_str(&ca));
-        set(s, "token", token.data);
-        set(s, "address-deny", conf->address_refused_pods ? conf->address_refused_pods : "");
-        allow_server(s, conf, &u);
-    }
+    if (s->rc == 0 && !args_set(s->args, "proxy-hostname", "", 0, s->e))
+        s->rc = -1;
+    if (s->rc == 0)
+        set_server(s, conf, &u, buf_str(&ca), &token);
     secret_fini(&token);
+}
+
+/* An HTTP proxy may stand on the way: it sees TLS, whose authority is the configuration's. */
+static void set_listed_cluster(struct setting *s, const struct launch *l) {
+    struct usertoken_server server;
+    _buf_cleanup_ struct buf ca = { 0 };
+    buf_init(&ca, FILE_MAX);
+    if (s->rc == 0 && (usertoken_server(l->conf, l->connection, &server, s->e) ||
+                       (*server.ca && read_file("user-token-servers", server.ca, &ca, s->e))))
+        s->rc = -1;
+    if (s->rc == 0 && (!l->own_token || !l->own_token->len))
+        s->rc = err_set(s->e, STATUS_SERVER_ERROR, "There is no token of yours to pass on.");
+    if (s->rc == 0)
+        set_server(s, l->conf, &server.url, ca.len ? buf_str(&ca) : "", l->own_token);
+    if (s->rc == 0 && *args_str(s->args, "proxy-hostname")) /* it is dialled, not the server */
+        set(s, "address-deny", l->conf->address_refused ? l->conf->address_refused : "");
 }
 
 static void set_person(struct setting *s, const struct launch *l) {
@@ -278,8 +302,10 @@ int pods_launch(const struct launch *l, struct args *a, struct err *e) {
         case KUBERNETES_SERVICE_ACCOUNT:
             set_own_cluster(&s, l->conf);
             break;
+        case KUBERNETES_USER_TOKEN:
+            set_listed_cluster(&s, l);
+            break;
         case KUBERNETES_CLIENT_CERTIFICATE: /* the Secret's keys are parameters */
-        case KUBERNETES_USER_TOKEN:         /* notyet.c refuses it */
             set(&s, "use-ssl", "true");
             break;
         }

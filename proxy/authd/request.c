@@ -114,7 +114,9 @@ static enum failure admit(struct exchange *x) {
 
 static json_t *open_tunnel(struct exchange *x, struct request *rq) {
     struct err e = { 0 };
-    struct tunnel_request t = { .who = x->who, .peer = x->peer, .relayed = x->relayed };
+    struct tunnel_request t = {
+        .who = x->who, .http = x->http, .peer = x->peer, .relayed = x->relayed
+    };
     char id[UUID_LEN + 1] = "", rule[320] = "";
     int wait = limits_enter(x->a->limits, LIMIT_TUNNEL, x->who->sub, clock_ms(), &e);
     if (wait) {

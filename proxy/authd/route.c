@@ -25,6 +25,7 @@ static const struct route routes[] = {
     { "GET", "/api/connections/:ns/:name/targets", GUARD_READ, WHO_SIGNED_IN, api_targets },
     { "GET", "/api/sessions", GUARD_READ, WHO_SIGNED_IN, api_sessions },
     { "GET", "/api/sessions/:id", GUARD_READ, WHO_SIGNED_IN, api_session },
+    { "POST", "/api/sessions/:id/token", GUARD_CHANGE, WHO_SIGNED_IN, api_session_token },
     { "POST", "/api/sessions/:id/invite", GUARD_CHANGE, WHO_SIGNED_IN, api_session_invite },
     { "POST", "/api/sessions/:id/:action", GUARD_CHANGE, WHO_SIGNED_IN, api_session_act },
     { "POST", "/api/invites", GUARD_CHANGE, WHO_SIGNED_IN, api_invites },

@@ -44,6 +44,7 @@ void api_connections(struct exchange *x);
 bool api_park(struct exchange *x, uint64_t generation);
 /* api_sessions.c, api_invites.c */
 void api_sessions(struct exchange *x);
+void api_session_token(struct exchange *x); /* api_token.c */
 void api_session(struct exchange *x);
 void api_session_act(struct exchange *x);
 void api_session_invite(struct exchange *x);

@@ -20,6 +20,7 @@
 #include "proxy/authd/share.h"
 #include "proxy/authd/stats.h"
 #include "proxy/authd/used.h"
+#include "proxy/authd/usertoken.h"
 
 #define RULE_SIZE 320
 
@@ -117,14 +118,28 @@ static int read_secrets(struct authd *a, const struct connection *c, struct secr
                    "This connection's credentials cannot be read. Tell who wrote it.");
 }
 
+/* Only where the connection passes it on, and only to a server that may have it. */
+static int read_own_token(struct authd *a, struct tunnel_request *rq, const struct connection *c,
+                          struct oidc_token *out, struct err *e) {
+    struct usertoken_server server;
+    if (!usertoken_asked(c))
+        return 0;
+    return usertoken_server(&a->conf, c, &server, e) ||
+                   usertoken_fetch(a->oidc, rq->http, rq->who, out, e)
+               ? -1
+               : 0;
+}
+
 static int start(struct authd *a, struct tunnel_request *rq, const struct connection *c,
                  const struct decision *d, const char *id, int64_t started, int *fd,
                  struct err *e) {
     char target[300];
     struct secret_set secrets __attribute__((cleanup(secret_set_fini))) = { 0 };
-    if (read_secrets(a, c, &secrets, e))
+    struct oidc_token own __attribute__((cleanup(oidc_token_fini))) = { 0 };
+    if (read_secrets(a, c, &secrets, e) || read_own_token(a, rq, c, &own, e))
         return -1;
-    struct launch l = { &a->conf, c, rq->who, d, &secrets, id, started, &rq->display.kube };
+    const struct launch l = { &a->conf, c,       rq->who,           d,        &secrets,
+                              id,       started, &rq->display.kube, &own.text };
     struct args *args __attribute__((cleanup(args_drop))) = launch_args(&l, e);
     if (!args)
         return -1;

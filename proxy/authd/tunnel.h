@@ -7,6 +7,7 @@
 
 struct tunnel_request {
     const struct identity *who;
+    struct http *http; /* the worker's own */
     const char *peer;
     struct display display;
     const char *relayed; /* by another replica, for this session; NULL: by a browser */

@@ -61,6 +61,8 @@ ROWS = (
     ("POST", "/api/sessions/:id/:action", f"/api/sessions/{NOBODY}/end", {}, only(no=GONE)),
     ("POST", "/api/sessions/:id/invite", "/api/sessions/{session}/invite", {"role": "viewer", "minutes": 5},
      only("operator", "moderator", ok=(201, None), no=GONE, auditor=FORBIDDEN)),
+    ("POST", "/api/sessions/:id/token", "/api/sessions/{session}/token", {},
+     only("operator", no=GONE, moderator=FORBIDDEN, auditor=FORBIDDEN)),
     ("POST", "/api/invites", "/api/invites", {"secret": "x"}, only(no=(404, "invite"))),
     ("GET", "/api/requests", "/api/requests", None, ALL),
     ("GET", "/api/requests/:id", "/api/requests/{request}", None,

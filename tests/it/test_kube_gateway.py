@@ -1,8 +1,11 @@
 """Pods through the whole gateway: people are impersonated, the cluster's own access rules decide and
 its audit log names them; what may be picked; what is recorded."""
+import base64
 import json
 import os
+import re
 import shutil
+import time
 import unittest
 import urllib.parse
 
@@ -34,10 +37,39 @@ CHOOSE = """  credentials: { from: kubernetes, kubernetes: impersonation }
 ANY = """  credentials: { from: kubernetes, kubernetes: impersonation }
   kubernetes: { command: [sh, -c, "echo \\"it's me\\" > /tmp/said; exec sh"], choose: [pod] }"""
 OWN = """  credentials: { from: kubernetes, kubernetes: serviceAccount }
+  parameters: { enable-files: true }
   kubernetes: { namespace: default, pod: shell, container: main, command: [sh] }"""
 GREEDY = """  credentials: { from: kubernetes, kubernetes: serviceAccount }
   parameters: { impersonate-user: "system:admin", impersonate-groups: "system:masters" }
   kubernetes: { namespace: default, pod: shell, container: main, command: [sh] }"""
+
+
+OWN_TOKEN = """  hostname: {host}
+  port: {port}
+  credentials: {{ from: kubernetes, kubernetes: userToken }}
+  parameters: {{ enable-files: true }}
+  kubernetes: {{ namespace: default, pod: shell, container: main, command: [sh] }}"""
+# Its author would like it to go to whoever has that authority's certificate.
+THIEF = """  hostname: {host}
+  port: {port}
+  credentials: {{ from: kubernetes, kubernetes: userToken }}
+  parameters: {{ ca-cert: {foreign}, ignore-cert: true }}
+  kubernetes: {{ command: [sh], choose: [pod] }}"""
+JWT = rb"eyJ[\w-]{10,}\.eyJ"   # two parts of one
+
+
+class People(whole.Part):
+    """Keycloak; the gateway goes to it by TLS, as an API server does."""
+
+    def __init__(self):
+        super().__init__("keycloak", "--tls")
+        self.env["KEYCLOAK_ISSUER"] = self["KEYCLOAK_TLS_ISSUER"]
+
+    def as_client(self, client):
+        """The same, for a gateway that is another client there."""
+        it = object.__new__(People)
+        it.__dict__.update(self.__dict__, env=dict(self.env, KEYCLOAK_CLIENT=client))
+        return it
 
 
 class Case(unittest.TestCase):
@@ -47,13 +79,18 @@ class Case(unittest.TestCase):
     def setUpClass(cls):
         if hasattr(Case, "kube"):
             return
-        k = Case.kube = kubeshell.Cluster()
+        people = Case.people = People()
+        unittest.addModuleCleanup(people.stop)
+        k = Case.kube = kubeshell.Cluster("--oidc", people["KEYCLOAK_ISSUER"], people["KEYCLOAK_CLIENT"],
+                                          people["KEYCLOAK_CA"])
         unittest.addModuleCleanup(k.stop)
         k.kubectl("create", "namespace", "closed")
         k.start_pods(k.pod("shell", k.sleeper()), k.pod("open-1", k.sleeper(), labels={"app": "open"}),
                      k.pod("other", k.sleeper(), k.sleeper("second")))
         group = {"kind": "Group", "name": "oidc:operator", "apiGroup": "rbac.authorization.k8s.io"}
         k.grant("ops", "", (["get", "create"], EXEC), (["get", "list"], ["pods"]), subject=group)
+        k.grant("prod", "", (["get", "create"], EXEC), (["get", "list"], ["pods"]),
+                subject=dict(group, name="oidc:prod-operator"))
         k.kubectl("create", "clusterrole", "see-namespaces", "--verb=list", "--resource=namespaces")
         k.kubectl("create", "clusterrolebinding", "see-namespaces", "--clusterrole=see-namespaces",
                   "--group=oidc:operator")
@@ -83,8 +120,8 @@ class Case(unittest.TestCase):
         with open(path) as f:
             return f.read().strip()
 
-    def gateway(self, *options):
-        g = Gateway(self.folder, None, authd=(
+    def gateway(self, *options, people=None):
+        g = Gateway(self.folder, None, people, authd=(
             "--cluster-server", self.kube["SERVER"], "--cluster-ca", self.kube["CA"], "--cluster-token",
             os.path.join(self.folder, "token"), "--address-allow", "192.0.2.1", *options))
         self.addCleanup(g.stop)
@@ -102,6 +139,21 @@ class Case(unittest.TestCase):
         self.addCleanup(t.close)
         return t
 
+    @staticmethod
+    def look(t):
+        """Ask for the container's top folder: "" or why not."""
+        t.text = b""
+        t.send("3.get,1.1,1./;")
+        said = []
+
+        def told():
+            blobs = b"".join(base64.b64decode(m) for m in
+                             re.findall(rb"4\.blob,\d+\.\d+,\d+\.([A-Za-z0-9+/]+=*);", t.text))
+            said[:] = re.findall(rb'"error":"([^"]+)"', blobs)
+            return said or b"4.body," in t.text
+        t.until(told, "answer about files")
+        return said[0].decode() if said else ""
+
     def typed(self, t, pod, command, want, container="main"):
         """Its effect is a file in the container."""
         t.type(f"{command} > /tmp/effect")
@@ -111,6 +163,22 @@ class Case(unittest.TestCase):
             return want in self.kube.kubectl("exec", pod, "-c", container, "--", "cat", "/tmp/effect",
                                              check=False)
         house.wait(there, 20 * PATIENCE, f"no effect of {command!r}", 0.2)
+
+
+    def left_behind(self, g):
+        """What is in files, argument lists and environments, but for the token's own file."""
+        paths = [os.path.join(folder, name) for folder, _, files in os.walk(self.folder) for name in files]
+        paths = [p for p in paths if p != os.path.join(self.folder, "token") and
+                 (os.path.isfile(p) or not os.path.exists(p))]
+        for p in [g.programs[name].pid for name in g.programs]:
+            for pid in [p, *(c for c, _ in house.children(p))]:
+                paths += [f"/proc/{pid}/cmdline", f"/proc/{pid}/environ"]
+        for path in paths:
+            try:
+                with open(path, "rb") as f:
+                    yield path, f.read()
+            except (FileNotFoundError, ProcessLookupError):   # gone meanwhile
+                pass
 
 
 class Work(Case):
@@ -145,16 +213,8 @@ class Work(Case):
         with open(os.path.join(self.folder, "token")) as f:
             token = f.read().strip().encode()
         self.assertNotIn(token, text)
-        for folder, _, files in os.walk(self.folder):
-            for name in files:
-                if name != "token" and os.path.isfile(os.path.join(folder, name)):
-                    with open(os.path.join(folder, name), "rb") as f:
-                        self.assertNotIn(token, f.read(), name)
-        for name in g.programs:
-            pid = g.programs[name].pid
-            for p in [pid, *(c for c, _ in house.children(pid))]:
-                with open(f"/proc/{p}/cmdline", "rb") as c, open(f"/proc/{p}/environ", "rb") as e:
-                    self.assertNotIn(token, c.read() + e.read(), name)
+        for path, data in self.left_behind(g):
+            self.assertNotIn(token, data, path)
 
     def test_roles_gain_nothing_of_the_cluster(self):
         """A role called system:masters is a group oidc:system:masters, which has no rights."""
@@ -184,10 +244,112 @@ class Work(Case):
         self.token("rotated")
         t = self.open(g, cookie, "own")
         self.typed(t, "shell", "echo $((6*7))", "42")
+        # It rotates again, now below a session: what that asks from then on goes by the newest.
+        self.kube.grant("newest", "newest", (["get", "create"], EXEC), (["get"], ["pods"]))
+        self.token("newest")
+        newest = dict(user__username="system:serviceaccount:default:newest")
+        house.wait(lambda: self.look(t) or self.kube.audit(**newest), 40 * PATIENCE, "still the old one", 0.5)
+        self.assertEqual(self.look(t), "")
         greedy = next(c for c in g.get("/api/connections", cookie)[1]["connections"]
                       if c["name"] == "greedy")
         self.assertIn("impersonate-user", " ".join(greedy["errors"]))
         self.assertFalse(greedy["allowed"])
+
+
+class OwnToken(Case):
+    """The person's own ID token at the API server, which checks it against the real Keycloak."""
+
+    def start(self, client=None, listed=True):
+        people = self.people.as_client(client) if client else self.people
+        server = f"{self.kube['SERVER']}={self.kube['CA']}"
+        g = self.gateway("--oidc-ca", people["KEYCLOAK_CA"], *(("--user-token-servers", server) if listed
+                                                               else ()), people=people)
+        for name, spec in (("own", OWN_TOKEN), ("thief", THIEF)):
+            with open(people["KEYCLOAK_CA"]) as f:
+                foreign = json.dumps(f.read())
+            g.connection(name, spec.format(host=self.kube["HOST"], port=self.kube["PORT"], foreign=foreign),
+                         roles="prod-operator, dev-operator")
+        return g
+
+    def sign_in(self, g, user):
+        cookie = g.sign_in(user)
+        house.wait(lambda: Work.allowed(g, cookie, "thief"), 10 * PATIENCE, "thief does not open")
+        return cookie
+
+    def hand_on(self, g, cookie, session, want=200):
+        csrf = g.get("/api/me", cookie)[1]["csrf"]
+        status, _, data = g.request("POST", f"/api/sessions/{session}/token", cookie, {
+            "X-CSRF": csrf, "Origin": g.url, "Content-Type": "application/json"}, "{}")
+        self.assertEqual(status, want, data)
+        return json.loads(data)
+
+    def test_who_one_is(self):
+        """Name and roles are what Keycloak says to the API server; no token is anywhere else."""
+        g = self.start()
+        cookie = self.sign_in(g, "olga")
+        t = self.open(g, cookie, "own")
+        self.typed(t, "shell", "echo $((6*7))", "42")
+        entry = self.kube.audit(user__username="oidc:olga", objectRef__subresource="exec")[-1]
+        self.assertIn("oidc:prod-operator", entry["user"]["groups"])
+        self.assertNotIn("impersonatedUser", entry)
+        self.assertEqual(self.look(t), "")
+        status, _, data = g.request("GET", "/api/connections/demo/thief/targets", cookie)
+        self.assertEqual(status, 200, data)
+        self.assertIn("open-1", {p["name"] for p in json.loads(data)["pods"]})
+        self.assertFalse(re.search(JWT, data))
+        # Its author's parameters go nowhere: it is olga, by the listed authority.
+        thief = self.open(g, cookie, "thief", pod="open-1")
+        self.typed(thief, "open-1", "echo $((6*7))", "42")
+        other = self.sign_in(g, "apollo")
+        self.refused(g, other, "own", 'User "oidc:apollo" cannot')
+        self.hand_on(g, other, t.id, 404)
+        self.no_token_anywhere(g, t)
+        for shell in (t, thief):
+            shell.type("exit")
+            self.assertTrue(shell.wait_closed())
+        self.no_token_anywhere(g, t)
+
+    def no_token_anywhere(self, g, t):
+        self.assertFalse(re.search(JWT, t.text))
+        for path, data in self.left_behind(g):
+            self.assertFalse(re.search(JWT, data), path)
+
+    def test_it_expires_and_is_renewed(self):
+        g = self.start()
+        cookie = self.sign_in(g, "olga")
+        t = self.open(g, cookie, "own")
+        self.assertEqual(self.look(t), "")
+        self.people.verb("lifespan", "2")
+        try:
+            self.hand_on(g, cookie, t.id)
+            time.sleep(2)   # used before it is over, the API server would go on taking it for 10 s
+            house.wait(lambda: "has expired" in self.look(t), 60 * PATIENCE, "it never expires", 0.5)
+            self.typed(t, "shell", "echo $((6*8))", "48")   # what is open stays open
+        finally:
+            self.people.verb("lifespan", "300")
+        self.assertGreater(self.hand_on(g, cookie, t.id)["again"], 5)
+        self.assertEqual(self.look(t), "")
+        self.people.verb("logout", "olga")
+        self.assertIn("Sign in again", self.hand_on(g, cookie, t.id, 401)["error"])
+
+    def test_not_listed(self):
+        g = self.start(listed=False)
+        cookie = self.sign_in(g, "olga")
+        before = len(self.kube.audit(user__username="oidc:olga"))
+        self.refused(g, cookie, "own", "user-token-servers")
+        status, _, data = g.request("GET", "/api/connections/demo/thief/targets", cookie)
+        self.assertIn(b"user-token-servers", data)
+        self.assertEqual(status, 403)
+        self.assertEqual(len(self.kube.audit(user__username="oidc:olga")), before)
+
+    def test_for_somebody_else(self):
+        """The gateway is another client than the cluster takes tokens for: a 401, said as such."""
+        g = self.start("guacamole-es256")
+        cookie = self.sign_in(g, "olga")
+        self.refused(g, cookie, "own", "does not know who asks")
+        status, _, data = g.request("GET", "/api/connections/demo/thief/targets", cookie)
+        self.assertEqual(status, 403)
+        self.assertIn(b"does not take your sign-in", data)
 
 
 class Picking(Case):

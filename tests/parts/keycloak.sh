@@ -1,7 +1,7 @@
 #!/bin/sh
 # keycloak.sh - a real Keycloak 26.7.3 with the realm of keycloak-realm.json on loopback
 #
-#   check | start DIR | stop DIR
+#   check | start DIR [--tls] | stop DIR
 #   token DIR USER [CLIENT]    the token answer (JSON) of a direct grant; CLIENT is guacamole-tests (RS256,
 #                              default), guacamole-es256, guacamole-eddsa, or other-app: a foreign audience
 #   login DIR USER URL         what a browser does with the authorization URL: prints where it is sent
@@ -9,10 +9,14 @@
 #   backchannel DIR URL        where the gateway clients' back-channel logout goes
 #   redirect DIR URL           one more allowed redirect (a pattern ending in * where wished)
 #   logout DIR USER            end all the user's sessions, as an administrator does
+#   lifespan DIR SECONDS       how long access and ID tokens are good that are made from now on
+#
+#   --tls                      serve https beside, which an API server wants of an issuer
 #
 # env: KEYCLOAK_URL KEYCLOAK_REALM KEYCLOAK_ISSUER KEYCLOAK_PID (java) KEYCLOAK_LOG,
 #   KEYCLOAK_CLIENT (standard flow, PKCE, RS256), KEYCLOAK_CLIENT_ES256 (the same, ES256),
-#   KEYCLOAK_CLIENT_SECRET (of both), KEYCLOAK_ADMIN KEYCLOAK_ADMIN_PASSWORD (realm master)
+#   KEYCLOAK_CLIENT_SECRET (of both), KEYCLOAK_ADMIN KEYCLOAK_ADMIN_PASSWORD (realm master);
+#   with --tls KEYCLOAK_TLS_ISSUER and KEYCLOAK_CA (file)
 #
 # Users, each with the password USER-pw, and fixed `sub`s: olga (prod-operator), aude (auditor), apollo
 # (approver, dev-operator, group team-platform), sonja (approver, group security-officers), clara (client
@@ -42,6 +46,7 @@ part_check() {
     need mvn test
     need curl test
     need jq test
+    need openssl test
     need perl test
 }
 
@@ -105,7 +110,16 @@ serve() { # seconds, more options
     wait_for "$limit" "login of olga" grant olga guacamole-tests
 }
 
+# A certificate that is its own authority.
+make_cert() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
+        -subj /CN=keycloak -addext subjectAltName=IP:127.0.0.1,DNS:localhost \
+        -keyout "$dir/tls.key" -out "$dir/tls.crt" >"$dir/tls.log" 2>&1
+}
+
 part_start() {
+    tls=
+    [ "${1:-}" != --tls ] || tls=$(free_ports 1)
     cached "keycloak-$version" fetch
     dist=$cache/dist
     # format: raise it when warm() changes.
@@ -115,7 +129,15 @@ part_start() {
     cp -R "$cache/kc/lib/quarkus" "$dir/kc/lib/"
     cp -R "$cache/kc/data" "$dir/kc/"
     rm -f "$dir/keycloak.log"
-    serve 120
+    if [ -n "$tls" ]; then
+        make_cert
+        serve 120 --https-port="$tls" --https-certificate-file="$dir/tls.crt" \
+            --https-certificate-key-file="$dir/tls.key"
+        put KEYCLOAK_TLS_ISSUER "https://127.0.0.1:$tls/realms/$realm"
+        put KEYCLOAK_CA "$dir/tls.crt"
+    else
+        serve 120
+    fi
 
     put KEYCLOAK_URL "$url"
     put KEYCLOAK_REALM $realm
@@ -166,15 +188,19 @@ verb_login() {
     here
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
-    to=$(curl -sS --max-time 20 -c "$work/jar" -o "$work/page" -w '%{redirect_url}' "$2")
+    set -- "$1" "$2" -sS --max-time 20
+    [ ! -e "$dir/tls.crt" ] || set -- "$@" --cacert "$dir/tls.crt"
+    user=$1 to=$2
+    shift 2
+    to=$(curl "$@" -c "$work/jar" -o "$work/page" -w '%{redirect_url}' "$to")
     if [ -z "$to" ]; then
         action=$(tr '\n' ' ' <"$work/page" |
             sed -n 's/.*id="kc-form-login"[^>]* action="\([^"]*\)".*/\1/p' | sed 's/&amp;/\&/g')
         [ -n "$action" ] || die "no login form: $(tr '\n' ' ' <"$work/page" |
             sed -n 's/.*class="instruction">\([^<]*\).*/\1/p')"
-        to=$(curl -sS --max-time 20 -b "$work/jar" -c "$work/jar" -o "$work/page" -w '%{redirect_url}' \
-            --data-urlencode "username=$1" --data-urlencode "password=$1-pw" "$action")
-        [ -n "$to" ] || die "the login of $1 was refused"
+        to=$(curl "$@" -b "$work/jar" -c "$work/jar" -o "$work/page" -w '%{redirect_url}' \
+            --data-urlencode "username=$user" --data-urlencode "password=$user-pw" "$action")
+        [ -n "$to" ] || die "the login of $user was refused"
     fi
     echo "$to"
 }
@@ -206,6 +232,12 @@ verb_logout() {
     here
     id=$(admin_api GET "users?username=$1&exact=true" | jq -r '.[0].id')
     admin_api POST "users/$id/logout"
+}
+
+verb_lifespan() {
+    [ -n "${1:-}" ] || die "usage: keycloak.sh lifespan DIR SECONDS"
+    here
+    admin_api PUT "" -d "{\"accessTokenLifespan\": $1}"
 }
 
 part_main "$@"

@@ -115,6 +115,8 @@ static void serve(struct console *c, struct event *ev) {
         ev->len = 0;
         break;
     case EVENT_ARGV:
+        if (c->option && c->option(c->option_arg, ev->name, ev->data ? ev->data : "", ev->len))
+            break;
         if (!term_option(c->term, ev->name, ev->data, &e))
             log_warning("%s", e.text);
         break;

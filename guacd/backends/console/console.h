@@ -21,6 +21,9 @@
 struct console {
     struct session *s;
     struct term *term;
+    /* Live parameters that are not the terminal's. false: not mine. May be NULL. */
+    bool (*option)(void *arg, const char *name, const char *value, size_t len);
+    void *option_arg;
     struct buf out; /* typed, answered: for the target, which takes it by buf_consume() */
     char *clip;     /* text to paste */
     size_t clip_len, paste_at;

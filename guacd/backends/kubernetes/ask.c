@@ -40,40 +40,46 @@ static int extras(struct buf *out, const char *lines, struct err *e) {
     return 0;
 }
 
-int ask_identity(struct kube *k, const struct args *a, struct err *e) {
-    const char *token = args_str(a, "token"), *user = args_str(a, "impersonate-user");
-    const char *groups = args_str(a, "impersonate-groups"), *uid = args_str(a, "impersonate-uid");
-    size_t len = strlen(token);
+int ask_token(struct kube *k, const char *token, size_t len, struct err *e) {
     while (len && strchr(" \r\n", token[len - 1]))
         len--;
-    buf_init(&k->auth, 64u << 10);
-    k->auth.secret = true;
     if (len && !k->use_tls)
         return err_set(e, STATUS_CLIENT_BAD_REQUEST,
                        "a token goes by TLS only: set use-ssl, or leave the token out");
-    if (len) {
-        for (size_t i = 0; i < len; i++)
-            if (token[i] <= ' ' || token[i] > '~')
-                return err_set(e, STATUS_CLIENT_BAD_REQUEST,
-                               "parameter token holds what no token holds");
+    for (size_t i = 0; i < len; i++)
+        if (token[i] <= ' ' || token[i] > '~')
+            return err_set(e, STATUS_CLIENT_BAD_REQUEST,
+                           "parameter token holds what no token holds");
+    buf_wipe(&k->auth);
+    buf_init(&k->auth, 64u << 10);
+    k->auth.secret = true;
+    if (len)
         buf_printf(&k->auth, "Authorization: Bearer %.*s\r\n", (int)len, token);
-    }
+    return k->auth.failed ? err_set(e, STATUS_CLIENT_BAD_REQUEST, "the token is too long") : 0;
+}
+
+int ask_identity(struct kube *k, const struct args *a, struct err *e) {
+    const char *token = args_str(a, "token"), *user = args_str(a, "impersonate-user");
+    const char *groups = args_str(a, "impersonate-groups"), *uid = args_str(a, "impersonate-uid");
+    buf_init(&k->persona, 64u << 10);
+    if (ask_token(k, token, strlen(token), e))
+        return -1;
     if (!*user && (*groups || *uid || *args_str(a, "impersonate-extra")))
         return err_set(e, STATUS_CLIENT_BAD_REQUEST,
                        "impersonation needs a user: set impersonate-user");
-    if (*user && header(&k->auth, "Impersonate-User", user, strlen(user), e))
+    if (*user && header(&k->persona, "Impersonate-User", user, strlen(user), e))
         return -1;
     while (*groups) {
         size_t n = strcspn(groups, ",\n");
-        if (n && header(&k->auth, "Impersonate-Group", groups, n, e))
+        if (n && header(&k->persona, "Impersonate-Group", groups, n, e))
             return -1;
         groups += n + (groups[n] ? 1 : 0);
     }
-    if (*uid && header(&k->auth, "Impersonate-Uid", uid, strlen(uid), e))
+    if (*uid && header(&k->persona, "Impersonate-Uid", uid, strlen(uid), e))
         return -1;
-    if (extras(&k->auth, args_str(a, "impersonate-extra"), e))
+    if (extras(&k->persona, args_str(a, "impersonate-extra"), e))
         return -1;
-    return k->auth.failed ? err_set(e, STATUS_CLIENT_BAD_REQUEST, "too many groups") : 0;
+    return k->persona.failed ? err_set(e, STATUS_CLIENT_BAD_REQUEST, "too many groups") : 0;
 }
 
 /* ---- asking -----------------------------------------------------------------------------------
@@ -87,6 +93,7 @@ static int request(struct kube *k, struct conn *c, const char *path, const char 
     if (!key) /* v4 is passed on to the node, which answers 406 to anything but no wish */
         buf_puts(&c->out, "Accept: application/json\r\n");
     buf_add(&c->out, k->auth.data, k->auth.len);
+    buf_add(&c->out, k->persona.data, k->persona.len);
     if (key)
         buf_printf(&c->out,
                    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"

@@ -47,9 +47,24 @@ static int read_args(struct kube *k, const struct args *a, struct err *e) {
     return k->tls ? 0 : -1;
 }
 
+/* The gateway hands on a newer token: files and questions after this go by it. */
+static bool option(void *arg, const char *name, const char *value, size_t len) {
+    struct kube *k = arg;
+    struct err e = { 0 };
+    if (strcmp(name, "token") != 0)
+        return false;
+    if (ask_token(k, value, len, &e))
+        log_warning("a newer token: %s", e.text);
+    else
+        log_info("the token was renewed");
+    return true;
+}
+
 static int kube_open(struct session *s, void *state, const struct args *args, struct err *e) {
     struct kube *k = state;
     k->s = s;
+    k->con.option = option;
+    k->con.option_arg = k;
     if (console_init(&k->con, s, args, e) || read_args(k, args, e) || ask_identity(k, args, e))
         return -1;
     session_state(s, "connecting", k->host);
@@ -86,6 +101,7 @@ static void kube_close(struct session *s, void *state) {
     conn_close(&k->conn);
     stream_context_free(k->tls);
     buf_wipe(&k->auth);
+    buf_fini(&k->persona);
     buf_fini(&k->query);
     console_fini(&k->con);
 }

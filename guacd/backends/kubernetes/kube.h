@@ -67,7 +67,8 @@ struct kube {
     struct conn conn; /* the terminal's; before that, requests go over it */
     struct ssl_ctx_st *tls;
     struct sockaddr_storage peer; /* who was dialled, checked by the address policy */
-    struct buf auth;              /* header lines that say who asks: secret */
+    struct buf auth;              /* header line with the token: secret */
+    struct buf persona;           /* header lines that say for whom */
     char host[256], proxy[256];
     int port, proxy_port;
     int timeout_ms, alive_ms;
@@ -109,8 +110,11 @@ int ask_step(struct kube *k, struct conn *c, struct buf *body, struct err *e);
 int ask_get(struct kube *k, struct conn *c, const char *path, struct buf *body, struct err *e);
 /* Makes the connection a WebSocket to exec or attach. 101, or another status and body; -1: e. */
 int ask_upgrade(struct kube *k, struct conn *c, const char *path, struct buf *body, struct err *e);
-/* Header lines of the connection's parameters into k->auth. */
+/* Header lines of the connection's parameters. */
 int ask_identity(struct kube *k, const struct args *a, struct err *e);
+/* The token that is sent from now on; what is under way goes on by the old one. -1 with e: it is
+ * none, and the old one stays. */
+int ask_token(struct kube *k, const char *token, size_t len, struct err *e);
 
 /* channel.c: messages of an upgraded connection */
 enum channel_event { CHANNEL_NONE, CHANNEL_DATA, CHANNEL_OVER, CHANNEL_BAD };

@@ -63,9 +63,8 @@ static void teardown(void) {
 
 static struct args *build(struct connection *c, const struct secret_set *secrets, struct err *e) {
     static const struct secret_set none;
-    struct launch l = {
-        &conf, c, who, &decision, secrets ? secrets : &none, ID, 1700000000000, NULL
-    };
+    struct launch l = { &conf,         c,    who, &decision, secrets ? secrets : &none, ID,
+                        1700000000000, NULL, NULL };
     return launch_args(&l, e);
 }
 

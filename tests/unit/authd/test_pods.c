@@ -4,6 +4,7 @@
 #include "guacd/base/json.h"
 #include "guacd/proto/status.h"
 #include "proxy/authd/pods.h"
+#include "proxy/authd/usertoken.h"
 #include "crd/connection.h"
 #include "tests/unit/unit.h"
 
@@ -80,6 +81,45 @@ START_TEST(servers) {
 }
 END_TEST
 
+START_TEST(own_tokens_go_where_they_may) {
+    struct usertoken_server s;
+    struct err e = { 0 };
+    ck_assert_int_eq(usertoken_parse("https://Api.Example:6443=/etc/ca.crt", &s, &e), 0);
+    ck_assert_str_eq(s.url.host, "api.example");
+    ck_assert_uint_eq(s.url.port, 6443);
+    ck_assert_str_eq(s.ca, "/etc/ca.crt");
+    ck_assert_int_eq(usertoken_parse("https://[fd00::1]/", &s, &e), 0);
+    ck_assert_uint_eq(s.url.port, 443);
+    ck_assert_str_eq(s.ca, "");
+    static const char *const bad[] = {
+        "http://a:1",  "a:6443", "https://a/path", "https://u@a", "https://a=ca.crt",
+        "https://a:0", ""
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_msg(usertoken_parse(bad[i], &s, &e) == -1, "%s", bad[i]);
+
+    struct config c = conf;
+    struct connection to = { .hostname = (char *)(uintptr_t) "API.example", .port = 6443 };
+    e = (struct err){ 0 };
+    ck_assert_int_eq(usertoken_server(&c, &to, &s, &e), -1);
+    ck_assert_ptr_nonnull(strstr(e.text, "user-token-servers"));
+    ck_assert_int_eq(e.status, STATUS_CLIENT_FORBIDDEN);
+    c.user_token_servers = (char *)(uintptr_t) "https://other:6443 https://api.example:6443=/ca";
+    ck_assert_int_eq(usertoken_server(&c, &to, &s, &e), 0);
+    ck_assert_str_eq(s.ca, "/ca");
+    to.port = 6444;
+    ck_assert_int_eq(usertoken_server(&c, &to, &s, &e), -1);
+    to = (struct connection){ 0 }; /* the cluster we run in */
+    unsetenv("KUBERNETES_SERVICE_HOST");
+    ck_assert_int_eq(usertoken_server(&c, &to, &s, &e), -1);
+    c.cluster_server = (char *)(uintptr_t) "https://other:6443";
+    ck_assert_int_eq(usertoken_server(&c, &to, &s, &e), 0);
+    c.user_token_servers = (char *)(uintptr_t) "https://other:6443 nonsense";
+    to = (struct connection){ .hostname = (char *)(uintptr_t) "none", .port = 1 };
+    ck_assert_int_eq(usertoken_server(&c, &to, &s, &e), -1);
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("authd/pods");
     TCase *c = tcase_create("kube");
@@ -87,6 +127,7 @@ static Suite *suite(void) {
     tcase_add_test(c, prefixes);
     tcase_add_test(c, choices);
     tcase_add_test(c, servers);
+    tcase_add_test(c, own_tokens_go_where_they_may);
     suite_add_tcase(s, c);
     return s;
 }

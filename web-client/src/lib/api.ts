@@ -41,6 +41,7 @@ export interface Connection {
   rule?: string | null;
   errors?: string[];
   choose?: PickPart[]; // what of a cluster has to be picked first
+  ownToken?: boolean; // it goes by the person's own token, which this page has renewed
   live?: number;
   lastUsed?: number | string | null;
 }

@@ -31,7 +31,7 @@ function known(lists: Lists, id: string, connection: string, role: JoinRole | ""
   const name = live ? `${live.connection.namespace}/${live.connection.name}` : connection;
   const c = lists.connections.find((x) => `${x.namespace}/${x.name}` === name);
   return {
-    session: new Session({ id, connection: role ? "" : name, protocol: c?.protocol ?? live?.protocol ?? "", role, pick }),
+    session: new Session({ id, connection: role ? "" : name, protocol: c?.protocol ?? live?.protocol ?? "", role, pick, ownToken: c?.ownToken ?? false }),
     title: c?.title || live?.title || c?.name || live?.connection.name || name || t("session.somebodys"),
     target: c?.target ?? live?.target ?? "",
     recorded: c?.recording?.enabled ?? null,

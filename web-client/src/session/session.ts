@@ -1,7 +1,7 @@
 // One session in the page: the tunnel, the client library, input, clipboard, and coming back after
 // a lost line. No markup: it draws into the element it is given and tells what changed by `view`.
 import { Client, Mouse, Touch, type InputStream, type OutputStream } from "@glokon/guacamole-common-js";
-import { api, post, type Pick, type Session as SessionInfo } from "../lib/api.ts";
+import { api, ApiError, post, type Pick, type Session as SessionInfo } from "../lib/api.ts";
 import { t } from "../lib/i18n.ts";
 import type { JoinRole } from "../lib/router.ts";
 import { isMac, settings } from "../lib/settings.ts";
@@ -53,6 +53,7 @@ export interface Target {
   id: string; // of a session to come back to, ""
   role: JoinRole | ""; // to join somebody else's session in; "": one's own
   pick?: Pick; // of a cluster: namespace, pod, container, command
+  ownToken?: boolean; // its cluster takes the person's own token, which has to be renewed
 }
 
 const CLIPBOARD_MAX = 16 << 20;
@@ -76,6 +77,7 @@ export class Session {
   #sizeTimer = 0;
   #sentSize = "";
   #retryTimer = 0;
+  #tokenTimer = 0;
   #lostSince = 0;
   #alive = false; // a picture has been seen in this page
   #over = false; // the person left
@@ -143,6 +145,7 @@ export class Session {
     this.#abort.abort();
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#sizeTimer);
+    clearTimeout(this.#tokenTimer);
     this.#observer?.disconnect();
     this.#sending?.abort();
     this.files.reset();
@@ -235,6 +238,7 @@ export class Session {
       this.text.clear();
       this.#set({ phase: { at: "live", unstable: false } });
       this.#rescale();
+      if (this.target.ownToken && !this.target.role) void this.#renewToken();
     };
     display.onresize = (width, height) => {
       this.#set({ size: { width, height } });
@@ -266,6 +270,20 @@ export class Session {
       if (opcode === "disconnect") this.#bye = true;
       if (tunnel === this.#tunnel) inner?.(opcode, args);
     };
+  }
+
+  // The gateway keeps no token of anybody's: it makes a newer one of what this browser sends, and
+  // says when to come again. What fails shows where the session needs it.
+  async #renewToken(): Promise<void> {
+    clearTimeout(this.#tokenTimer);
+    if (this.#over || this.view.phase.at !== "live") return;
+    let again = 30;
+    try {
+      again = (await post<{ again: number }>(`/api/sessions/${encodeURIComponent(this.view.id)}/token`, {})).again;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return;
+    }
+    if (again > 0 && !this.#over) this.#tokenTimer = window.setTimeout(() => void this.#renewToken(), again * 1000);
   }
 
   #hasId(uuid: string): void {
