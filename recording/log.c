@@ -200,33 +200,42 @@ enum store_result log_flush(struct log *l, uint64_t retain_until_ms, struct err 
     struct tail_tile tiles[TAIL_LEVELS + 2];
     enum store_result r = STORE_OK;
     size_t n = tail_tiles(&l->tail, tiles, TAIL_LEVELS + 2);
+    uint8_t sums[TAIL_LEVELS + 2][32], all[32];
     for (size_t i = 0; i < n; i++) {
-        struct buf *b = &tiles[i].data;
-        uint8_t sum[32];
-        char key[128];
-        sha256(b->data, b->len, sum);
-        log_key(l, tiles[i].path, key);
-        if (r == STORE_OK)
-            r = b->failed
-                    ? STORE_AWAY
-                    : store_put(l->store, key, b->data, b->len, sum, retain_until_ms, NULL, e);
-        buf_fini(b);
+        sha256(tiles[i].data.data, tiles[i].data.len, sums[i]);
+        r = tiles[i].data.failed ? STORE_AWAY : r;
     }
-    if (r == STORE_EXISTS)
+    sha256(sums, n * sizeof sums[0], all);
+    bool there = l->flushed_base == l->tail.base && memcmp(all, l->flushed, sizeof all) == 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct buf *b = &tiles[i].data;
+        char key[128];
+        log_key(l, tiles[i].path, key);
+        if (r == STORE_OK && !there)
+            r = store_put(l->store, key, b->data, b->len, sums[i], retain_until_ms, NULL, e);
+        buf_fini(&tiles[i].data);
+    }
+    if (r == STORE_EXISTS) {
         err_prefix(e, "log: forked");
-    else if (r == STORE_OK)
+    } else if (r == STORE_OK) {
+        memcpy(l->flushed, all, sizeof all);
+        l->flushed_base = l->tail.base;
         tail_advance(&l->tail);
+    }
     return r;
 }
 
-enum store_result log_commit(struct log *l, const struct tail *next, struct err *e) {
+enum store_result log_commit(struct log *l, const struct tail *next, int timeout_ms,
+                             struct err *e) {
     struct buf b __attribute__((cleanup(buf_fini)));
     char key[128], fresh[STORE_ETAG_SIZE];
     buf_init(&b, TAIL_MAX);
     log_head_key(l, "log/head", key);
     if (tail_write(next, &b) < 0)
         return err_set(e, 0, "no memory for the log"), STORE_AWAY;
+    int before = store_timeout(l->store, timeout_ms);
     enum store_result r = store_swap(l->store, key, b.data, b.len, l->etag, fresh, e);
+    store_timeout(l->store, before);
     if (r != STORE_OK)
         return r;
     memcpy(l->etag, fresh, sizeof l->etag);
@@ -236,34 +245,29 @@ enum store_result log_commit(struct log *l, const struct tail *next, struct err 
     return STORE_OK;
 }
 
-enum store_result log_checkpoint_get(struct log *l, struct buf *out, char etag[STORE_ETAG_SIZE],
+enum store_result log_checkpoint_get(struct log *l, struct buf *out, struct store_meta *meta,
                                      struct err *e) {
-    struct store_meta meta = { 0 };
     char key[128];
     log_head_key(l, "log/checkpoint", key);
-    enum store_result r = store_get(l->store, key, NULL, out, &meta, e);
-    if (etag)
-        memcpy(etag, meta.etag, STORE_ETAG_SIZE);
-    return r;
+    return store_get(l->store, key, NULL, out, meta, e);
 }
 
 enum store_result log_checkpoint_put(struct log *l, const struct buf *note, uint64_t size,
                                      struct err *e) {
-    char key[128], etag[STORE_ETAG_SIZE], fresh[STORE_ETAG_SIZE];
+    char key[128], fresh[STORE_ETAG_SIZE];
     log_head_key(l, "log/checkpoint", key);
     enum store_result r = STORE_EXISTS;
     for (int tries = 0; r == STORE_EXISTS && tries < 8; tries++) {
         struct buf there __attribute__((cleanup(buf_fini)));
         struct note n;
+        struct store_meta meta = { 0 };
         buf_init(&there, NOTE_MAX);
-        r = log_checkpoint_get(l, &there, etag, e);
+        r = log_checkpoint_get(l, &there, &meta, e);
         if (r == STORE_OK && note_parse(there.data, there.len, &n, NULL) == 0 && n.size >= size)
             return STORE_OK;
-        if (r == STORE_MISSING)
-            etag[0] = '\0';
-        else if (r != STORE_OK)
+        if (r != STORE_OK && r != STORE_MISSING)
             return r;
-        r = store_swap(l->store, key, note->data, note->len, etag, fresh, e);
+        r = store_swap(l->store, key, note->data, note->len, meta.etag, fresh, e);
     }
     return r;
 }

@@ -19,6 +19,8 @@ struct log {
     char etag[STORE_ETAG_SIZE]; /* of that head; "": none there yet */
     bool known;                 /* the head was read; clear it to have it read again */
     uint64_t seen;              /* the largest size there ever was */
+    uint8_t flushed[32];        /* the full tiles that were written last: their sum, */
+    uint64_t flushed_base;      /* and where they begin */
     struct log_tile {
         bool there;
         int level; /* -1: entries */
@@ -45,15 +47,17 @@ int log_each(struct log *l, uint64_t from, uint64_t to,
 /* That very text in [from, size): 1 and *index, 0 when it is not there, -1. */
 int log_find(struct log *l, struct slice text, uint64_t from, uint64_t *index, struct err *e);
 
-/* Writes the full tiles that the tail still carries, until `retain`, and leaves them out of it.
+/* Writes the full tiles that the tail still carries, until `retain`, and leaves them out of it;
+ * those that this log wrote itself just before are left out without being written again.
  * STORE_EXISTS: other bytes lie there, the log was forked. */
 enum store_result log_flush(struct log *l, uint64_t retain_until_ms, struct err *e);
 /* The head becomes `next` (sealed) where it still is what was read; then `next`'s content is the
- * tail's. STORE_EXISTS: somebody else was first; read it again. */
-enum store_result log_commit(struct log *l, const struct tail *next, struct err *e);
+ * tail's. STORE_EXISTS: somebody else was first; read it again. STORE_AWAY after timeout_ms, as
+ * after any time-out: it may land yet. */
+enum store_result log_commit(struct log *l, const struct tail *next, int timeout_ms, struct err *e);
 
-/* The newest signed checkpoint, as bytes. STORE_MISSING: none yet. */
-enum store_result log_checkpoint_get(struct log *l, struct buf *out, char etag[STORE_ETAG_SIZE],
+/* The newest signed checkpoint, as bytes; meta may be NULL. STORE_MISSING: none yet. */
+enum store_result log_checkpoint_get(struct log *l, struct buf *out, struct store_meta *meta,
                                      struct err *e);
 /* Put it where it is larger than the one that is there. */
 enum store_result log_checkpoint_put(struct log *l, const struct buf *note, uint64_t size,

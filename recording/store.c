@@ -134,8 +134,10 @@ void store_free(struct store *s) {
     free(s);
 }
 
-void store_timeout(struct store *s, int ms) {
+int store_timeout(struct store *s, int ms) {
+    int before = s->timeout_ms;
     s->timeout_ms = ms;
+    return before;
 }
 
 static enum store_result key_bad(const char *key, struct err *e) {

@@ -86,8 +86,8 @@ struct store;
 /* The target must outlive it. */
 struct store *store_new(const struct store_target *t, struct err *e);
 void store_free(struct store *s);
-/* Of each later request; 0: 10 s. */
-void store_timeout(struct store *s, int ms);
+/* Of each later request; 0: 10 s. What it was before. */
+int store_timeout(struct store *s, int ms);
 
 /* One attempt. STORE_OK: it is there for good, under this retention; also when it was there before
  * with the same bytes (an earlier attempt that had timed out). `sha256` of the data. */

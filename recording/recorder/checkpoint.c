@@ -12,9 +12,11 @@
 #include "guacd/base/util.h"
 #include "recording/log.h"
 #include "recording/recorder/control.h"
+#include "recording/recorder/logger.h"
 #include "recording/recorder/stamp.h"
 
 #define PAUSE_US 1000000u
+#define FRESH_MS 2000u    /* another gateway's, younger than that, is followed later */
 #define SIGN_US 10000000u /* authd is asked again */
 #define KEYS_MAX 16
 
@@ -28,6 +30,7 @@ struct checkpoint {
     bool due;
     uint64_t signed_size; /* the last that this authd signed; 0: not known to have */
     uint64_t published, kept_size, kept_ms;
+    uint64_t wanted; /* leaves of ours end there */
     char keys[KEYS_MAX][BASE64_LEN(SIGN_KEY_LEN) + 1];
     bool key_kept[KEYS_MAX];
     /* the worker's */
@@ -37,6 +40,8 @@ struct checkpoint {
     struct proof proof;
     struct buf note, stored; /* the newest in the store, for an authd that has just begun */
     bool keep, kept;
+    bool needed; /* whatever others do: one is to be kept */
+    enum others { NONE, FRESH, ENOUGH } others;
     struct stamper *stamper;
     enum store_result result;
     struct err err;
@@ -53,15 +58,41 @@ static void submit(struct checkpoint *c, enum step step, void (*run)(struct job 
 }
 
 static void rest(struct checkpoint *c) {
+    uint16_t chance;
+    random_bytes(&chance, sizeof chance);
     c->step = IDLE;
-    loop_timer_set(c->timer, PAUSE_US);
+    loop_timer_set(c->timer, PAUSE_US + chance); /* out of step with other gateways */
+}
+
+/* A new one that is worth keeping, or the first one. */
+static bool keep_due(const struct checkpoint *c, uint64_t size) {
+    uint64_t interval = (uint64_t)c->r->config->checkpoint_interval * 1000;
+    return size != c->kept_size && (!c->kept_ms || clock_ms() - c->kept_ms >= interval);
 }
 
 /* ---- prove ---------------------------------------------------------------------------------- */
 
+/* One a second is enough for all gateways together: who finds another's looks again later, unless
+ * that one has all of its own leaves. */
+static enum others look_at_others(struct checkpoint *c) {
+    struct store_meta meta = { 0 };
+    struct note n;
+    buf_clear(&c->stored);
+    if (c->needed || !c->signed_size ||
+        log_checkpoint_get(&c->log, &c->stored, &meta, NULL) != STORE_OK ||
+        note_parse(c->stored.data, c->stored.len, &n, NULL) < 0 || n.size <= c->published)
+        return NONE;
+    if (n.size >= c->wanted)
+        return ENOUGH;
+    return meta.now_ms && meta.now_ms < meta.modified_ms + FRESH_MS ? FRESH : NONE;
+}
+
 static void prove(struct job *j, struct worker *w) {
     struct checkpoint *c = (struct checkpoint *)j;
     c->log.store = w->store;
+    c->result = STORE_OK;
+    if ((c->others = look_at_others(c)) != NONE)
+        return;
     c->log.known = false;
     c->result = log_refresh(&c->log, &c->err);
     c->proof.count = 0;
@@ -102,6 +133,11 @@ static void proved(struct job *j) {
     if (c->result != STORE_OK) {
         log_warning("checkpoint: %s", c->err.text);
         c->due = true;
+        rest(c);
+        return;
+    }
+    if (c->others != NONE) {
+        c->due |= c->others == FRESH;
         rest(c);
         return;
     }
@@ -226,12 +262,6 @@ static void published(struct job *j) {
     rest(c);
 }
 
-/* A new one that is worth keeping, or the first one. */
-static bool keep_due(const struct checkpoint *c) {
-    uint64_t interval = (uint64_t)c->r->config->checkpoint_interval * 1000;
-    return c->size != c->kept_size && (!c->kept_ms || clock_ms() - c->kept_ms >= interval);
-}
-
 void checkpoint_signed(struct checkpoint *c, const json_t *msg) {
     const char *text = json_str(msg, "note", NULL);
     struct note n;
@@ -257,7 +287,7 @@ void checkpoint_signed(struct checkpoint *c, const json_t *msg) {
     c->signed_size = c->size;
     buf_clear(&c->note);
     buf_puts(&c->note, text);
-    c->keep = keep_due(c);
+    c->keep = keep_due(c, c->size);
     loop_timer_stop(c->timer);
     submit(c, PUBLISHING, publish, published);
 }
@@ -268,6 +298,8 @@ static void next(struct checkpoint *c) {
     if (c->step != IDLE || !c->due || loop_timer_active(c->timer) || !control_listened(c->r))
         return;
     c->due = false;
+    c->wanted = logger_size(c->r->logger);
+    c->needed = keep_due(c, c->wanted);
     submit(c, PROVING, prove, proved);
 }
 

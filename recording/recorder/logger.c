@@ -1,10 +1,9 @@
-/* Group commit: what waits is put behind the head as it was last seen; whoever swapped it before us
- * makes us read it again and wait a little, by chance, so that all writers come to their turn. */
+/* Group commit: leaves wait in a queue, and one job at a time takes all that wait to the store
+ * (logger_commit.c). Who met others there rests before it goes again, so that they come to it. */
 #include "recording/recorder/logger.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "guacd/base/clock.h"
 #include "guacd/base/enc.h"
@@ -15,91 +14,8 @@
 #include "recording/recorder/logger_impl.h"
 #include "recording/recorder/watch.h"
 
-#define ATTEMPT_MS 4000 /* one job, until others get their worker */
-#define CONFLICT_MIN_US 2000
-#define CONFLICT_MAX_US 60000
 #define RETRY_MIN_US 50000u
 #define RETRY_MAX_US 2000000u
-
-/* ---- on a worker ---------------------------------------------------------------------------- */
-
-/* Those that may be there are looked for behind what was looked at. */
-static int look(struct logger *l, struct err *e) {
-    struct log *g = &l->log;
-    for (size_t i = 0; i < l->batch_count; i++) {
-        struct logger_item *it = l->batch[i];
-        if (it->placed || !it->in_doubt)
-            continue;
-        struct slice text = { it->text.data, it->text.len };
-        int r = log_find(g, text, it->from, &it->index, e);
-        if (r < 0)
-            return -1;
-        it->placed = r > 0;
-        it->from = g->tail.size;
-    }
-    return 0;
-}
-
-static enum store_result attempt(struct logger *l, struct err *e) {
-    struct log *g = &l->log;
-    enum store_result r = g->known ? STORE_OK : log_refresh(g, e);
-    while (r == STORE_OK && g->tail.entries >= PROOF_TILE)
-        r = log_flush(g, clock_wall_ms() + l->retain_ms, e);
-    if (r == STORE_EXISTS)
-        r = STORE_REFUSED; /* not "somebody was first", but "somebody else's" */
-    if (r != STORE_OK || look(l, e) < 0)
-        return r != STORE_OK ? r : STORE_AWAY;
-    uint64_t first = g->tail.size;
-    if (tail_copy(&g->tail, l->next, e) < 0)
-        return STORE_AWAY;
-    for (size_t i = 0; i < l->batch_count; i++) {
-        struct logger_item *it = l->batch[i];
-        if (it->placed)
-            continue;
-        it->index = l->next->size;
-        if (tail_add(l->next, it->text.data, it->text.len, e) < 0)
-            return STORE_AWAY;
-    }
-    if (l->next->size == first)
-        return STORE_OK;
-    tail_seal(l->next);
-    r = log_commit(g, l->next, e);
-    for (size_t i = 0; i < l->batch_count; i++) {
-        struct logger_item *it = l->batch[i];
-        if (it->placed)
-            continue;
-        it->placed = r == STORE_OK;
-        if (r == STORE_OK)
-            continue;
-        /* Also after 412: a PUT that seemed to be lost may be the one that won. */
-        it->from = it->in_doubt ? MIN_OF(it->from, first) : first;
-        it->in_doubt = true;
-    }
-    if (r != STORE_OK)
-        g->known = false;
-    return r;
-}
-
-static void pause_by_chance(unsigned round) {
-    uint16_t chance;
-    uint64_t most = MIN_OF((uint64_t)CONFLICT_MIN_US << MIN_OF(round, 5u), CONFLICT_MAX_US);
-    random_bytes(&chance, sizeof chance);
-    usleep((useconds_t)(most * (chance + 1u) / 65536u) + 1);
-}
-
-static void commit(struct job *j, struct worker *w) {
-    struct logger *l = (struct logger *)j;
-    uint64_t until = clock_ms() + ATTEMPT_MS;
-    l->log.store = w->store;
-    l->conflicts = 0;
-    for (;;) {
-        l->err = (struct err){ 0 };
-        l->result = attempt(l, &l->err);
-        if ((l->result != STORE_EXISTS && l->result != STORE_MISSING) || clock_ms() > until)
-            return;
-        pause_by_chance(l->conflicts++);
-    }
-}
 
 /* ---- on the loop ---------------------------------------------------------------------------- */
 
@@ -134,6 +50,7 @@ static void committed(struct job *j) {
     l->running = false;
     watch_result(l->r, l->result == STORE_EXISTS ? STORE_OK : l->result, l->err.text);
     metric_add(&l->r->metrics.log_conflicts, l->conflicts);
+    metric_add(&l->r->metrics.log_slow, l->slow);
     for (size_t i = l->batch_count; i-- > 0;) {
         if (l->batch[i]->placed)
             placed[count++] = l->batch[i];
@@ -168,8 +85,15 @@ static void committed(struct job *j) {
 }
 
 static void go(struct logger *l) {
-    if (l->running || !l->first || !l->started || l->retry_us)
+    bool tiles = l->filled && !l->running && !l->first;
+    if (l->running || (!l->first && !tiles) || !l->started || l->retry_us)
         return;
+    uint64_t now = clock_us();
+    uint64_t turn = tiles ? now : logger_turn(l, now);
+    if (turn > now) {
+        loop_timer_set(l->timer, turn - now);
+        return;
+    }
     l->batch_count = 0;
     while (l->first && l->batch_count < TAIL_BATCH - 1) {
         struct logger_item *it = l->first;
@@ -179,7 +103,7 @@ static void go(struct logger *l) {
         l->batch[l->batch_count++] = it;
     }
     l->running = true;
-    l->job = (struct job){ .urgent = true, .run = commit, .done = committed };
+    l->job = (struct job){ .urgent = true, .run = logger_commit, .done = committed };
     work_submit(l->r->work, &l->job);
 }
 

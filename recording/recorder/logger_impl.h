@@ -29,9 +29,21 @@ struct logger {
     struct tail *next;
     struct logger_item *batch[TAIL_BATCH];
     size_t batch_count;
-    unsigned conflicts;
+    unsigned conflicts, slow;      /* of this job: came second; given up as too slow */
+    uint64_t swap_us, swap_var_us; /* how long a PUT of the head takes: mean, mean deviation */
+    uint64_t left;                 /* the size that our last commit made */
+    uint64_t began_us, left_us;    /* when this attempt began, and that one */
+    uint64_t others;               /* leaves of others that were found behind it */
+    uint64_t round_us;             /* from turn to turn; 0: there are none */
+    bool late;                     /* this PUT was given up before its time */
+    bool filled;                   /* a tile, by our commit: it is ours to write it */
+    bool wrote;                    /* tiles that the head still has */
     enum store_result result;
     struct err err;
 };
+
+void logger_commit(struct job *j, struct worker *w);
+/* When the next commit may begin, <= now: at once. */
+uint64_t logger_turn(const struct logger *l, uint64_t now);
 
 #endif

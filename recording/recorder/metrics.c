@@ -57,6 +57,8 @@ void recorder_metrics_init(struct recorder_metrics *m) {
     ROW(log_failures, COUNTER, "log_failures_total", NULL, "Commits to the log that failed");
     ROW(log_conflicts, COUNTER, "log_conflicts_total", NULL,
         "Commits that came second to another gateway's and were done again");
+    ROW(log_slow, COUNTER, "log_slow_total", NULL,
+        "Commits given up as too slow, looked for and done again");
     ROW(log_stamp_failures, COUNTER, "log_stamp_failures_total", NULL,
         "Checkpoints that the time stamp authority did not stamp");
 }
@@ -91,6 +93,7 @@ int recorder_metrics_write(struct recorder_metrics *m, struct buf *out) {
         &m->log_seconds,
         &m->log_failures,
         &m->log_conflicts,
+        &m->log_slow,
         &m->log_stamp_failures,
     };
     return metrics_write(rows, ARRAY_LEN(rows), out);

@@ -9,7 +9,7 @@
 struct recorder_metrics {
     struct metric bytes, stored_bytes, objects[CHAIN_KINDS], put_seconds, put_failures, sessions,
         flushing, seals_waiting, sealed[3], conflicts, spool_bytes, spool_failures, behind, clock,
-        store_up, opens_failed, held, log_size, log_seconds, log_failures, log_conflicts,
+        store_up, opens_failed, held, log_size, log_seconds, log_failures, log_conflicts, log_slow,
         log_stamp_failures, lost, kept, forged;
 };
 void recorder_metrics_init(struct recorder_metrics *m);

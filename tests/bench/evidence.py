@@ -54,9 +54,8 @@ def quantile(sorted_list, q):
     return sorted_list[min(len(sorted_list) - 1, int(q * len(sorted_list)))]
 
 
-def row_opens():
-    """From `open` to its answer, with the leaf's place in it; each session ends at once, so that its
-    seal is on its way beside."""
+def row_opens(ends=False):
+    """From `open` to its answer, with the leaf's place in it."""
     import test_record_kit as kit
     from test_log_weed import LogCase
 
@@ -82,9 +81,11 @@ def row_opens():
                     with lock:
                         times.append(time.monotonic() - sent)
                     tap = socket.socket(fileno=fds[0])
+                    taps.append(tap)
+                    if not ends:
+                        continue
                     end = json.dumps({"event": "ended", "status": 0, "reason": "done"}).encode()
                     tap.sendall(kit.HEADER.pack(len(end), kit.EVENT, 1, 0) + end)
-                    taps.append(tap)
             threads = [threading.Thread(target=work, args=x) for x in enumerate(authds)]
             for t in threads:
                 t.start()
@@ -100,6 +101,11 @@ def row_opens():
             for x in (*authds, *taps):
                 x.close()
     return run_case(Case)
+
+
+def row_opens_and_ends():
+    """The same while each session ends at once: as many seals, and their leaves, beside."""
+    return row_opens(ends=True)
 
 
 def run_case(kind):
@@ -143,7 +149,7 @@ def row_verify():
     return run_case(Case)
 
 
-ROWS = {"opens": row_opens, "verify": row_verify}
+ROWS = {"opens": row_opens, "opens_and_ends": row_opens_and_ends, "verify": row_verify}
 
 
 def measure(wanted, measure_one, show, result, build):

@@ -75,7 +75,7 @@ static void append(struct log *l, uint64_t count) {
     ck_assert_int_eq(tail_copy(&l->tail, next, &e), 0);
     fill(next, count);
     tail_seal(next);
-    ck_assert_msg(log_commit(l, next, &e) == STORE_OK, "%s", e.text);
+    ck_assert_msg(log_commit(l, next, 10000, &e) == STORE_OK, "%s", e.text);
     tail_fini(next);
     free(next);
 }
@@ -170,7 +170,7 @@ START_TEST(one_commits_at_a_time) {
     tail_init(next);
     ck_assert_int_eq(tail_add(next, "other", 5, &e), 0);
     tail_seal(next);
-    ck_assert_int_eq(log_commit(b, next, &e), STORE_EXISTS);
+    ck_assert_int_eq(log_commit(b, next, 10000, &e), STORE_EXISTS);
     ck_assert_int_eq(log_refresh(b, &e), STORE_OK);
     ck_assert_uint_eq(b->tail.size, 3);
     append(b, 4);
