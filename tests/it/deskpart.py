@@ -2,7 +2,6 @@
 compared."""
 import os
 import shutil
-import socket
 import struct
 import subprocess
 import tempfile
@@ -56,16 +55,6 @@ def spawn_on(display, *argv, **options):
 def read_text(path):
     with open(path, encoding="utf-8", errors="replace") as f:
         return f.read()
-
-
-def shut(*socks):
-    """Ends them; wakes whoever waits on one, which closing alone would not."""
-    for s in socks:
-        try:
-            s.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        s.close()
 
 
 def read_xwd(data):

@@ -6,53 +6,29 @@ import struct
 import threading
 import time
 
-from deskpart import shut
+from between import Server, carry, shut
 
 CUT, HALF = object(), object()
 
 
-class Between:
+class Between(Server):
     """act(i, message) gives what is passed on instead of the server's i-th message: bytes, CUT (hang up
     before it) or HALF (in its middle)."""
 
     def __init__(self, target, act):
         self.target, self.act = target, act
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
         self.count, self.moved = 0, time.monotonic()
-        self.socks = []
-        threading.Thread(target=self.serve, daemon=True).start()
+        super().__init__()
 
     def stuck(self):
         """Both sides wait for each other."""
         return self.count and time.monotonic() - self.moved > 1.5
 
-    def close(self):
-        shut(self.listener, *self.socks)
-
-    def serve(self):
-        try:
-            while True:
-                near = self.listener.accept()[0]
-                far = socket.create_connection(("127.0.0.1", int(self.target)))
-                self.socks += [near, far]
-                threading.Thread(target=self.pump, args=(near, far), daemon=True).start()
-                self.relay(far, near)
-        except OSError:
-            pass
-
-    @staticmethod
-    def pump(near, far):
-        try:
-            while data := near.recv(65536):
-                far.sendall(data)
-        except OSError:
-            pass
-        for s in (near, far):
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+    def serve(self, peer):
+        far = self.dial(self.target)
+        threading.Thread(target=carry, args=(peer, far), daemon=True).start()
+        self.relay(far, peer)
+        shut(far)
 
     def relay(self, far, near):
         data = b""

@@ -1,12 +1,10 @@
 """A VNC server that lies. Each case is a function of a Peer: it speaks until it has done its worst, and
 returns whether the connection is to be kept open then."""
-import socket
 import struct
-import threading
 import time
 import zlib
 
-from deskpart import shut
+from between import Server
 
 RAW, COPYRECT, ZLIB, TIGHT, ZRLE = 0, 1, 6, 7, 16
 CURSOR, NEW_SIZE, LAST_RECT, EXT_SIZE, NAME = -239, -223, -224, -308, -307
@@ -71,44 +69,17 @@ def rect(x, y, w, h, encoding, data=b""):
     return struct.pack(">HHHHi", x, y, w, h, encoding) + data
 
 
-class Server:
-    """with Server(case) as s: s.port. Every connection gets the case."""
+class Liar(Server):
+    """Every connection gets the case; port: a number as text."""
 
     def __init__(self, case):
         self.case = case
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = str(self.listener.getsockname()[1])
-        self.open = []
-        self.over = threading.Event()
-        threading.Thread(target=self.serve, daemon=True).start()
+        super().__init__()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        shut(self.listener, *self.open)
-
-    def serve(self):
-        try:
-            while True:
-                sock = self.listener.accept()[0]
-                self.open.append(sock)
-                threading.Thread(target=self.speak, args=(sock,), daemon=True).start()
-        except OSError:
-            pass
-
-    def speak(self, sock):
-        keep = False
-        try:
-            keep = self.case(Peer(sock))
-            if keep:
-                while not self.over.is_set() and sock.recv(65536):
-                    pass
-        except OSError:
-            pass
-        if not keep:
-            sock.close()
+    def serve(self, peer):
+        if self.case(Peer(peer)):
+            while peer.recv(65536):
+                pass
 
 
 # ---- after the beginning: `what` is sent as the first update -----------------------------------------

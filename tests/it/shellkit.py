@@ -86,16 +86,6 @@ class Shell(guac.Client):
         return self.error
 
 
-def copy(source, sink):
-    """What one socket says, to the other, until either ends."""
-    try:
-        while data := source.recv(1 << 16):
-            sink.sendall(data)
-    except OSError:
-        pass
-    sink.close()
-
-
 class ShellCase(house.TestCase):
     """A guacd, and clients of one protocol on it."""
     protocol = prompt = ""

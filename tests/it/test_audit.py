@@ -3,12 +3,11 @@ somebody to take it, whoever was away meanwhile."""
 import json
 import os
 import re
-import socket
-import threading
 import unittest
 import urllib.request
 
 import house
+from between import Road
 from house import wait
 from test_auth_kit import Authd, Browser
 from test_auth_limits import metrics
@@ -17,55 +16,6 @@ from whole import Part
 RFC5424 = re.compile(r'<(\d+)>1 (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:Z|\+00:00)) (\S+) guac-authd - (\S+) '
                      r'\[origin software="guac-authd" swVersion="[^"]+"\] (\{.*\})$')
 SETTINGS = {"dev_link": "yes", "dev_user": "dora", "dev_roles": "operator auditor"}
-
-
-class Forward:
-    """A road to a server that can be closed, and opened again at the same place."""
-
-    def __init__(self, port):
-        self.to, self.port, self.open_now = port, house.free_port(), False
-        self.lock, self.sockets = threading.Lock(), []
-
-    def open(self):
-        self.server = socket.create_server(("127.0.0.1", self.port))
-        self.open_now = True
-        threading.Thread(target=self._accept, args=(self.server,), daemon=True).start()
-
-    def close(self):
-        if self.open_now:
-            self.open_now = False
-            self.server.shutdown(socket.SHUT_RDWR)
-            self.server.close()
-            with self.lock:
-                for s in self.sockets:
-                    try:
-                        s.shutdown(socket.SHUT_RDWR)
-                    except OSError:
-                        pass
-
-    def _accept(self, server):
-        while True:
-            try:
-                here, _ = server.accept()
-                there = socket.create_connection(("127.0.0.1", self.to))
-            except OSError:
-                return
-            with self.lock:
-                self.sockets += [here, there]
-            for pair in ((here, there), (there, here)):
-                threading.Thread(target=self._copy, args=pair, daemon=True).start()
-
-    @staticmethod
-    def _copy(a, b):
-        try:
-            while data := a.recv(65536):
-                b.sendall(data)
-        except OSError:
-            pass
-        try:
-            b.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
 
 
 class Base(house.TestCase):
@@ -97,9 +47,8 @@ class OpenSearch(Base):
 
     def setUp(self):
         super().setUp()
-        self.road = Forward(int(self.part["OPENSEARCH_PORT"]))
-        self.road.open()
-        self.addCleanup(self.road.close)
+        self.road = Road(self.part["OPENSEARCH_PORT"])
+        self.addCleanup(lambda: self.road.close())
 
     def ask(self, method, path, body=None):
         rq = urllib.request.Request(f"{self.part['OPENSEARCH_URL']}/{path}", method=method,
@@ -138,7 +87,7 @@ class OpenSearch(Base):
             before = [json.loads(line)["metadata"]["uid"] for line in f]
         self.restart()
         self.sign_in(2)
-        self.road.open()
+        self.road = Road(self.part["OPENSEARCH_PORT"], self.road.port)
         wait(lambda: set(self.there("guac-audit")) == set(before) | set(self.written()),
              90 * house.PATIENCE, "what was written before, between and after", every=0.2)
         wait(lambda: metrics(self.sign_in())['guacamole_audit_behind_bytes{sink="opensearch"}'] == 0, 30)

@@ -10,6 +10,7 @@ import time
 import unittest
 
 import house
+from between import Server
 from kubepart import Cluster, connection, lock
 
 SECRET = """---
@@ -69,12 +70,12 @@ class Live:
         self.process.stderr.close()
 
 
-class Meddler:
+class Meddler(Server):
     """Between a client and the API server: TLS on both sides, bytes passed on, and done to them what
     a test asks for."""
 
     def __init__(self, folder, host, port):
-        self.host, self.port = host, port
+        self.host, self.to = host, port
         self.cert, key = os.path.join(folder, "m.crt"), os.path.join(folder, "m.key")
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                         "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", self.cert,
@@ -83,48 +84,32 @@ class Meddler:
         self.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.server.load_cert_chain(self.cert, key)
         self.client = ssl._create_unverified_context()  # pylint: disable=protected-access
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"https://127.0.0.1:{self.listener.getsockname()[1]}"
         self.watches = []  # client sides of connections that watch
         self.answer = None  # bytes instead of the API server's answer to a watch
         self.requests = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
+        self.url = f"https://127.0.0.1:{self.port}"
 
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock):
-        try:
-            down = self.server.wrap_socket(sock, server_side=True)
-            up = self.client.wrap_socket(socket.create_connection((self.host, self.port)))
+    def serve(self, peer):
+        with self.server.wrap_socket(peer, server_side=True) as down, \
+                self.client.wrap_socket(self.dial(self.to, self.host)) as up:
             request = b""
-            while True:
-                data = down.recv(65536)
-                if not data:
-                    break
+            while data := down.recv(65536):
                 if data.startswith((b"GET ", b"POST ", b"PUT ", b"PATCH ", b"DELETE ")):
                     request = data.split(b"\r\n")[0]
                     self.requests.append(request.decode())
-                if b"watch=1" in request:
-                    if self.answer is not None:
-                        down.sendall(self.answer)
-                        break
-                    self.watches.append(down)
+                if b"watch=1" not in request:
+                    up.sendall(data)
+                    self._answer(up, down)
+                    continue
+                if self.answer is not None:
+                    down.sendall(self.answer)
+                    return
+                self.watches.append(down)
                 up.sendall(data)
-                if b"watch=1" in request:
-                    while chunk := up.recv(65536):
-                        down.sendall(chunk)
-                    break
-                self._answer(up, down)
-            down.close()
-            up.close()
-        except (OSError, ValueError):
-            pass
+                while chunk := up.recv(65536):
+                    down.sendall(chunk)
+                return
 
     @staticmethod
     def _answer(up, down):

@@ -3,12 +3,11 @@ ends with a status and a sentence, and its process with it."""
 import base64
 import hashlib
 import json
-import socket
 import struct
-import threading
 import unittest
 
 import house
+from between import Server, read_head
 from house import PATIENCE, Guacd, wait
 from kubefront import Proxy
 from shellkit import Shell
@@ -32,67 +31,39 @@ def channel(number, data, **more):
     return frame(2, bytes([number]) + data, **more)
 
 
-class Server:
+class Liar(Server):
     """Answers for the pod as an API server does, and then says what it is told to."""
 
-    def __init__(self, after=b"", pod=None, upgrade=None, hold=True, protocol="v5.channel.k8s.io",
-                 echo=False):
+    def __init__(self, after=b"", pod=None, upgrade=None, hold=True, protocol="v5.channel.k8s.io"):
         self.after, self.pod, self.upgrade, self.hold = after, pod, upgrade, hold
-        self.protocol, self.echo = protocol, echo
+        self.protocol = protocol
         self.got, self.connections = b"", 0
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port = str(self.socket.getsockname()[1])
-        threading.Thread(target=self.work, daemon=True).start()
-
-    def close(self):
-        self.socket.close()
-
-    def work(self):
-        while True:
-            try:
-                peer, _ = self.socket.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self.serve, args=(peer,), daemon=True).start()
+        super().__init__()
 
     def serve(self, peer):
-        try:
-            while True:
-                head = b""
-                while b"\r\n\r\n" not in head:
-                    piece = peer.recv(65536)
-                    if not piece:
-                        return
-                    head += piece
-                if b"Upgrade:" not in head:
-                    body = json.dumps(POD).encode()
-                    peer.sendall(self.pod if self.pod is not None else
-                                 b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-                    if self.pod is not None and not self.hold:
-                        peer.close()
-                        return
-                    continue
-                key = next(line.split(b": ")[1] for line in head.split(b"\r\n")
-                           if line.startswith(b"Sec-WebSocket-Key"))
-                accept = base64.b64encode(hashlib.sha1(
-                    key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
-                peer.sendall(self.upgrade if self.upgrade is not None else (
-                    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                    b"Sec-WebSocket-Accept: " + accept + b"\r\nSec-WebSocket-Protocol: "
-                    + self.protocol.encode() + b"\r\n\r\n"))
-                for piece in ([self.after] if isinstance(self.after, bytes) else self.after):
-                    peer.sendall(piece)
-                if not self.hold:
-                    peer.close()
-                    return
-                while True:
-                    piece = peer.recv(65536)
-                    if not piece:
-                        return
-                    self.got += piece
-        except OSError:
-            pass
+        self.connections += 1
+        while head := read_head(peer):
+            if b"Upgrade:" in head:
+                self.upgraded(peer, head)
+                return
+            body = json.dumps(POD).encode()
+            peer.sendall(self.pod if self.pod is not None else
+                         b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            if self.pod is not None and not self.hold:
+                return
+
+    def upgraded(self, peer, head):
+        key = next(line.split(b": ")[1] for line in head.split(b"\r\n")
+                   if line.startswith(b"Sec-WebSocket-Key"))
+        accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+        peer.sendall(self.upgrade if self.upgrade is not None else (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + accept + b"\r\nSec-WebSocket-Protocol: "
+            + self.protocol.encode() + b"\r\n\r\n"))
+        for piece in ([self.after] if isinstance(self.after, bytes) else self.after):
+            peer.sendall(piece)
+        while self.hold and (piece := peer.recv(65536)):
+            self.got += piece
 
 
 class Case(house.TestCase):
@@ -131,14 +102,14 @@ class Liars(Case):
                            ("text", frame(1, b"hello")), ("no channel", channel(9, b"x")),
                            ("too long", channel(3, b"x" * 70000)), ("masked", bytes(range(255, 0, -1)))):
             with self.subTest(what):
-                c = self.connect(Server(data))
+                c = self.connect(Liar(data))
                 text, status = c.ended(20)
                 self.assertEqual(hex(status), hex(ERROR), text)
                 self.assertIn("does not speak as it should", text)
 
     def test_a_length_that_never_comes(self):
         """Claims of terabytes cost nothing; what comes is shown as it comes."""
-        c = self.connect(Server([channel(1, b"shown at once", length=1 << 40)]))
+        c = self.connect(Liar([channel(1, b"shown at once", length=1 << 40)]))
         c.see("shown at once")
         c.close()
 
@@ -149,7 +120,7 @@ class Liars(Case):
         frames[5:5] = [frame(9, b"are you there?")]
         frames += [b"\x80\x00", channel(1, b""), channel(3, json.dumps(EXIT).encode()), frame(8, b"\x03\xe8")]
         whole = b"".join(frames)
-        server = Server([bytes([b]) for b in whole])
+        server = Liar([bytes([b]) for b in whole])
         c = self.connect(server)
         c.see("a line in many pieces")
         c.see("The command ended with status 7.")
@@ -165,21 +136,21 @@ class Liars(Case):
                 ("answers 500", ERROR, b"HTTP/1.1 500 No\r\nContent-Length: 5\r\n\r\noh no"),
                 ("try again", UNAVAILABLE, b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")):
             with self.subTest(words):
-                self.ends(Server(pod=pod), status, words)
-        self.ends(Server(pod=b"", hold=True), TIMEOUT, "does not answer")
-        self.ends(Server(pod=b"", hold=False), UNAVAILABLE, "without an answer")
-        self.ends(Server(upgrade=b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\n"
+                self.ends(Liar(pod=pod), status, words)
+        self.ends(Liar(pod=b"", hold=True), TIMEOUT, "does not answer")
+        self.ends(Liar(pod=b"", hold=False), UNAVAILABLE, "without an answer")
+        self.ends(Liar(upgrade=b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\n"
                          b"Sec-WebSocket-Accept: wrong\r\n\r\n"), ERROR, "WebSocket")
-        self.ends(Server(protocol="v1.something"), ERROR, "v5.channel.k8s.io")
+        self.ends(Liar(protocol="v1.something"), ERROR, "v5.channel.k8s.io")
 
     def test_v4(self):
-        c = self.connect(Server(channel(1, b"old server"), protocol="v4.channel.k8s.io"))
+        c = self.connect(Liar(channel(1, b"old server"), protocol="v4.channel.k8s.io"))
         c.see("old server")
         c.close()
 
     def test_silence(self):
         """Pings that nobody answers."""
-        server = Server(channel(1, b"here"))
+        server = Liar(channel(1, b"here"))
         c = self.connect(server, server_alive_interval="1")
         c.see("here")
         text, status = c.ended(20)
@@ -187,15 +158,15 @@ class Liars(Case):
         self.assertIn(b"\x89\x84", server.got)
 
     def test_goes_away(self):
-        self.ends(Server(channel(1, b"here"), hold=False), CLOSED, "closed the connection")
-        self.ends(Server(frame(8, b"\x03\xf3going down")), CLOSED, "going down")
+        self.ends(Liar(channel(1, b"here"), hold=False), CLOSED, "closed the connection")
+        self.ends(Liar(frame(8, b"\x03\xf3going down")), CLOSED, "going down")
 
 
 class Proxies(Case):
     def test_through(self):
         proxy = Proxy()
         self.addCleanup(proxy.close)
-        server = Server(channel(1, b"through a proxy"))
+        server = Liar(channel(1, b"through a proxy"))
         c = self.connect(server, proxy_hostname="127.0.0.1", proxy_port=proxy.port)
         c.see("through a proxy")
         c.close()
@@ -204,7 +175,7 @@ class Proxies(Case):
     def test_refused(self):
         proxy = Proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
         self.addCleanup(proxy.close)
-        self.ends(Server(), UNAVAILABLE, "the proxy 127.0.0.1 answers 407",
+        self.ends(Liar(), UNAVAILABLE, "the proxy 127.0.0.1 answers 407",
                   proxy_hostname="127.0.0.1", proxy_port=proxy.port)
 
 

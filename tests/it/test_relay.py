@@ -14,6 +14,7 @@ import unittest
 
 import house
 import whole
+from between import join
 from house import wait
 from kubepart import Cluster
 from whole import Tunnel
@@ -290,23 +291,7 @@ spec: { protocol: demo, audience: { keycloakRoles: [operator] } }
         server = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(server.close)
 
-        def copy(a, b):
-            try:
-                while piece := a.recv(65536):
-                    b.sendall(piece)
-            except OSError:
-                pass
-            for s in (a, b):
-                try:
-                    s.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-
-        def run():
-            one, _ = server.accept()
-            threading.Thread(target=copy, args=(one, upstream), daemon=True).start()
-            copy(upstream, one)
-        threading.Thread(target=run, daemon=True).start()
+        threading.Thread(target=lambda: join(server.accept()[0], upstream), daemon=True).start()
         return f"127.0.0.1:{server.getsockname()[1]}"
 
 

@@ -10,6 +10,7 @@ import unittest
 
 import house
 import shellkit
+from between import join
 from house import PATIENCE, wait
 from shellkit import CTRL, SHIFT, ShellCase
 
@@ -286,10 +287,7 @@ class Asleep(SshCase):
             packets.append(self.air.recv(200))
             time.sleep(2)   # it boots: dialled meanwhile, it refuses
             door.listen()
-            near = door.accept()[0]
-            far = socket.create_connection(("127.0.0.1", int(self.sshd["PORT"])))
-            threading.Thread(target=shellkit.copy, args=(near, far), daemon=True).start()
-            shellkit.copy(far, near)
+            join(door.accept()[0], socket.create_connection(("127.0.0.1", int(self.sshd["PORT"]))))
 
         thread = threading.Thread(target=machine, daemon=True)
         thread.start()

@@ -151,7 +151,7 @@ def draw(canvas, body):
 class Exact(World):
     def play(self, frames=36, image=("image/png", "image/jpeg", "image/webp"), **values):
         play = Play(frames)
-        server = self.enterContext(rfb.Server(play))
+        server = self.enterContext(rfb.Liar(play))
         recorder = tap.Tap()
         recorder.canvas = ColourCanvas()
         hello = {"size": (*SIZE, 96), "image": image}
@@ -203,7 +203,7 @@ class Exact(World):
         """Much noise, lossless: 21 MB at once, more than a session may have unstored. It comes in
         pieces, the session waits for the store, and goes on."""
         play = Noise(2600, 2000)
-        server = self.enterContext(rfb.Server(play))
+        server = self.enterContext(rfb.Liar(play))
         self.addCleanup(play.go.set)
         recorder = tap.Tap()
         recorder.canvas = QuickCanvas()

@@ -6,7 +6,7 @@ import unittest
 import guac
 import hostile_vnc as hostile
 import house
-from hostile_vnc import Server, compressed, rect, says, shows
+from hostile_vnc import Liar, compressed, rect, says, shows
 from house import Guacd, PATIENCE
 
 BROKEN, TIMEOUT, UNAVAILABLE, UNAUTHORIZED = 0x0203, 0x0202, 0x0208, 0x0301
@@ -170,7 +170,7 @@ class Hostile(house.TestCase):
                                 **values)
 
     def ends(self, case, status, within=10):
-        with Server(case) as server:
+        with Liar(case) as server:
             client = self.connect(server)
             client.pump(lambda: client.error or client.closed, within * PATIENCE, "the end")
             client.pump(lambda: client.closed, 5 * PATIENCE, "the socket's end")
@@ -180,7 +180,7 @@ class Hostile(house.TestCase):
             self.assertTrue(client.error[0].isascii())
 
     def test_lies(self):
-        with Server(hostile.honest) as other:
+        with Liar(hostile.honest) as other:
             witness = self.connect(other)
             witness.pump(lambda: witness.syncs)
             for name, (case, status) in CASES.items():
@@ -194,11 +194,11 @@ class Hostile(house.TestCase):
 
     def test_odd_words(self):
         """In the encodings and messages that few servers have."""
-        with Server(hostile.honest) as other:
+        with Liar(hostile.honest) as other:
             witness = self.connect(other)
             witness.pump(lambda: witness.syncs)
             for name, what in ODD.items():
-                with self.subTest(name), Server(odd(what)) as server:
+                with self.subTest(name), Liar(odd(what)) as server:
                     client = self.connect(server)
                     # The server hangs up in the end: then it is over, whatever was made of it.
                     client.pump(lambda c=client: c.closed, 25 * PATIENCE, "the end")
@@ -214,7 +214,7 @@ class Hostile(house.TestCase):
 
     def test_hang_up_between_messages(self):
         """That is how a desktop ends: no error."""
-        with Server(hostile.hangs_up_after("begin", "wait_request")) as server:
+        with Liar(hostile.hangs_up_after("begin", "wait_request")) as server:
             client = self.connect(server)
             client.pump(lambda: client.closed, 10 * PATIENCE)
             self.assertIsNone(client.error)
@@ -228,7 +228,7 @@ class Hostile(house.TestCase):
         self.ends(shows(rect(0, 0, 320, 200, 0, bytes(1000))), TIMEOUT, within=20)
 
     def leaves_quickly(self, case):
-        with Server(case) as server:
+        with Liar(case) as server:
             client = self.connect(server)
             client.pump(timeout=1.5)
             self.assertFalse(client.closed)

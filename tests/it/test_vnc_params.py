@@ -57,7 +57,7 @@ class Parameters(house.TestCase):
         self.guacd = self.start(Guacd)
 
     def talk(self, book, **values):
-        server = self.enterContext(rfb.Server(book))
+        server = self.enterContext(rfb.Liar(book))
         client = guac.Client.tcp(self.guacd.port)
         client.handshake("vnc", hostname="127.0.0.1", port=server.port, **values)
         client.pump(lambda: client.syncs or client.error, 10 * PATIENCE)
@@ -122,7 +122,7 @@ class Parameters(house.TestCase):
         for depth, bits in (("8", 8), ("16", 16), ("24", 32), ("", 32)):
             with self.subTest(depth):
                 book = Notebook()
-                server = self.enterContext(rfb.Server(book))
+                server = self.enterContext(rfb.Liar(book))
                 client = guac.Client.tcp(self.guacd.port)
                 client.handshake("vnc", hostname="127.0.0.1", port=server.port, color_depth=depth)
                 client.pump(lambda b=book: any(k == 3 for k, _ in b.heard), 10 * PATIENCE)

@@ -1,12 +1,10 @@
 """Getting in to VNC servers: every security type that Xvnc (TigerVNC) and x11vnc have, certificates,
 credentials, repeater, reverse connection."""
-import socket
-import threading
 import unittest
 
 import guac
 import house
-from deskpart import shut
+from between import Road, Server, join
 from house import PATIENCE
 from vncpart import Vnc, start_servers, stop_servers
 
@@ -121,60 +119,32 @@ class Security(Vnc):
         client.handshake("vnc", hostname="127.0.0.1", port=str(port), autoretry="5")
         client.pump(timeout=0.5)
         self.assertIsNone(client.error)
-        with relay(port, int(self.servers.port("None"))):
+        with Road(self.servers.port("None"), port):
             client.pump(lambda: client.syncs or client.error, 10 * PATIENCE)
             self.assertIsNone(client.error)
 
 
-class relay:
-    """Bytes from a port to another; a repeater when it greets. targets: what it was asked for."""
+class Repeater(Server):
+    """Asks whom a viewer wants; leads to one port all the same. targets: what it was asked for."""
 
-    def __init__(self, port, to, greet=False):
-        self.to, self.greet, self.targets, self.open = to, greet, [], []
-        self.listener = socket.create_server(("127.0.0.1", port), reuse_port=False)
-        threading.Thread(target=self.serve, daemon=True).start()
+    def __init__(self, to):
+        self.to, self.targets = to, []
+        super().__init__()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        shut(self.listener, *self.open)
-
-    def serve(self):
-        try:
-            while True:
-                self.begin(self.listener.accept()[0])
-        except OSError:
-            pass
-
-    def begin(self, a):
-        if self.greet:
-            a.sendall(b"RFB 000.000\n")
-            target = b""
-            while len(target) < 250:
-                target += a.recv(250 - len(target))
-            self.targets.append(target.rstrip(b"\0").decode())
-        b = socket.create_connection(("127.0.0.1", self.to))
-        self.open += [a, b]
-        for x, y in ((a, b), (b, a)):
-            threading.Thread(target=self.pump, args=(x, y), daemon=True).start()
-
-    @staticmethod
-    def pump(x, y):
-        try:
-            while data := x.recv(65536):
-                y.sendall(data)
-            y.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+    def serve(self, peer):
+        peer.sendall(b"RFB 000.000\n")
+        target = b""
+        while len(target) < 250:
+            target += peer.recv(250 - len(target))
+        self.targets.append(target.rstrip(b"\0").decode())
+        join(peer, self.dial(self.to))
 
 
 class Ways(Vnc):
     def test_repeater(self):
-        port = house.free_port()
-        with relay(port, int(self.servers.port("None")), greet=True) as repeater:
+        with Repeater(self.servers.port("None")) as repeater:
             client = guac.Client.tcp(self.guacd.port)
-            client.handshake("vnc", hostname="127.0.0.1", port=str(port), dest_host="inside",
+            client.handshake("vnc", hostname="127.0.0.1", port=repeater.port, dest_host="inside",
                              dest_port="5901", disable_display_resize="true")
             client.pump(lambda: client.syncs or client.error, 10 * PATIENCE)
             self.assertIsNone(client.error)
