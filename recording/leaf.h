@@ -12,9 +12,10 @@
  *   at, session (absent: none), person {sub, name} (absent: nobody), detail {..},
  *   gateway {name, version, publicKey, keyid}
  * detail: replay {from, to} (ms into the recording; to absent: the rest), export {export, sessions,
- * root (Merkle root over the ids, one a leaf, sorted)}, hold {on, reason}, approval {request,
- * decision, uid, resourceVersion}, key {new: {publicKey, keyid}} (signed by old and new key),
- * compromise {keyid, since}, failure {reason}, expiry {until}. */
+ * root (Merkle root over the ids, one a leaf, sorted), from, to (Unix ms), connection (absent:
+ * all), ids (of 64 at most), chosen (true: by hand)}, session where it is one; hold {on, reason},
+ * approval {request, decision, uid, resourceVersion}, key {new: {publicKey, keyid}} (signed by old
+ * and new key), compromise {keyid, since}, failure {reason}, expiry {until}. */
 #ifndef GUAC_RECORDING_LEAF_H
 #define GUAC_RECORDING_LEAF_H
 

@@ -213,7 +213,7 @@ fi
 store=folder:$STATE/recordings
 start recorder "$B/guac-recorder" --run "$run" --store "$store" --spool "$STATE/spool" \
     --secret-file "$keys/recorder"
-start evidence "$B/guac-evidence" serve --run "$run" --store "$store"
+start evidence "$B/guac-evidence" serve --run "$run" --store "$store" --exports "$STATE/exports"
 start guacd "$B/guacd" -f --socket "$run/guacd.sock" --run "$run"
 wait_for "the recorder" test -S "$run/recorder.sock"
 wait_for "the evidence reader" test -S "$run/evidence.sock"

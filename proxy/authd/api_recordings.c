@@ -22,6 +22,10 @@
 #define REPLAY_MS (3600 * 1000) /* objects read within this of `show` belong to it */
 
 json_t *evidence_ask(struct exchange *x, json_t *msg, int *fd, struct err *e) {
+    return evidence_ask_within(x, msg, EVIDENCE_MS, fd, e);
+}
+
+json_t *evidence_ask_within(struct exchange *x, json_t *msg, int ms, int *fd, struct err *e) {
     char path[400];
     int fds[FDPASS_MAX];
     size_t nfds = FDPASS_MAX;
@@ -36,7 +40,7 @@ json_t *evidence_ask(struct exchange *x, json_t *msg, int *fd, struct err *e) {
         err_set(e, STATUS_UPSTREAM_UNAVAILABLE, "The reader of recordings is not running.");
         return NULL;
     }
-    json_t *answer = ctl_call(sock, held, NULL, 0, fds, &nfds, EVIDENCE_MS, e);
+    json_t *answer = ctl_call(sock, held, NULL, 0, fds, &nfds, ms, e);
     if (!answer)
         return NULL;
     if (nfds)

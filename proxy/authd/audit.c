@@ -59,6 +59,7 @@ static const struct kind {
     [AUDIT_REPLAY_OBJECT] = { "replay-object", 6005, 1, "Datastore Activity", 0, SEVERITY_INFO,
                               SEVERITY_LOW },
     [AUDIT_SEARCH] = { "search", 6005, 2, "Datastore Activity", 0, SEVERITY_INFO, SEVERITY_LOW },
+    [AUDIT_EXPORT] = { "export", 6005, 3, "Datastore Activity", 0, SEVERITY_INFO, SEVERITY_LOW },
     [AUDIT_LOG_OPEN] = { "log-open", 6005, 3, "Datastore Activity", 4, SEVERITY_INFO,
                          SEVERITY_LOW },
     [AUDIT_LOG_SEAL] = { "log-seal", 6005, 3, "Datastore Activity", 5, SEVERITY_INFO,

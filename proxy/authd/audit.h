@@ -27,6 +27,7 @@ enum audit_kind {
     AUDIT_REPLAY,         /* a recording was opened */
     AUDIT_REPLAY_OBJECT,  /* a piece of one was read without */
     AUDIT_SEARCH,         /* words were looked for in recordings */
+    AUDIT_EXPORT,         /* a bag of recordings was ordered, taken or removed */
     AUDIT_LOG_OPEN,       /* <session>-4: its open record's place in the log over all sessions */
     AUDIT_LOG_SEAL,       /* <session>-5 */
     AUDIT_LOG_LEAF,       /* of any other leaf */

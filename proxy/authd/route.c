@@ -40,6 +40,11 @@ static const struct route routes[] = {
     { "GET", "/api/recordings/:id/proof", GUARD_READ, WHO_AUDITOR, api_recording_proof },
     { "GET", "/api/recordings/:id/verify", GUARD_READ, WHO_AUDITOR, api_recording_verify },
     { "GET", "/api/recordings/:id/objects/:name", GUARD_READ, WHO_AUDITOR, api_recording_object },
+    { "GET", "/api/exports", GUARD_READ, WHO_AUDITOR, api_exports },
+    { "POST", "/api/exports", GUARD_CHANGE, WHO_AUDITOR, api_export_new },
+    { "GET", "/api/exports/:export", GUARD_READ, WHO_AUDITOR, api_export },
+    { "DELETE", "/api/exports/:export", GUARD_CHANGE, WHO_AUDITOR, api_export_drop },
+    { "GET", "/api/exports/:export/bag", GUARD_READ, WHO_AUDITOR, api_export_bag },
 };
 
 /* What nobody has to be signed in for, and costs: limited by the peer's address. */

@@ -64,10 +64,16 @@ void api_targets(struct exchange *x);
 void api_recordings(struct exchange *x);
 void api_recording(struct exchange *x);
 void api_recording_object(struct exchange *x);
-/* evidence_api.c */
 /* evidence_hold.c */
 void api_hold(struct exchange *x);
 void api_hold_set(struct exchange *x);
+/* evidence_exports.c */
+void api_exports(struct exchange *x);
+void api_export(struct exchange *x);
+void api_export_new(struct exchange *x);
+void api_export_bag(struct exchange *x);
+void api_export_drop(struct exchange *x);
+/* evidence_api.c */
 void api_search(struct exchange *x);
 void api_recording_proof(struct exchange *x);
 void api_recording_verify(struct exchange *x);

@@ -13,8 +13,8 @@
 struct config {
     struct store_config store;
     char *run, *buckets, *trusted_uids, *log_level, *key;
-    char *log_bucket, *anchor, *events, *stamp_ca, *from, *to, *index, *output;
-    long workers;
+    char *log_bucket, *anchor, *events, *stamp_ca, *from, *to, *index, *output, *exports;
+    long workers, exports_at_once, exports_each, export_space, export_hours;
     bool json, raw, quick, allow_no_seccomp;
 };
 

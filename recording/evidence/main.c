@@ -8,6 +8,7 @@
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "recording/evidence/evidence.h"
+#include "recording/evidence/exports.h"
 
 #define AT(member) offsetof(struct config, member)
 
@@ -36,6 +37,16 @@ static struct conf_row rows[] = {
     { "raw", CONF_BOOL, AT(raw), "no", 0, 0, 0, "cat: the very bytes, without `sync`s put in" },
     { "index", CONF_PATH, AT(index), "", 0, 0, 0,
       "serve, search: folder of the search index, a cache (default: in memory)" },
+    { "exports", CONF_PATH, AT(exports), "", 0, 0, 0,
+      "serve: folder of the bags it makes for auditors (default: it makes none)" },
+    { "exports-at-once", CONF_INT, AT(exports_at_once), "1", 1, EXPORTS_AT_ONCE_MAX, 0,
+      "serve: bags made at a time; others wait" },
+    { "exports-each", CONF_INT, AT(exports_each), "10", 1, 1000, 0,
+      "serve: exports one person may have" },
+    { "export-space", CONF_INT, AT(export_space), "20480", 1, 1L << 40, 0,
+      "serve: MiB that all bags together may take" },
+    { "export-hours", CONF_INT, AT(export_hours), "72", 1, 8760, 0,
+      "serve: how long a finished bag is kept" },
     { "run", CONF_PATH, AT(run), "/run/guac", 0, 0, 0, "serve: folder of the sockets" },
     { "trusted-uids", CONF_LIST, AT(trusted_uids), "", 0, 0, 0,
       "serve: users beside our own that may connect (authd's)" },

@@ -1,16 +1,19 @@
 /* One pass over the leaves that name the session. */
 #include "recording/evidence/prove.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "guacd/base/enc.h"
 #include "guacd/base/json.h"
 #include "guacd/base/util.h"
 #include "recording/dsse.h"
+#include "recording/name.h"
 
 struct prove {
     struct log *log;
     const char *session;
+    char prefix[NAME_PREFIX_SIZE]; /* by its open leaf, which comes first */
     struct note note;
     bool signed_one;
     json_t *out, *access;
@@ -59,10 +62,31 @@ static void access_of(struct prove *p, uint64_t index, const struct leaf *l) {
     json_array_append_new(p->access, o);
 }
 
+/* An export that names no single session: by its ids, or by its period. */
+static bool exported(const struct prove *p, const struct leaf *l) {
+    struct dsse d = { 0 };
+    struct leaf_said said;
+    _json_ json_t *statement =
+        dsse_read(l->envelope, &d, NULL) == 0 ? dsse_statement(&d, NULL) : NULL;
+    dsse_fini(&d);
+    if (!statement || leaf_said(statement, &said, NULL) < 0)
+        return false;
+    const json_t *ids = json_object_get(said.detail, "ids");
+    const char *connection = json_str(said.detail, "connection", "");
+    int64_t ms = (int64_t)uuid_v7_ms(p->session), to = json_num(said.detail, "to", 0);
+    if (ids || json_flag(said.detail, "chosen", false))
+        return json_has_string(ids, p->session);
+    char part[NAME_PREFIX_SIZE];
+    snprintf(part, sizeof part, "/%s/", connection);
+    return ms >= json_num(said.detail, "from", 0) && ms <= to &&
+           (!*connection || strstr(p->prefix, part));
+}
+
 static int on_leaf(void *arg, uint64_t index, struct slice text) {
     struct prove *p = arg;
     struct leaf l = { 0 };
-    if (!memmem(text.data, text.len, p->session, strlen(p->session)) ||
+    bool export = memmem(text.data, text.len, "\"kind\":\"export\"", 15) != NULL;
+    if ((!export && !memmem(text.data, text.len, p->session, strlen(p->session))) ||
         leaf_parse(text.data, text.len, &l, NULL) < 0)
         return 0;
     if (l.session && strcmp(l.session, p->session) == 0) {
@@ -70,6 +94,10 @@ static int on_leaf(void *arg, uint64_t index, struct slice text) {
             json_object_set_new(p->out, leaf_kind_name(l.kind), placed(p, index, text));
         else
             access_of(p, index, &l);
+        if (l.kind == LEAF_OPEN)
+            snprintf(p->prefix, sizeof p->prefix, "%s", l.prefix ? l.prefix : "");
+    } else if (l.kind == LEAF_EXPORT && !l.session && exported(p, &l)) {
+        access_of(p, index, &l);
     }
     leaf_fini(&l);
     return 0;

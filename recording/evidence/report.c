@@ -7,9 +7,11 @@
 #include "guacd/base/clock.h"
 #include "guacd/base/enc.h"
 #include "guacd/base/json.h"
+#include "guacd/base/util.h"
 #include "recording/evidence/derive.h"
+#include "recording/file.h"
 
-#define ROWS_MAX ((size_t)256 << 20)
+#define ROW_MAX ((size_t)1 << 20)
 
 static const char head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
@@ -59,15 +61,6 @@ static const char map[] = "# Control map\n\n"
                           "| access to the records themselves | replay, export and hold leaves: "
                           "who watched what | data/log/leaves.jsonl |\n";
 
-void report_init(struct report *r) {
-    *r = (struct report){ 0 };
-    buf_init(&r->rows, ROWS_MAX);
-}
-
-void report_fini(struct report *r) {
-    buf_fini(&r->rows);
-}
-
 static void cell(struct buf *b, const char *text) {
     buf_puts(b, "<td>");
     derive_html(b, text ? text : "");
@@ -88,12 +81,13 @@ static void approvals(struct buf *b, const json_t *list) {
     cell(b, text);
 }
 
-void report_session(struct report *r, const struct reading *one) {
-    struct buf *b = &r->rows;
+int report_session(struct report *r, const struct reading *one, struct err *e) {
+    struct buf row __attribute__((cleanup(buf_fini)));
+    struct buf *b = &row;
     const struct open_record *o = &one->open;
     bool open = one->open_envelope.statement, seal = one->seal_envelope.statement;
     char connection[600] = "";
-    r->sessions++;
+    buf_init(&row, ROW_MAX);
     if (open)
         snprintf(connection, sizeof connection, "%s/%s (%s %s)", o->namespace, o->connection,
                  o->protocol, o->target);
@@ -108,6 +102,9 @@ void report_session(struct report *r, const struct reading *one) {
     approvals(b, open ? o->approvals : NULL);
     cell(b, open ? o->keys : "");
     buf_puts(b, "</tr>\n");
+    return row.failed || file_write_all(r->rows, row.data, row.len) < 0
+               ? err_errno(e, 0, "the report")
+               : 0;
 }
 
 void report_log(struct report *r, const struct note *n) {
@@ -121,22 +118,31 @@ void report_log(struct report *r, const struct note *n) {
         (unsigned long long)n->size, root);
 }
 
-int report_put(struct report *r, struct bag *b, struct err *e) {
-    struct buf all __attribute__((cleanup(buf_fini)));
-    buf_init(&all, ROWS_MAX + 65536);
-    buf_puts(&all, head);
-    buf_printf(&all, "<p>%zu sessions.</p>\n<table><tr>", r->sessions);
+static int body(struct report *r, struct bag_file *f, size_t sessions, struct err *e) {
     static const char *const columns[] = { "session", "person", "connection", "began",     "ended",
                                            "state",   "reason", "approvals",  "typed keys" };
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-        buf_printf(&all, "<th>%s</th>", columns[i]);
-    buf_puts(&all, "</tr>\n");
-    buf_add(&all, r->rows.data, r->rows.len);
-    buf_printf(&all, "</table>\n%s%s", r->log, how);
-    if (all.failed)
+    struct buf text __attribute__((cleanup(buf_fini)));
+    buf_init(&text, 65536);
+    buf_printf(&text, "%s<p>%zu sessions.</p>\n<table><tr>", head, sessions);
+    for (size_t i = 0; i < ARRAY_LEN(columns); i++)
+        buf_printf(&text, "<th>%s</th>", columns[i]);
+    buf_puts(&text, "</tr>\n");
+    if (text.failed)
         return err_set(e, 0, "no memory for the report");
-    return bag_put(b, "data/report.html", all.data, all.len, e) < 0 ||
-                   bag_put(b, "data/control-map.md", map, strlen(map), e) < 0
-               ? -1
-               : 0;
+    if (bag_add(f, text.data, text.len, e) < 0 || bag_add_file(f, r->rows, e) < 0)
+        return -1;
+    buf_clear(&text);
+    buf_printf(&text, "</table>\n%s%s", r->log, how);
+    return text.failed ? err_set(e, 0, "no memory for the report")
+                       : bag_add(f, text.data, text.len, e);
+}
+
+int report_put(struct report *r, struct bag *b, size_t sessions, struct err *e) {
+    struct bag_file *f = bag_begin(b, "data/report.html", e);
+    if (!f)
+        return -1;
+    int result = body(r, f, sessions, e);
+    if (bag_end(f, result < 0 ? NULL : e) < 0 || result < 0)
+        return -1;
+    return bag_put(b, "data/control-map.md", map, strlen(map), e);
 }

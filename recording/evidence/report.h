@@ -7,14 +7,11 @@
 #include "recording/note.h"
 
 struct report {
-    struct buf rows;
+    int rows; /* a scratch file, the caller's: a session a row */
     char log[400];
-    size_t sessions;
 };
-void report_init(struct report *r);
-void report_fini(struct report *r);
-void report_session(struct report *r, const struct reading *one);
+int report_session(struct report *r, const struct reading *one, struct err *e);
 void report_log(struct report *r, const struct note *n);
-int report_put(struct report *r, struct bag *b, struct err *e);
+int report_put(struct report *r, struct bag *b, size_t sessions, struct err *e);
 
 #endif

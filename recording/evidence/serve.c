@@ -23,44 +23,20 @@
 #include "recording/evidence/evidence.h"
 #include "recording/evidence/prove.h"
 #include "recording/evidence/reading.h"
+#include "recording/evidence/exports.h"
 #include "recording/evidence/search.h"
+#include "recording/evidence/serve_impl.h"
 #include "recording/evidence/summary.h"
 #include "recording/server.h"
 #include "recording/work.h"
 
-#define LIST_LIMIT 500
-#define LIST_DEFAULT 100
-#define LIST_COLD 2000       /* recordings read for one list; it goes on by its cursor */
 #define MESSAGE_BYTES 49152u /* a longer answer goes as a descriptor */
 #define DOCUMENT_MAX ((size_t)256 << 20)
-#define BATCH 64
 #define REQUESTS_MAX 256
-
-struct serve {
-    struct evidence *v;
-    struct loop *loop;
-    struct work *work;
-    struct server *server;
-    struct search *search;
-    struct log *log; /* tiles that were read are kept */
-    pthread_mutex_t log_lock;
-    size_t requests;
-};
-
-struct request {
-    struct job job;
-    struct serve *s;
-    struct server_conn *conn;
-    json_t *rid, *msg;
-    json_t *answer; /* NULL: err */
-    int fd;
-    struct err err;
-};
 
 /* ---- documents ------------------------------------------------------------------------------ */
 
-/* Bytes as a descriptor that stands at its beginning. */
-static int document(const void *data, size_t len, struct err *e) {
+int serve_document(const void *data, size_t len, struct err *e) {
     _close_ int fd = memfd_create("evidence", MFD_CLOEXEC);
     if (fd < 0)
         return err_errno(e, 0, "no memory for an answer");
@@ -75,99 +51,12 @@ static int document(const void *data, size_t len, struct err *e) {
     return steal_fd(&fd);
 }
 
-static int json_document(const json_t *o, struct err *e) {
+int serve_json_document(const json_t *o, struct err *e) {
     struct buf b __attribute__((cleanup(buf_fini)));
     buf_init(&b, DOCUMENT_MAX);
     if (json_write(o, &b) < 0)
         return err_set(e, 0, "the answer is too large");
-    return document(b.data, b.len, e);
-}
-
-/* ---- list ----------------------------------------------------------------------------------- */
-
-struct page {
-    json_t *list;
-    size_t limit, cold;
-    char next[UUID_LEN + 1];
-    bool more;
-};
-
-/* One candidate: 1 when the page is full behind it. */
-static int consider(struct serve *s, struct store *store, struct page *p,
-                    const struct summary_filter *f, const struct tree_entry *x, struct err *e) {
-    bool final = x->final;
-    _json_ json_t *o = x->final ? json_parse(x->summary, strlen(x->summary), 65536, NULL) : NULL;
-    if (!o) {
-        struct buf b __attribute__((cleanup(buf_fini)));
-        buf_init(&b, 65536);
-        o = summary_make(store, x->prefix, clock_wall_ms(), &final, e);
-        if (!o)
-            return -1;
-        p->cold++;
-        if (json_write(o, &b) == 0)
-            tree_keep(s->v->tree, x->id, buf_str(&b), final);
-    }
-    memcpy(p->next, x->id, sizeof p->next);
-    if (summary_matches(o, f))
-        json_array_append(p->list, o);
-    p->more = json_array_size(p->list) >= p->limit || p->cold >= LIST_COLD;
-    return p->more;
-}
-
-static int fill(struct serve *s, struct store *store, struct page *p, const struct tree_filter *t,
-                const struct summary_filter *f, struct err *e) {
-    struct tree_entry *batch = calloc(BATCH, sizeof *batch);
-    int r = batch ? 0 : err_set(e, 0, "no memory");
-    for (size_t n = BATCH; r == 0 && n == BATCH;) {
-        n = tree_page(s->v->tree, p->next, t, batch, BATCH);
-        for (size_t i = 0; i < n; i++) {
-            if (r == 0)
-                r = consider(s, store, p, f, &batch[i], e);
-            free(batch[i].summary);
-        }
-    }
-    free(batch);
-    return r < 0 ? -1 : 0;
-}
-
-static uint64_t time_member(const json_t *o, const char *key) {
-    int64_t v = json_num(o, key, 0);
-    return v > 0 ? (uint64_t)v : 0;
-}
-
-static void op_list(struct request *q, struct worker *w) {
-    const json_t *filter = json_object_get(q->msg, "filter");
-    const char *after = json_str(q->msg, "after", "");
-    int64_t limit = json_num(q->msg, "limit", LIST_DEFAULT);
-    const char *connection = json_str(filter, "connection", "");
-    struct tree_filter t = { .from_ms = time_member(filter, "from"),
-                             .to_ms = time_member(filter, "to"),
-                             .connection = *connection ? connection : NULL };
-    struct summary_filter f = { .person = json_str(filter, "person", NULL),
-                                .protocol = json_str(filter, "protocol", NULL),
-                                .state = json_str(filter, "state", NULL) };
-    if (limit < 1 || limit > LIST_LIMIT || (*after && !uuid_valid(after, strlen(after)))) {
-        err_set(&q->err, STATUS_CLIENT_BAD_REQUEST, "list: limit is 1 to %d, after an id",
-                LIST_LIMIT);
-        return;
-    }
-    struct page p = { .list = json_array(), .limit = (size_t)limit };
-    memcpy(p.next, after, strlen(after) + 1);
-    _json_ json_t *body = NULL;
-    if (tree_refresh(q->s->v->tree, w->store, false, &q->err) == 0 &&
-        fill(q->s, w->store, &p, &t, &f, &q->err) == 0)
-        body = json_pack("{s:O, s:s*}", "recordings", p.list, "next", p.more ? p.next : NULL);
-    json_decref(p.list);
-    if (!body)
-        return;
-    struct buf b __attribute__((cleanup(buf_fini)));
-    buf_init(&b, MESSAGE_BYTES);
-    if (json_write(body, &b) == 0) {
-        q->answer = steal_ptr(body);
-        return;
-    }
-    q->fd = json_document(body, &q->err);
-    q->answer = q->fd >= 0 ? json_object() : NULL;
+    return serve_document(b.data, b.len, e);
 }
 
 /* ---- show, object --------------------------------------------------------------------------- */
@@ -190,7 +79,7 @@ static void op_show(struct request *q, struct worker *w) {
     if (find(q, w, prefix) < 0)
         return;
     _json_ json_t *o = summary_show(w->store, prefix, clock_wall_ms(), &q->err);
-    q->fd = o ? json_document(o, &q->err) : -1;
+    q->fd = o ? serve_json_document(o, &q->err) : -1;
     q->answer = q->fd >= 0 ? json_object() : NULL;
 }
 
@@ -212,14 +101,13 @@ static void op_object(struct request *q, struct worker *w) {
         q->err.status = r == STORE_MISSING ? STATUS_RESOURCE_NOT_FOUND : STATUS_UPSTREAM_ERROR;
         return;
     }
-    q->fd = document(b.data, b.len, &q->err);
+    q->fd = serve_document(b.data, b.len, &q->err);
     q->answer = q->fd >= 0 ? json_pack("{s:I}", "size", (json_int_t)b.len) : NULL;
 }
 
 /* ---- search, proof, verify ------------------------------------------------------------------ */
 
-/* As a message where it fits into one. */
-static void answer_json(struct request *q, json_t *body) {
+void serve_answer(struct request *q, json_t *body) {
     struct buf b __attribute__((cleanup(buf_fini)));
     _json_ json_t *held = body;
     buf_init(&b, MESSAGE_BYTES);
@@ -229,13 +117,13 @@ static void answer_json(struct request *q, json_t *body) {
         q->answer = steal_ptr(held);
         return;
     }
-    q->fd = json_document(held, &q->err);
+    q->fd = serve_json_document(held, &q->err);
     q->answer = q->fd >= 0 ? json_object() : NULL;
 }
 
 static void op_search(struct request *q, struct worker *w) {
     (void)w;
-    answer_json(q, search_run(q->s->search, q->msg, &q->err));
+    serve_answer(q, search_run(q->s->search, q->msg, &q->err));
 }
 
 /* What the log has of the recording asked for; NULL: q->err. */
@@ -254,7 +142,7 @@ static json_t *prove(struct request *q, struct worker *w) {
 
 static void op_proof(struct request *q, struct worker *w) {
     _json_ json_t *o = prove(q, w);
-    q->fd = o ? json_document(o, &q->err) : -1;
+    q->fd = o ? serve_json_document(o, &q->err) : -1;
     q->answer = q->fd >= 0 ? json_object() : NULL;
 }
 
@@ -288,7 +176,7 @@ static void op_verify(struct request *q, struct worker *w) {
     if (reading_init(&r, w->store, prefix, &q->err) == 0 &&
         verify_run(&r, &q->s->v->anchor, &report, &q->err) == 0) {
         _json_ json_t *o = verify_report_json(&report, &r);
-        q->fd = o ? json_document(o, &q->err) : -1;
+        q->fd = o ? serve_json_document(o, &q->err) : -1;
         q->answer = q->fd >= 0 ? json_object() : NULL;
     }
     verify_report_fini(&report);
@@ -297,21 +185,35 @@ static void op_verify(struct request *q, struct worker *w) {
 
 /* ---- requests ------------------------------------------------------------------------------- */
 
+static const struct op {
+    const char *name;
+    void (*fn)(struct request *q, struct worker *w);
+    bool quick; /* asks no store: not behind those that do */
+} ops[] = {
+    { "list", serve_list, false },      { "show", op_show, false },
+    { "object", op_object, false },     { "search", op_search, false },
+    { "proof", op_proof, false },       { "find", op_find, false },
+    { "held", op_held, false },         { "verify", op_verify, false },
+    { "export", serve_export, false },  { "begin", serve_begin, true },
+    { "exports", serve_exports, true }, { "bag", serve_bag, true },
+    { "drop", serve_drop, true },
+};
+
+static const struct op *find_op(const json_t *msg) {
+    const char *name = json_str(msg, "op", "");
+    for (size_t i = 0; i < ARRAY_LEN(ops); i++)
+        if (strcmp(name, ops[i].name) == 0)
+            return &ops[i];
+    return NULL;
+}
+
 static void run(struct job *j, struct worker *w) {
     struct request *q = (struct request *)j;
-    static const struct {
-        const char *op;
-        void (*fn)(struct request *q, struct worker *w);
-    } ops[] = { { "list", op_list },     { "show", op_show },    { "object", op_object },
-                { "search", op_search }, { "proof", op_proof },  { "find", op_find },
-                { "held", op_held },     { "verify", op_verify } };
-    const char *op = json_str(q->msg, "op", "");
-    for (size_t i = 0; i < ARRAY_LEN(ops); i++)
-        if (strcmp(op, ops[i].op) == 0) {
-            ops[i].fn(q, w);
-            return;
-        }
-    err_set(&q->err, STATUS_CLIENT_BAD_REQUEST, "unknown op");
+    const struct op *op = find_op(q->msg);
+    if (op)
+        op->fn(q, w);
+    else
+        err_set(&q->err, STATUS_CLIENT_BAD_REQUEST, "unknown op");
 }
 
 static void done(struct job *j) {
@@ -345,6 +247,8 @@ static void on_request(void *arg, struct server_conn *n, const json_t *msg) {
                            .msg = json_deep_copy(msg),
                            .fd = -1 };
     q->rid = json_deep_copy(json_object_get(msg, "rid"));
+    const struct op *op = find_op(msg);
+    q->job.urgent = op && op->quick;
     s->requests++;
     server_hold(n, true);
     work_submit(s->work, &q->job);
@@ -358,12 +262,14 @@ static void on_stop(void *arg, int signo) {
 static int enter_sandbox(const struct evidence *v, struct err *e) {
     const char *folder = store_target_folder(v->target), *ca = v->config->store.ca_file;
     const uint16_t port = store_target_port(v->target);
-    struct sandbox_path paths[2];
+    struct sandbox_path paths[3];
     size_t path_count = 0;
     if (folder || ca)
         paths[path_count++] = (struct sandbox_path){ folder ? folder : ca, SANDBOX_READ };
     if (v->config->index)
         paths[path_count++] = (struct sandbox_path){ v->config->index, SANDBOX_WRITE };
+    if (v->config->exports)
+        paths[path_count++] = (struct sandbox_path){ v->config->exports, SANDBOX_WRITE };
     const struct sandbox_profile profile = { .paths = paths,
                                              .path_count = path_count,
                                              .connect_ports = port ? &port : NULL,
@@ -379,6 +285,20 @@ static int enter_sandbox(const struct evidence *v, struct err *e) {
 static int add_key(const char *item, void *arg) {
     struct evidence *v = arg;
     return verify_anchor_add(&v->anchor, item, &(struct err){ 0 });
+}
+
+static int make_exports(struct serve *s, struct err *e) {
+    const struct config *c = s->v->config;
+    const struct exports_config x = { .folder = c->exports,
+                                      .target = s->v->target,
+                                      .tree = s->v->tree,
+                                      .log_bucket = evidence_log_bucket(s->v),
+                                      .at_once = c->exports_at_once,
+                                      .hours = c->export_hours,
+                                      .space_mib = c->export_space,
+                                      .each = c->exports_each };
+    s->exports = c->exports ? exports_new(&x, e) : NULL;
+    return c->exports && !s->exports ? -1 : 0;
 }
 
 int command_serve(struct evidence *v, char **words, size_t count, struct err *e) {
@@ -401,6 +321,8 @@ int command_serve(struct evidence *v, char **words, size_t count, struct err *e)
         return 2;
     loop_signal(s.loop, SIGTERM, on_stop, s.loop);
     loop_signal(s.loop, SIGINT, on_stop, s.loop);
+    if (make_exports(&s, e) < 0)
+        return 2;
     s.work = work_new(s.loop, v->target, (int)v->config->workers, 10000, 1, e);
     char index[PATH_MAX] = "";
     if (v->config->index) {
@@ -416,12 +338,12 @@ int command_serve(struct evidence *v, char **words, size_t count, struct err *e)
     log_init_reader(s.log, NULL, evidence_log_bucket(v));
     s.server = s.work ? server_new(s.loop, path, v->config->trusted_uids, &events, &s, e) : NULL;
     if (!s.server || enter_sandbox(v, e) < 0 || work_start(s.work, e) < 0 ||
-        search_start(s.search, e) < 0)
+        search_start(s.search, e) < 0 || (s.exports && exports_start(s.exports, e) < 0))
         return 2;
     log_info("ready; %s", v->config->store.url);
     loop_run(s.loop);
     server_free(s.server);
-    if (!work_free(s.work, 1000))
+    if (!exports_free(s.exports) || !work_free(s.work, 1000))
         _exit(0); /* a store that hangs: what its request uses is not freed */
     search_free(s.search);
     log_fini(s.log);

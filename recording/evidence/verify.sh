@@ -318,9 +318,17 @@ whole_period() {
         (($s | length) > ($o | length))) | .[0].session' data/log/leaves.jsonl >"$tmp/odd"
     while read -r s; do broken data/log/leaves.jsonl "session $s has not one open record and one seal"; done <"$tmp/odd"
     [ -f data/period.json ] || return 0
-    # shellcheck disable=SC2016 # jq's own variable
-    jq -r --slurpfile p data/period.json 'select(.kind == "open" and .at >= $p[0].from and
-        ($p[0].to == 0 or .at < $p[0].to)) | .prefix' data/log/leaves.jsonl >"$tmp/want"
+    from=$(jq -r '.from // 0' data/period.json) to=$(jq -r '.to // 0' data/period.json)
+    case $from$to in *[!0-9]*) broken data/period.json "no period" && return ;; esac
+    [ "$to" -gt 0 ] || to=281474976710655
+    note data/period.json "$(jq -r '"from \(.from / 1000 | todate) to \(.to / 1000 | todate) \(.connection // "")"' data/period.json)"
+    # A session's name begins with its time: 48 bits of milliseconds (UUIDv7).
+    # shellcheck disable=SC2016 # jq's own variables
+    jq -r --arg f "$(printf %012x "$from")" --arg t "$(printf %012x "$to")" \
+        --arg c "$(jq -r '.connection // ""' data/period.json)" 'select(.kind == "open") |
+        (.session | gsub("-"; "")[0:12]) as $s | (.prefix | split("/")) as $p | select($s >= $f and
+        $s < $t and ($c == "" or $p[2] == $c or $p[1] + "/" + $p[2] == $c)) | .prefix' \
+        data/log/leaves.jsonl >"$tmp/want"
     while IFS= read -r p; do
         [ -e "data/recordings/$p/open.dsse.json" ] ||
             broken "data/recordings/$p" "missing: it is in the log and in the period"

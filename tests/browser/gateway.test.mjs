@@ -3,7 +3,8 @@
 import { after, before, describe, test as nodeTest } from "node:test";
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { accessible, build, focused, launch, open, pictured, shot, until } from "./lib/browser.mjs";
 import { Gateway } from "./lib/gateway.mjs";
@@ -265,6 +266,47 @@ describe("the gateway", options, () => {
     if (await check.isEnabled()) await check.click(); // a short one is proved by the time it was looked at
     await page.getByText("complete", { exact: true }).waitFor();
     await shot(page, "gateway-replay-proved");
+    clean();
+  });
+
+  // Taken by the browser, unpacked by tar, proved by nothing but what every machine has.
+  const proved = async (period) => {
+    const ready = page.locator(".card-row", { has: page.getByRole("link", { name: "Download" }) });
+    await page.getByRole("button", { name: "Make the export" }).click();
+    await ready.first().waitFor();
+    const [download] = await Promise.all([page.waitForEvent("download"), ready.getByRole("link", { name: "Download" }).click()]);
+    const folder = join(g.state, `bag-${period}`);
+    mkdirSync(folder);
+    await download.saveAs(`${folder}.tar`);
+    execFileSync("tar", ["-xf", `${folder}.tar`, "-C", folder]);
+    const bag = join(folder, readdirSync(folder)[0]);
+    execFileSync("openssl", ["pkey", "-in", join(g.state, "keys/gateway.pem"), "-pubout", "-out", `${folder}.pem`]);
+    const tools = `${folder}.tools`;
+    mkdirSync(tools);
+    for (const tool of "sh sha256sum openssl jq base64 od sort comm cut head tail wc tr grep mktemp mkdir rm cat dirname".split(" "))
+      symlinkSync(execFileSync("sh", ["-c", `command -v ${tool}`]).toString().trim(), join(tools, tool));
+    const nothing = createHash("sha256").digest("hex"); // the tree before the first session
+    const said = execFileSync("./verify.sh", ["-k", `${folder}.pem`, "-a", `0:${nothing}`], { cwd: bag, env: { PATH: tools } }).toString();
+    assert.match(said, /proved: complete and unchanged/);
+    assert.equal(existsSync(join(bag, "data/period.json")), period);
+    assert.ok(readdirSync(join(bag, "data/derived")).includes(recorded));
+    await page.getByRole("button", { name: "Remove" }).click();
+    await page.getByText("No export yet").waitFor();
+    return bag;
+  };
+
+  test("export: one recording, and a period; made, taken, verified with public tools alone", async () => {
+    await page.goto(`${g.url}/replay/${recorded}`);
+    await page.getByRole("button", { name: "Evidence" }).click();
+    await page.getByRole("link", { name: "Export this recording" }).click();
+    await page.getByText("1 recording chosen.").waitFor();
+    const one = await proved(false);
+    assert.deepEqual(readdirSync(join(one, "data/derived")), [recorded]);
+    await page.goto(`${g.url}/evidence`);
+    await page.getByLabel("From").fill("2020-01-01T00:00");
+    await page.getByLabel("To").fill("2099-01-01T00:00");
+    await proved(true);
+    assert.match(g.audit(), /"activity_name": ?"export"/);
     clean();
   });
 

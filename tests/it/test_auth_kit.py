@@ -305,9 +305,10 @@ class Stream:
 
 
 class Evidence(house.Process):
-    def __init__(self, directory, store):
+    def __init__(self, directory, store, *more):
         run = os.path.join(directory, "run")
-        argv = [house.program("guac-evidence"), "serve", "--run", run, "--store", "folder:" + store]
+        argv = [house.program("guac-evidence"), "serve", "--run", run, "--store", "folder:" + store,
+                *more]
         super().__init__(argv, os.path.join(directory, f"evidence-{next(house.NUMBERS)}.log"))
         wait(lambda: os.path.exists(os.path.join(run, "evidence.sock")) or not self.running(), 10)
 

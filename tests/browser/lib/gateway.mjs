@@ -85,7 +85,7 @@ export class Gateway {
     ].join("\n"));
     g.commands = {
       recorder: ["guac-recorder", "--run", run, "--store", g.store, "--spool", join(g.state, "spool"), "--secret-file", join(g.state, "keys/recorder")],
-      evidence: ["guac-evidence", "serve", "--run", run, "--store", g.store],
+      evidence: ["guac-evidence", "serve", "--run", run, "--store", g.store, "--exports", join(g.state, "exports")],
       guacd: ["guacd", "-f", "--socket", join(run, "guacd.sock"), "--run", run],
       authd: ["guac-authd", "--config", join(g.state, "authd.conf")],
       proxy: ["guac-proxy", "--run", run, "--web", join(build, "web"), "--listen", `127.0.0.1:${g.port}`, "--admin-listen", `127.0.0.1:${await freePort()}`],

@@ -4,19 +4,20 @@ import { useEffect, useState } from "preact/hooks";
 import { Problem } from "../app/ask.tsx";
 import { Empty, ErrorState, Loading } from "../app/states.tsx";
 import { api, post, when, type Me } from "../lib/api.ts";
-import { ago, bytes } from "../lib/format.ts";
+import { ago, bytes, dateTime } from "../lib/format.ts";
 import { t, tn } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
 
 interface Export {
   export: string;
-  state: "running" | "ready" | "failed";
+  state: "waiting" | "running" | "ready" | "failed";
   started: number | string;
   by?: { sub: string; name: string };
   sessions: number | unknown[];
   done: number;
   total: number;
   bytes: number;
+  until?: number; // when a finished one goes
   error?: string | null;
 }
 
@@ -66,7 +67,7 @@ function Exports() {
   const load = () => {
     api<{ exports: Export[] }>("/api/exports").then((a) => { setList(a.exports); setError(null); }, setError);
   };
-  const running = list?.some((e) => e.state === "running") ?? false;
+  const running = list?.some((e) => e.state === "running" || e.state === "waiting") ?? false;
   useEffect(load, []);
   useEffect(() => {
     const timer = setInterval(() => document.visibilityState === "visible" && load(), running ? 1000 : 10_000);
@@ -90,6 +91,8 @@ function Exports() {
                 <div class="about">
                   <div class="name">{tn("evidence.sessions", typeof e.sessions === "number" ? e.sessions : e.sessions.length)} <span class="sub">{ago(when(e.started))}{e.bytes ? ` · ${bytes(e.bytes)}` : ""}</span></div>
                   <code class="muted">{e.export}</code>
+                  {e.state === "waiting" && <p class="sub">{t("evidence.waiting")}</p>}
+                  {e.state === "ready" && e.until && <p class="sub">{t("evidence.until", { when: dateTime(e.until) })}</p>}
                   {e.state === "running" && (
                     <div class="sending"><progress aria-label={t("evidence.progress")} {...(e.total ? { max: e.total, value: e.done } : {})} />
                       <span class="sub">{t("evidence.done", { done: e.done, total: e.total })}</span></div>
@@ -98,7 +101,7 @@ function Exports() {
                 </div>
                 <div class="side"><div class="buttons">
                   {e.state === "ready" && <a class="button primary" href={`/api/exports/${encodeURIComponent(e.export)}/bag?offset=0`} download={`${e.export}.tar`}><Icon name="download" />{t("evidence.download")}</a>}
-                  <button class="button" type="button" onClick={() => remove(e.export)}>{t(e.state === "running" ? "cancel" : "evidence.remove")}</button>
+                  <button class="button" type="button" onClick={() => remove(e.export)}>{t(e.state === "running" || e.state === "waiting" ? "cancel" : "evidence.remove")}</button>
                 </div></div>
               </li>
             ))}
