@@ -2,12 +2,14 @@
 keys."""
 import os
 import socket
+import struct
 import threading
 import unittest
 
 import deskpart
 import guac
 import house
+import rdprelay
 from house import PATIENCE
 from rdppart import Rdp, Servers
 
@@ -115,6 +117,66 @@ class Certificates(Rdp):
         status, text = self.refusal("tls", cert_fingerprints="00" * 32)
         self.assertEqual(status, 0x0203)
         self.assertIn("is not the pinned one", text)
+
+
+class Wire(Rdp):
+    """What parameters become on the way to the server, read between it and us."""
+    SHOW = {"enable_wallpaper": 0x1, "enable_full_window_drag": 0x2, "enable_menu_animations": 0x4,
+            "enable_theming": 0x8}
+    MORE = {"enable_font_smoothing": 0x80, "enable_desktop_composition": 0x100}
+
+    def setUp(self):
+        super().setUp()
+        self.pem, _ = rdprelay.certificate(self.folder, "relay")
+        self.relay = rdprelay.Relay(self.servers.port("tls"), self.pem)
+        self.addCleanup(self.relay.stop)
+
+    def said(self, **values):
+        client = self.connect(port=self.relay.port, ignore_cert="true", **values)
+        self.answer(client, lambda: client.syncs)
+        self.assertIsNone(client.error)
+        truth = self.relay.truths[-1]
+        house.wait(truth.info, 20 * PATIENCE, "what the client says of itself")
+        client.close()
+        return truth
+
+    def test_nothing_asked_for(self):
+        truth = self.said()
+        info = truth.info()
+        self.assertEqual(truth.before, b"")
+        self.assertNotIn(b"Cookie", truth.request)
+        self.assertEqual(info.shell, "")
+        self.assertEqual(info.performance, sum(self.SHOW.values()), "what costs is off")
+        self.assertFalse(truth.cluster()[0] & 2, "no session by number")
+
+    def test_everything_asked_for(self):
+        truth = self.said(preconnection_id="77", preconnection_blob="vm-1", console="true",
+                          load_balance_info="Cookie: msts=3640205228.15629.0000",
+                          initial_program="notepad.exe", timezone="America/New_York",
+                          **dict.fromkeys([*self.SHOW, *self.MORE], "true"))
+        info = truth.info()
+        blob = "vm-1\0".encode("utf-16-le")  # MS-RDPEPS 2.2.1.2
+        self.assertEqual(truth.before, struct.pack("<IIIIH", 18 + len(blob), 0, 2, 77, 5) + blob)
+        self.assertIn(b"Cookie: msts=3640205228.15629.0000\r\n", truth.request)
+        self.assertEqual(info.shell, "notepad.exe")
+        self.assertEqual((info.bias, info.summer_bias, info.summer_month), (300, -60, 3))
+        self.assertEqual(info.performance, sum(self.MORE.values()))
+        flags, session = truth.cluster()
+        self.assertEqual((flags & 2, session), (2, 0), "the administrator's session")
+
+    def test_gateway(self):
+        """Nothing goes to the server itself: the gateway hears its own user, and is the one that
+        says no."""
+        gateway = rdprelay.Gateway(self.pem)
+        self.addCleanup(gateway.stop)
+        status, text = self.refusal(port=self.relay.port, gateway_hostname="127.0.0.1",
+                                    gateway_port=gateway.port, gateway_domain="EDGE",
+                                    gateway_username="porter", gateway_password="p",
+                                    username=self.servers["RDP_USER"])
+        self.assertEqual(gateway.visitors, [("EDGE", "porter")])
+        self.assertTrue(gateway.requests[0].startswith("RDG_OUT_DATA /remoteDesktopGateway/"))
+        self.assertEqual((status, self.relay.truths), (0x0303, []))
+        self.assertIn("the gateway 127.0.0.1", text)
 
 
 class Reaching(Rdp):

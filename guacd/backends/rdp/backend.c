@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "guacd/backends/rdp/rdp.h"
@@ -144,8 +145,10 @@ static void on_client_free(freerdp *instance, rdpContext *context) {
 static int prepare(struct rdp *r, struct err *e) {
     const char *zone = args_is_set(r->args, "timezone") ? args_str(r->args, "timezone")
                                                         : session_timezone(r->session);
-    if (*zone)
+    if (*zone) {
         setenv("TZ", zone, 1); /* where the library looks; this process is this session */
+        tzset();               /* its localtime_r() does not look again */
+    }
     RDP_CLIENT_ENTRY_POINTS entry = {
         .Size = sizeof(entry),
         .Version = RDP_CLIENT_INTERFACE_VERSION,
@@ -179,6 +182,11 @@ static int explain(struct rdp *r, bool connecting, struct err *e) {
         return err_set(e, STATUS_UPSTREAM_TIMEOUT,
                        "the RDP server stopped answering while connecting");
     log_debug("FreeRDP's error 0x%08X, the server's reason 0x%X", error, info);
+    if (connecting && error == FREERDP_ERROR_CONNECT_ACCESS_DENIED &&
+        args_is_set(r->args, "gateway-hostname")) /* its HTTP 401 and 403, too */
+        return err_set(e, STATUS_CLIENT_FORBIDDEN,
+                       "the gateway %s, or the RDP server behind it, denies access to this account",
+                       args_str(r->args, "gateway-hostname"));
     return connecting ? explain_connect(error, info, e) : explain_end(error, info, e);
 }
 
