@@ -13,6 +13,8 @@
 #                    does that, or `bucket`.
 #   --small          full after 48 MiB in one bucket: every PUT there answers 500 then
 #   --tls            S3 by https, under a CA of its own
+#   --cold ENV       another SeaweedFS, by the env file of its start: the tier `s3.default` that
+#                    `volume.tier.upload` moves volumes to, into its bucket `cold`
 #
 # env: S3_ENDPOINT S3_REGION S3_CA (with --tls), S3_BUCKET, S3_{ADMIN,WRITER,READER}_{ACCESS,SECRET}_KEY,
 #   SEAWEEDFS_PID SEAWEEDFS_LOG, and, for the tests' attackers, SEAWEEDFS_MASTER and SEAWEEDFS_FILER
@@ -74,6 +76,20 @@ identities() {
     identity reader AKREAD SKREADSECRET "$reader" && echo ']}'
 }
 
+tier() { # env file
+    # shellcheck source=/dev/null
+    (. "$1" && cat <<T
+[storage.backend.s3.default]
+enabled = true
+aws_access_key_id = "$S3_ADMIN_ACCESS_KEY"
+aws_secret_access_key = "$S3_ADMIN_SECRET_KEY"
+region = "$S3_REGION"
+bucket = "cold"
+endpoint = "$S3_ENDPOINT"
+T
+    )
+}
+
 certificates() {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN=test-ca \
         -addext keyUsage=critical,keyCertSign -keyout ca.key -out ca.pem
@@ -85,12 +101,13 @@ certificates() {
 }
 
 part_start() {
-    buckets=guacamole-recordings small='' tls=''
+    buckets=guacamole-recordings small='' tls='' cold=''
     while [ $# -gt 0 ]; do
         case $1 in
         --buckets) buckets=${2:?} && shift ;;
         --small) small=1 ;;
         --tls) tls=1 ;;
+        --cold) cold=${2:?} && shift ;;
         *) die "unknown option $1" ;;
         esac
         shift
@@ -106,6 +123,7 @@ part_start() {
     limits='-volume.max=60 -master.volumeSizeLimitMB=256' growth=7
     [ -z "$small" ] || limits='-volume.max=7 -master.volumeSizeLimitMB=8' growth=1
     printf '[master.volume_growth]\ncopy_1 = %s\n' $growth >master.toml
+    [ -z "$cold" ] || tier "$cold" >>master.toml
 
     # shellcheck disable=SC2046 # four words
     set -- $(free_ports 4 10000) # gRPC takes each port + 10000
