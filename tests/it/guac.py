@@ -294,7 +294,7 @@ class Client:
 
     def expect(self, opcode, timeout=10):
         """The next instruction with this opcode, all before it handled. During the handshake."""
-        limit = time.monotonic() + timeout
+        limit = house.deadline(timeout)
         while True:
             while self.waiting:
                 instr = self.waiting.pop(0)
@@ -307,7 +307,7 @@ class Client:
             if self.closed:
                 raise Closed(f"closed before {opcode}")
             left = limit - time.monotonic()
-            assert left > 0, f"no {opcode} within {timeout} s"
+            assert left > 0, f"no {opcode}"
             self.flush()
             readable, _, _ = select.select([self.sock], [self.sock] if self.out else [], [], left)
             if readable:
@@ -351,11 +351,12 @@ def pump(clients, until=None, timeout=10.0, why=""):
             return done
         left = limit - time.monotonic()
         if left <= 0:
-            assert until is None, f"never: {why or 'what was waited for'}"
+            assert until is None, f"never: {(why() if callable(why) else why) or 'what was waited for'}"
             return None
         alive = [c for c in clients if not c.closed]
         if not alive:
-            assert until is None, f"all clients were closed before: {why or 'what was waited for'}"
+            assert until is None, ("all clients were closed before: "
+                                   f"{(why() if callable(why) else why) or 'what was waited for'}")
             time.sleep(min(left, 0.05))
             continue
         writers = [c for c in alive if c.out]
@@ -364,10 +365,10 @@ def pump(clients, until=None, timeout=10.0, why=""):
 
 
 def settle(clients, quiet=0.4, timeout=15):
-    limit = time.monotonic() + timeout
+    limit = house.deadline(timeout)
     while True:
         before = [len(c.syncs) for c in clients]
         pump(clients, timeout=quiet)
         if before == [len(c.syncs) for c in clients] and all(before):
             return
-        assert time.monotonic() < limit, f"the picture does not come to rest within {timeout} s"
+        assert time.monotonic() < limit, "the picture does not come to rest"

@@ -215,19 +215,31 @@ class Limits(Sharing):
 class Unrefreshed(Case):
     MORE = {"unrefreshed_seconds": 4}
 
-    def test_it_ends(self):
+    def refreshed(self, seconds):
+        """Two sessions, and for so long a refresh now and again; how far apart, at most."""
+        b, gap = self.on("olga"), 0
+        began = last = time.monotonic()
         for pod in (0, 1):
             self.assertTrue(self.tunnel("free", pod)["ok"])
-        until = time.monotonic() + 8
-        b = self.on("olga")
-        while time.monotonic() < until:
+        while last - began < seconds:
             self.assertEqual(b.post("/auth/refresh").status, 200)
             for s in self.streams:
                 s.serve()
-            time.sleep(0.5)
-        self.assertEqual([s.closed for s in self.streams], [False, False])
-        for s in self.streams:
-            self.assertIn("Sign in again", s.until("error", 30)[1])
+            gap, last = max(gap, time.monotonic() - last), time.monotonic()
+            time.sleep(0.2)
+        return gap
+
+    def test_it_ends(self):
+        for _ in range(10):
+            if self.refreshed(8) > 2:  # this machine stood still: that tells nothing
+                while self.streams:
+                    self.streams.pop().close()
+                continue
+            self.assertEqual([s.closed for s in self.streams], [False, False])
+            for s in self.streams:
+                self.assertIn("Sign in again", s.until("error", 30)[1])
+            return
+        self.fail("this machine is too slow to refresh every 2 s")
 
 
 if __name__ == "__main__":
