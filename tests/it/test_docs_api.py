@@ -198,6 +198,7 @@ class Answers(Gate):
         house.wait(lambda: self.get(olga, at).json["people"], why="the owner is in the list")
         self.get(olga, "/api/sessions")
         self.post(mona, at + "/message", {"text": "hello"})
+        self.assertEqual(self.post(olga, at + "/token", {}).json, {"again": 0}, "it goes by no token of hers")
         url = self.post(olga, at + "/invite", {"role": "viewer", "minutes": 5}, 201).json["url"]
         self.post(mona, "/api/invites", {"token": url.rpartition("/")[2]})
         self.post(olga, at + "/end", {})
