@@ -36,18 +36,15 @@ __attribute__((format(printf, 2, 3))) static bool refuse(struct question *q, con
     return true;
 }
 
-/* "a, b or c" */
+/* "a, b or c"; what does not fit is left out. */
 static void listed(const json_t *names, const char *last, char *out, size_t size) {
-    size_t i, n = json_array_size(names), used = 0;
-    json_t *name;
+    size_t n = json_array_size(names), used = 0;
     *out = '\0';
-    json_array_foreach(names, i, name) {
-        int w = snprintf(out + used, size - used, "%s%s",
-                         i == 0       ? ""
-                         : i == n - 1 ? last
-                                      : ", ",
-                         json_string_value(name));
-        if (w < 0 || (size_t)w >= size - used) {
+    for (size_t i = 0; i < n; i++) {
+        const char *between = i == 0 ? "" : i == n - 1 ? last : ", ";
+        int w = snprintf(out + used, size - used, "%s%s", between,
+                         json_string_value(json_array_get(names, i)));
+        if ((size_t)w >= size - used) {
             out[used] = '\0';
             return;
         }
@@ -157,7 +154,9 @@ static bool jit_required(struct question *q) {
 
 static bool available(struct question *q) {
     const char *field = notyet_first(q->c);
-    return field && refuse(q, "This connection asks for %s, which this gateway cannot do.", field);
+    if (!field)
+        return false;
+    return refuse(q, "This connection asks for %s, which this gateway cannot do.", field);
 }
 
 /* ---- locks ----------------------------------------------------------------------------------- */
@@ -224,13 +223,13 @@ static bool address(struct question *q) {
     return refuse(q, "This gateway does not dial %s.", q->c->hostname);
 }
 
-/* Levels that are numbers count upwards. */
+/* Levels that are numbers count upwards. need is never empty. */
 static bool acr_suffices(const char *have, const char *need) {
     char *have_end, *need_end;
     if (!have)
         return false;
     long h = strtol(have, &have_end, 10), n = strtol(need, &need_end, 10);
-    bool numbers = *have && !*have_end && *need && !*need_end;
+    bool numbers = *have && !*have_end && !*need_end;
     return numbers ? h >= n : strcmp(have, need) == 0;
 }
 

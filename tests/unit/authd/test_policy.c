@@ -25,7 +25,8 @@ enum which {
     NOBODYS,
     PODS,
     PODS_JIT,
-    PODS_FREE
+    PODS_FREE,
+    PODS_ANYWHERE
 };
 static const char *const specs[] = {
     [PLAIN] = "spec: {protocol: ssh, hostname: h, audience: {keycloakRoles: [ops, admins]}}",
@@ -48,13 +49,15 @@ static const char *const specs[] = {
                  " jit: {requiredApprovers: [boss]}}",
     [PODS_FREE] = "spec: {protocol: kubernetes, audience: {keycloakRoles: [ops]}, " SOME_POD
                   ", withoutJit: true}}",
+    [PODS_ANYWHERE] = "spec: {protocol: kubernetes, audience: {keycloakRoles: [ops]},"
+                      " credentials: {from: kubernetes}, kubernetes: {pod: p}}",
 };
 
 static const struct test_case {
     const char *what, *roles; /* roles by blanks; NULL: nobody */
     enum which connection;
     const char *policies;  /* r: recording-required for prod, j: jit-required, p: pods-without-jit,
-                            o: the first two for dev */
+                            o: the first two for dev, s: as r */
     const char *operators; /* operator-roles */
     const char *approval;  /* "now", "over", "soon": its window; "": none */
     int64_t exp, offset;   /* exp relative to NOW, s; clock offset ms */
@@ -123,6 +126,10 @@ static const struct test_case {
     { "jit required, approved", "ops", PROD_JIT, "rj", "", "now", 1, 0, 0, 0, false, RULE_ALLOWED,
       NULL, 0, 0 },
     { "pods, no policy", "ops", PODS, "", "", "", 1, 0, 0, 0, false, RULE_ALLOWED, NULL, 0, 0 },
+    { "pods of no environment", "ops", PODS_ANYWHERE, "rj", "", "", 1, 0, 0, 0, false, RULE_ALLOWED,
+      NULL, 0, 0 },
+    { "pods, two policies: the first is named", "ops", PODS, "rs", "", "", 1, 0, 0, 0, false,
+      RULE_JIT_REQUIRED, "rec/jit-required", STATUS_CLIENT_FORBIDDEN, 0 },
     { "pods, policy for others", "ops", PODS, "o", "", "", 1, 0, 0, 0, false, RULE_ALLOWED, NULL, 0,
       0 },
     { "pods, any policy: an approval by default", "ops", PODS, "r", "", "", 1, 0, 0, 0, false,
@@ -194,6 +201,8 @@ static struct environment_policy *policy(char kind) {
                         " rules: [{kind: recording-required}]}"
         : kind == 'p' ? "metadata: {name: pods}\nspec: {appliesTo: {environments: [prod]},"
                         " rules: [{kind: pods-without-jit}]}"
+        : kind == 's' ? "metadata: {name: more}\nspec: {appliesTo: {environments: [prod]},"
+                        " rules: [{kind: recording-required}]}"
         : kind == 'j' ? "metadata: {name: jit}\nspec: {appliesTo: {environments: [prod]},"
                         " rules: [{kind: jit-required}]}"
                       : "metadata: {name: dev}\nspec: {appliesTo: {environments: [dev]},"
@@ -320,10 +329,13 @@ END_TEST
 
 #define S "{protocol: ssh, audience: {keycloakRoles: [ops]}, "
 #define PLAIN_S S "hostname: h}"
+#define A50 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define A150 A50 A50 A50
 static const struct more_case {
     const char *what, *spec;
     struct policy_lock lock;                   /* reason NULL: none */
     const char *acr, *allow, *deny, *sessions; /* of sessions: "me@relay/box other@relay/x" */
+    const char *why;                           /* NULL: whatever it says */
     int64_t made, proved;                      /* cookie's and proof's age, ms */
     bool stale, resuming;
     enum policy_rule want;
@@ -475,6 +487,47 @@ static const struct more_case {
       .deny = "10.0.0.0/8",
       .want = RULE_ADDRESS },
     { .what = "plain address", .spec = S "hostname: 10.1.2.3}", .want = RULE_ALLOWED },
+    { .what = "the person's token goes where usertoken.h says",
+      .spec = "{protocol: kubernetes, audience: {keycloakRoles: [ops]}, hostname: 127.0.0.1,"
+              " credentials: {from: kubernetes, kubernetes: userToken}, kubernetes: {pod: p}}",
+      .want = RULE_ALLOWED },
+    { .what = "three roles are listed",
+      .spec = "{protocol: ssh, hostname: h, audience: {keycloakRoles: [a, b, c]}}",
+      .want = RULE_AUDIENCE,
+      .why = "This connection is for people with the role a, b or c." },
+    { .what = "roles that do not fit are left out",
+      .spec = "{protocol: ssh, hostname: h, audience: {keycloakRoles: [" A150 ", " A150 ", b]}}",
+      .want = RULE_AUDIENCE,
+      .why = "This connection is for people with the role " A150 "." },
+    { .what = "lock without a reason",
+      .spec = PLAIN_S,
+      .want = RULE_LOCKED,
+      .lock = { .sub = "me", .reason = "" },
+      .why = "Your access is locked: no reason was given" },
+    { .what = "lock of a session says so",
+      .spec = PLAIN_S,
+      .want = RULE_LOCKED,
+      .resuming = true,
+      .lock = { .session = "s-1", .reason = "x" },
+      .why = "This session is locked: x" },
+    { .what = "level of a name, and a number wanted",
+      .spec = S "hostname: h, stepUp: {acr: 2x}}",
+      .acr = "2",
+      .want = RULE_STEP_UP },
+    { .what = "an empty level",
+      .spec = S "hostname: h, stepUp: {acr: '0'}}",
+      .acr = "",
+      .want = RULE_STEP_UP },
+    { .what = "proved more than a minute ago",
+      .spec = S "hostname: h, stepUp: {maxAgeMinutes: 1}}",
+      .proved = 61000,
+      .want = RULE_STEP_UP,
+      .why = "This connection asks for a sign-in within the last 1 minute." },
+    { .what = "one session on the connection",
+      .spec = S "hostname: h, limits: {sessionsPerConnection: 1}}",
+      .sessions = "a@relay/box",
+      .want = RULE_CONNECTION_LIMIT,
+      .why = "This connection has 1 session already, and may have 1." },
 };
 
 static struct connection *of_spec(const char *spec) {
@@ -523,10 +576,67 @@ START_TEST(more_cases) {
     decide(who, c, &p, NULL, &sessions, NOW, &d);
     ck_assert_msg(d.rule == t->want, "%s: rule %s, %s", t->what, d.name, d.why);
     ck_assert(d.allow || (*d.why && *d.advice && d.status));
+    if (t->why)
+        ck_assert_str_eq(d.why, t->why);
     if (d.rule == RULE_LOCKED)
         ck_assert_int_eq(d.until, t->lock.until);
     identity_free(who);
     connection_unref(c);
+}
+END_TEST
+
+/* A lock's reason may be missing altogether: an older replica wrote it. */
+START_TEST(lock_that_says_nothing) {
+    struct connection *c = of_spec(PLAIN_S);
+    _json_ json_t *ops = words("ops");
+    struct identity *who = identity_new("me", "sid", "Me", ops);
+    struct policy_config config = { 0 };
+    const struct policy_lock lock = { .sub = "me" };
+    struct policies p = { .config = &config, .locks = &lock, .lock_count = 1 };
+    struct policy_sessions none = { 0 };
+    struct decision d;
+    who->exp = NOW / 1000 + 9;
+    decide(who, c, &p, NULL, &none, NOW, &d);
+    ck_assert_int_eq(d.rule, RULE_LOCKED);
+    ck_assert_str_eq(d.why, "Your access is locked: no reason was given");
+    identity_free(who);
+    connection_unref(c);
+}
+END_TEST
+
+/* Counted again once the session's number is drawn: only the two limits are asked. */
+START_TEST(over_a_limit_after_all) {
+    static const struct {
+        const char *spec, *sessions;
+        long limit;
+        bool over;
+        enum policy_rule rule;
+    } counts[] = {
+        { PLAIN_S, "", 1, false, RULE_ALLOWED },
+        { PLAIN_S, "me@relay/x", 1, true, RULE_SESSION_LIMIT },
+        { PLAIN_S, "other@relay/box", 1, false, RULE_ALLOWED },
+        { S "hostname: h, limits: {sessionsPerConnection: 1}}", "other@relay/box", 0, true,
+          RULE_CONNECTION_LIMIT },
+    };
+    _json_ json_t *nobody = words("");
+    struct identity *who = identity_new("me", "sid", "Me", nobody); /* no role, and expired */
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        struct connection *c = of_spec(counts[i].spec);
+        struct policy_config config = { .sessions_per_person = counts[i].limit };
+        struct policy_session list[8];
+        struct decision d;
+        char text[200];
+        snprintf(text, sizeof text, "%s", counts[i].sessions);
+        size_t n = sessions_of(text, list);
+        ck_assert_int_eq(policy_over_limit(who, c, &config, list, n, &d), counts[i].over);
+        if (counts[i].over) {
+            ck_assert_int_eq(d.rule, counts[i].rule);
+            ck_assert_str_eq(d.name, policy_rule_name(counts[i].rule));
+            ck_assert(!d.allow && *d.why && d.status == STATUS_CLIENT_TOO_MANY);
+        }
+        connection_unref(c);
+    }
+    identity_free(who);
 }
 END_TEST
 
@@ -641,6 +751,8 @@ static Suite *suite(void) {
     tcase_add_loop_test(t, cases_of_the_table, 0, (int)ARRAY_LEN(cases));
     tcase_add_loop_test(t, more_cases, 0, (int)ARRAY_LEN(more));
     tcase_add_test(t, words_for_the_person);
+    tcase_add_test(t, lock_that_says_nothing);
+    tcase_add_test(t, over_a_limit_after_all);
     tcase_add_test(t, properties);
     suite_add_tcase(s, t);
     return s;
