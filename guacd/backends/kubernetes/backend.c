@@ -102,6 +102,7 @@ static void kube_close(struct session *s, void *state) {
     stream_context_free(k->tls);
     buf_wipe(&k->auth);
     buf_fini(&k->persona);
+    buf_wipe(&k->gathered);
     buf_fini(&k->query);
     console_fini(&k->con);
 }

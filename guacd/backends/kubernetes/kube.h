@@ -22,6 +22,7 @@
 #define KUBE_OUT_MAX (512u << 10)
 #define KUBE_STDIN_MAX 16384u         /* payload of one frame of ours */
 #define KUBE_READ_BUDGET (128u << 10) /* taken before events are looked at again */
+#define KUBE_GATHER_MAX 16384u        /* small messages given to the terminal at once */
 #define KUBE_BODY_MAX (8u << 20)      /* of an answer: a list of 500 pods */
 #define KUBE_STATUS_MAX (64u << 10)   /* what comes on the error channel */
 #define KUBE_PODS_MAX 500
@@ -80,6 +81,12 @@ struct kube {
     bool tty, input;
     struct buf query; /* of exec or attach */
     char last;        /* without a terminal there: the last byte shown, for line ends */
+    struct drip {
+        unsigned count;    /* small reads one after the other */
+        uint64_t read_ms;  /* the last one */
+        uint64_t until_ms; /* the next one is not before this */
+    } drip;
+    struct buf gathered; /* small messages, for the terminal in one piece */
     struct kube_files *files;
 };
 

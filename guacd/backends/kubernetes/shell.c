@@ -14,6 +14,9 @@
 
 #define CONTAINERS_MARK "choose one of: ["
 #define KILLED (128 + 9)
+#define DRIP_BYTES 8192u /* less than this in a turn is a drip */
+#define DRIP_COUNT 6     /* so many without a pause are a flood of them, and no echo */
+#define DRIP_MS 8
 #define CTRL_D 0x04
 #define FATE_TRIES 8
 #define FATE_EVERY_MS 300
@@ -88,16 +91,42 @@ static void show(struct kube *k, const char *data, size_t len) {
     }
 }
 
+static void show_gathered(struct kube *k) {
+    if (k->gathered.len)
+        show(k, k->gathered.data, k->gathered.len);
+    buf_clear(&k->gathered);
+}
+
+/* A program that writes line by line comes as messages of a few bytes, thousands a second. */
+static void gather(struct kube *k, const char *data, size_t len) {
+    bool large = len > KUBE_GATHER_MAX / 2;
+    if (large || k->gathered.len + len > KUBE_GATHER_MAX)
+        show_gathered(k);
+    if (large || buf_add(&k->gathered, data, len))
+        show(k, data, len);
+}
+
+/* And each would wake us: where they come without a pause, look 125 times a second. */
+static void drip(struct drip *d, size_t len, uint64_t now) {
+    bool small = len && len < DRIP_BYTES && now - d->read_ms <= 2 * DRIP_MS;
+    d->count = small ? d->count + 1 : 0;
+    d->read_ms = now;
+    d->until_ms = d->count >= DRIP_COUNT ? now + DRIP_MS : 0;
+}
+
 /* true: there may be more at once. */
-static bool read_some(struct kube *k, enum channel_event *ev, struct err *e) {
+static bool read_some(struct kube *k, uint64_t now, enum channel_event *ev, struct err *e) {
     struct conn *c = &k->conn;
+    size_t before = c->in.len;
     if (!c->ended)
         conn_fill(c, KUBE_READ_BUDGET);
+    drip(&k->drip, c->in.len - before, now);
     int channel;
     const char *data;
     size_t len;
     while ((*ev = channel_next(c, &channel, &data, &len, e)) == CHANNEL_DATA)
-        show(k, data, len);
+        gather(k, data, len);
+    show_gathered(k);
     return *ev == CHANNEL_NONE && stream_pending(&c->stream);
 }
 
@@ -177,6 +206,10 @@ static int wait_ms(struct kube *k, bool more, uint64_t now) {
     if ((more && !k->con.paused) || writes)
         return 0;
     int ms = console_wait_ms(&k->con, now);
+    if (now < k->drip.until_ms) {
+        int rest = (int)(k->drip.until_ms - now);
+        ms = ms < 0 ? rest : MIN_OF(ms, rest);
+    }
     if (k->alive_ms) {
         uint64_t due = k->conn.asked_ms + (uint64_t)k->alive_ms;
         int alive = due <= now ? 0 : (int)MIN_OF(due - now, (uint64_t)3600000);
@@ -247,10 +280,11 @@ static int say_end(struct kube *k, struct err *e) {
 int shell_run(struct kube *k, struct err *e) {
     struct conn *c = &k->conn;
     bool more = true; /* bytes may have come with the upgrade's answer */
+    buf_init(&k->gathered, KUBE_GATHER_MAX);
     session_damage(k->s);
     for (;;) {
         uint64_t now = clock_ms();
-        bool reads = !k->con.paused;
+        bool held = now < k->drip.until_ms, reads = !k->con.paused && !held;
         struct pollfd p[2 + KUBE_FILES_POLL] = {
             { c->stream.fd, stream_events(&c->stream, reads, c->out.len), 0 },
             { console_event_fd(&k->con), POLLIN, 0 },
@@ -264,14 +298,16 @@ int shell_run(struct kube *k, struct err *e) {
         if ((p[1].revents || console_waiting(&k->con)) && !console_events(&k->con))
             return 0;
         enum channel_event ev = CHANNEL_NONE;
-        if (!k->con.paused && (more || p[0].revents || c->stream.write_wants_in))
-            more = read_some(k, &ev, e);
+        now = clock_ms();
+        bool due = held && now >= k->drip.until_ms;
+        if (!k->con.paused && (more || p[0].revents || c->stream.write_wants_in || due))
+            more = read_some(k, now, &ev, e);
         if (write_some(k, e))
             return -1;
         now = clock_ms();
         kube_files_serve(k->files, now);
         term_tick(k->con.term);
-        console_tell(&k->con, now, !p[0].revents);
+        console_tell(&k->con, now, !p[0].revents && !held);
         if (ev == CHANNEL_BAD)
             return -1;
         if (ev == CHANNEL_OVER)

@@ -14,6 +14,8 @@
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 
+#define READ_AHEAD (48u << 10) /* freed when it is empty */
+
 /* ---- the context ------------------------------------------------------------------------------
  */
 
@@ -71,6 +73,9 @@ struct ssl_ctx_st *stream_context(const char *ca, const char *cert, const char *
             SSL_CTX_set_default_verify_paths(ctx);
         SSL_CTX_set_verify(ctx, any_server ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
         SSL_CTX_set_alpn_protos(ctx, http1, sizeof http1 - 1);
+        /* A node passes on what a program writes as it writes it: records of a few bytes each. */
+        SSL_CTX_set_read_ahead(ctx, 1);
+        SSL_CTX_set_default_read_buffer_len(ctx, READ_AHEAD);
         SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS);
         return ctx;
@@ -119,9 +124,11 @@ static int refused(struct stream *s, const char *host, struct err *e) {
 int stream_handshake(struct stream *s, const char *host, struct err *e) {
     ERR_clear_error();
     int r = SSL_do_handshake(s->ssl);
+    s->dry = false;
     if (r == 1)
         return 1;
     int why = SSL_get_error(s->ssl, r);
+    s->dry = why == SSL_ERROR_WANT_READ;
     if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)
         return refused(s, host, e);
     s->read_wants_out = why == SSL_ERROR_WANT_WRITE;
@@ -147,10 +154,13 @@ static ssize_t outcome(struct stream *s, int r, bool *crossed, int natural) {
 }
 
 ssize_t stream_read(struct stream *s, void *data, size_t len) {
-    if (s->ssl)
-        return outcome(s, SSL_read(s->ssl, data, (int)MIN_OF(len, 1u << 20)), &s->read_wants_out,
-                       SSL_ERROR_WANT_READ);
     ssize_t n;
+    if (s->ssl) {
+        n = outcome(s, SSL_read(s->ssl, data, (int)MIN_OF(len, 1u << 20)), &s->read_wants_out,
+                    SSL_ERROR_WANT_READ);
+        s->dry = n <= 0;
+        return n;
+    }
     do
         n = recv(s->fd, data, len, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
@@ -175,7 +185,7 @@ short stream_events(const struct stream *s, bool reading, bool writing) {
 }
 
 bool stream_pending(const struct stream *s) {
-    return s->ssl && SSL_has_pending(s->ssl) == 1;
+    return s->ssl && !s->dry && SSL_has_pending(s->ssl) == 1;
 }
 
 void stream_close(struct stream *s) {

@@ -21,6 +21,7 @@ struct stream {
     int fd;             /* the stream's; -1: none */
     struct ssl_st *ssl; /* NULL: plain */
     bool read_wants_out, write_wants_in;
+    bool dry; /* what OpenSSL holds is no whole record: the kernel has to bring more */
 };
 
 /* From here on in TLS, whose names are checked against host (a name or an address). The handshake
@@ -33,7 +34,7 @@ ssize_t stream_read(struct stream *s, void *data, size_t len);
 ssize_t stream_write(struct stream *s, const void *data, size_t len);
 /* What to poll for. */
 short stream_events(const struct stream *s, bool reading, bool writing);
-/* Bytes were read from the kernel that stream_read() has not given yet. */
+/* Bytes were read from the kernel that stream_read() would give at once. */
 bool stream_pending(const struct stream *s);
 void stream_close(struct stream *s); /* zeroed with fd -1, and closed, is fine */
 
