@@ -65,6 +65,7 @@ static int op_join(struct session *s, const json_t *msg, int *fd, json_t **answe
     if (!u)
         return -1;
     u->replaces = replace;
+    u->moderates = json_flag(msg, "moderator", false);
     snprintf(u->sub, sizeof(u->sub), "%s", json_str(msg, "user", ""));
     snprintf(u->name, sizeof(u->name), "%s", json_str(msg, "name", ""));
     start_joined(u);
@@ -89,10 +90,11 @@ static int op_info(struct session *s, const json_t *msg, int *fd, json_t **answe
     json_t *users = json_array();
     for (const struct user *u = s->users; u; u = u->next)
         if (user_live(u))
-            json_array_append_new(users, json_pack("{s:i,s:s,s:s,s:s,s:I}", "user", (int)u->number,
-                                                   "sub", u->sub, "name", u->name, "role",
-                                                   u == s->owner ? "owner" : role_name(u->role),
-                                                   "lagMs", (json_int_t)u->lag_ms));
+            json_array_append_new(
+                users,
+                json_pack("{s:i,s:s,s:s,s:s,s:b,s:I}", "user", (int)u->number, "sub", u->sub,
+                          "name", u->name, "role", u == s->owner ? "owner" : role_name(u->role),
+                          "moderator", u->moderates, "lagMs", (json_int_t)u->lag_ms));
     *answer = json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:I,s:b,s:o,s:I}", "id", s->id, "protocol",
                         s->protocol->name, "connection", s->connection, "owner", s->owner_sub,
                         "ownerName", s->owner_name, "started", (json_int_t)s->started_wall_ms,

@@ -74,8 +74,9 @@ struct user {
     uint32_t number; /* 1…, 0 while in the handshake */
     enum user_phase phase;
     enum role role;
-    bool replaces; /* an owner who takes over from an older tunnel */
-    bool fresh;    /* not one byte was read: the first may carry the tap */
+    bool replaces;  /* an owner who takes over from an older tunnel */
+    bool moderates; /* authd let him in as one whom the session waits for */
+    bool fresh;     /* not one byte was read: the first may carry the tap */
     char sub[128], name[256];
     struct link link;
     struct loop_fd *watch;

@@ -80,6 +80,7 @@ struct kept {
     bool stored;        /* its resource was seen */
     bool waiting;       /* we paused it: no moderator is there */
     bool moderated;     /* one was there */
+    bool seen;          /* by the moderation below, at all */
     int64_t written;    /* when its status was written last; Unix ms */
     char digest[65];    /* of what was written */
     int64_t asked, transfers; /* for files that went through, when and up to which; Unix ms */
@@ -228,13 +229,26 @@ static void call(struct authd *a, const char *id, const char *op, const char *wh
         log_info("%s of session %s: %s", op, id, e.text);
 }
 
+/* As it let them in; it was told by whoever decided. */
+static bool moderator_there(const json_t *people) {
+    bool there = false;
+    size_t i;
+    json_t *p;
+    json_array_foreach(people, i, p) there |= json_flag(p, "moderator", false);
+    return there;
+}
+
 static void moderate(struct keeper *k, struct kept *it, const struct connection *c) {
     struct authd *a = k->a;
     if (!c || !c->moderation.there)
         return;
     k->moderating = true;
-    bool there = share_present(a->share, it->one.id, it->one.people);
-    if (there && !it->moderated) {
+    if (!it->one.people) /* not asked yet: we have just begun */
+        return;
+    bool there = moderator_there(it->one.people);
+    if (there && !it->moderated && !it->seen && it->one.started < k->began) {
+        /* begun under an authd before us: if it rests now, somebody who is there wanted that */
+    } else if (there && !it->moderated) {
         call(a, it->one.id, "resume", "");
         it->waiting = false;
     } else if (!there && it->moderated && c->moderation.on_leave == MODERATION_END) {
@@ -244,6 +258,7 @@ static void moderate(struct keeper *k, struct kept *it, const struct connection 
         it->waiting = true;
     }
     it->moderated = there;
+    it->seen = true;
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */
@@ -301,7 +316,6 @@ static void drop_gone(struct keeper *k, int64_t now) {
             continue;
         }
         write_status(k->a, it, now, "It is over.");
-        share_forget(k->a->share, it->one.id);
         session_fini(&it->one);
     }
     k->count = kept;

@@ -1,4 +1,5 @@
-/* Rights come from the resource and the roles of the moment; only who moderates is remembered. */
+/* Rights come from the resource and the roles of the moment. Who moderates is the session's to
+ * remember: it outlives us. */
 #include "proxy/authd/share.h"
 
 #include <pthread.h>
@@ -48,12 +49,11 @@ unsigned share_rights(const struct share_ask *q) {
 
 #define ENDED_MAX 10000
 
-/* ---- moderators ------------------------------------------------------------------------------ */
+/* ---- sessions that were ended ---------------------------------------------------------------- */
 
 struct share {
     pthread_mutex_t lock;
-    json_t *sessions; /* id -> {sub: true} */
-    json_t *ended;    /* id -> reason */
+    json_t *ended; /* id -> reason */
 };
 
 struct share *share_new(void) {
@@ -61,7 +61,6 @@ struct share *share_new(void) {
     if (!s)
         return NULL;
     pthread_mutex_init(&s->lock, NULL);
-    s->sessions = json_object();
     s->ended = json_object();
     return s;
 }
@@ -70,31 +69,8 @@ void share_free(struct share *s) {
     if (!s)
         return;
     pthread_mutex_destroy(&s->lock);
-    json_decref(s->sessions);
     json_decref(s->ended);
     free(s);
-}
-
-void share_note(struct share *s, const char *session, const char *sub) {
-    pthread_mutex_lock(&s->lock);
-    json_t *subs = json_object_get(s->sessions, session);
-    if (!subs) {
-        subs = json_object();
-        json_object_set_new(s->sessions, session, subs);
-    }
-    json_object_set_new(subs, sub, json_true());
-    pthread_mutex_unlock(&s->lock);
-}
-
-bool share_present(struct share *s, const char *session, const json_t *people) {
-    bool there = false;
-    size_t i;
-    json_t *p;
-    pthread_mutex_lock(&s->lock);
-    const json_t *subs = json_object_get(s->sessions, session);
-    json_array_foreach(people, i, p) there |= json_object_get(subs, json_str(p, "sub", "")) != NULL;
-    pthread_mutex_unlock(&s->lock);
-    return there;
 }
 
 void share_ended(struct share *s, const char *session, const char *reason) {
@@ -113,10 +89,4 @@ json_t *share_take_ended(struct share *s) {
     s->ended = fresh;
     pthread_mutex_unlock(&s->lock);
     return out;
-}
-
-void share_forget(struct share *s, const char *session) {
-    pthread_mutex_lock(&s->lock);
-    json_object_del(s->sessions, session);
-    pthread_mutex_unlock(&s->lock);
 }

@@ -1,4 +1,4 @@
-/* Who may do what to somebody's session, and who has been let in as its moderator. */
+/* Who may do what to somebody's session. */
 #ifndef GUAC_AUTHD_SHARE_H
 #define GUAC_AUTHD_SHARE_H
 
@@ -30,15 +30,11 @@ unsigned share_rights(const struct share_ask *q);
 /* Does this person count as the moderator that the connection asks for? Pure. */
 bool share_moderates(const struct share_ask *q);
 
-/* Moderators who were let in, by session. Any thread; of this process's life. */
+/* What one thread found out and the keeper writes down. Any thread; of this process's life. */
 struct share *share_new(void);
 void share_free(struct share *s);
-void share_note(struct share *s, const char *session, const char *sub);
-/* Is one of them there now? people as sessions list them. */
-bool share_present(struct share *s, const char *session, const json_t *people);
 /* Sessions whose seal was asked for, with the reason; the keeper writes it down. */
 void share_ended(struct share *s, const char *session, const char *reason);
 json_t *share_take_ended(struct share *s); /* {id: reason}, a new object */
-void share_forget(struct share *s, const char *session);
 
 #endif

@@ -256,7 +256,7 @@ static int open_new(struct authd *a, struct tunnel_request *rq, int *fd, char id
 /* ---- back into a running one ----------------------------------------------------------------- */
 
 static int join(struct authd *a, struct tunnel_request *rq, const json_t *info, const char *role,
-                int *fd, struct err *e) {
+                bool moderator, int *fd, struct err *e) {
     const char *id = rq->display.session;
     const struct protocol *p = protocol_find(json_str(info, "protocol", ""));
     struct args *args __attribute__((cleanup(args_drop))) = p ? args_new(p) : NULL;
@@ -267,11 +267,12 @@ static int join(struct authd *a, struct tunnel_request *rq, const json_t *info, 
         return err_errno(e, STATUS_SERVER_BUSY, "no socket for the tunnel");
     _close_ int ours = pair[0];
     _close_ int theirs = pair[1];
-    _json_ json_t *answer = sessions_call(
-        a->sessions, id,
-        json_pack("{s:s, s:s, s:s, s:s, s:b}", "op", "join", "role", role, "user", rq->who->sub,
-                  "name", rq->who->name, "replace", strcmp(role, "owner") == 0),
-        &theirs, 1, e);
+    _json_ json_t *answer =
+        sessions_call(a->sessions, id,
+                      json_pack("{s:s, s:s, s:s, s:s, s:b, s:b}", "op", "join", "role", role,
+                                "user", rq->who->sub, "name", rq->who->name, "replace",
+                                strcmp(role, "owner") == 0, "moderator", moderator),
+                      &theirs, 1, e);
     if (!answer)
         return -1;
     close(steal_fd(&theirs));
@@ -311,10 +312,8 @@ static int visit(struct authd *a, struct tunnel_request *rq, const json_t *info,
                               : "This session belongs to somebody else.",
                        role);
     }
-    if (join(a, rq, info, role, fd, e))
+    if (join(a, rq, info, role, share_moderates(&ask), fd, e))
         return -1;
-    if (share_moderates(&ask))
-        share_note(a->share, session, rq->who->sub);
     memcpy(id, session, UUID_LEN + 1);
     audit(a, rq, AUDIT_SESSION_JOIN, true, id, name, role,
           strcmp(role, "owner") == 0 ? "took the session over" : "joined the session");
@@ -352,7 +351,8 @@ static int rejoin(struct authd *a, struct tunnel_request *rq, int *fd, char id[U
     if (!c)
         return err_set(e, STATUS_RESOURCE_NOT_FOUND, "Its connection %s is not there any more.",
                        name);
-    if (judge(a, rq, c, snapshot, true, session, &d, rule, e) || join(a, rq, info, "owner", fd, e))
+    if (judge(a, rq, c, snapshot, true, session, &d, rule, e) ||
+        join(a, rq, info, "owner", false, fd, e))
         return -1;
     memcpy(id, session, UUID_LEN + 1);
     metric_add(&stats_sessions_resumed, 1);

@@ -24,11 +24,16 @@ class Replica:
         os.makedirs(self.folder)
         self.recorder = Recorder(self.folder)
         self.guacd = Guacd(self.folder, gateway=True)
-        self.authd = Authd(self.folder, gateway_name=f"pod{number}",
-                           resources=os.path.join(shared, "resources"),
-                           folder=os.path.join(shared, "connections"),
-                           cookie_keys=os.path.join(shared, "cookie.keys"), **settings)
-        case.started += [self.recorder, self.guacd, self.authd]
+        self.settings = {"gateway_name": f"pod{number}", "resources": os.path.join(shared, "resources"),
+                         "folder": os.path.join(shared, "connections"),
+                         "cookie_keys": os.path.join(shared, "cookie.keys"), **settings}
+        case.started += [self.recorder, self.guacd]
+        self.begin(case)
+
+    def begin(self, case):
+        """authd, at first or once more."""
+        self.authd = Authd(self.folder, **self.settings)
+        case.started.append(self.authd)
         house.wait(lambda: "connected to the recorder" in self.authd.text(), 10 * house.PATIENCE)
 
 

@@ -8,7 +8,7 @@ import unittest
 import house
 from test_auth_access import Case
 from test_auth_keycloak import setUpModule, tearDownModule  # noqa: F401
-from test_auth_kit import Browser, Stream
+from test_auth_kit import Browser, Line, Stream
 
 
 class Sharing(Case):
@@ -160,8 +160,22 @@ class Sharing(Case):
         self.assertTrue(self.join("aude", session, "viewer")["ok"])
         self.streams[-1].until("sync")
         self.wait(lambda: not paused(), 20)
+        # who moderates is known to the session: an authd that begins anew does not ask for another
+        self.pods[0].authd.stop()
+        self.pods[0].begin(self)
+        for browsers in self.people.values():
+            browsers[0].line = Line(self.pods[0].authd.socket)
+        self.wait(lambda: session in self.seen("olga"), 20)
+        self.assertEqual([p["name"] for p in self.seen("aude")[session]["people"] if p.get("moderator")],
+                         [self.on("aude").me().json["name"]])
+        for _ in range(30):  # of a keeper's looks, each second
+            self.wait(lambda: True)
+            self.assertFalse(paused())
+            time.sleep(0.1)
         self.streams.pop().close()
         self.wait(paused, 20)
+        self.assertTrue(self.join("aude", session, "viewer")["ok"])
+        self.wait(lambda: not paused(), 20)
 
 
 class Limits(Sharing):
