@@ -167,22 +167,50 @@ static void give_storage(struct child *p) {
     answer(p, fd, &e);
 }
 
+static void tell_known(const struct child *p, const char *name) {
+    const struct known *all = p->all->env.known;
+    const char *print = known_find(all, name);
+    if (!*print && known_full(all)) {
+        const struct err e = { .text = "no more certificates can be remembered" };
+        answer(p, -1, &e);
+        return;
+    }
+    _json_ json_t *msg = json_pack("{s:s, s:s}", "op", CHILD_OP_KNOWN, "print", print);
+    if (!msg || ctl_send(p->channel, msg, NULL, 0, NULL) < 0)
+        log_warning("process %d was not answered", (int)p->pid);
+}
+
+static void remember(const struct child *p, const char *name, const char *print) {
+    struct err e = { 0 };
+    if (known_add(p->all->env.known, name, print, &e) < 0)
+        log_warning("process %d: %s", (int)p->pid, e.text);
+}
+
 static void make_files(const struct child *p, json_t *msg) {
     struct err e = { 0 };
     if (opener_ask(p->all->env.opener, msg, p->channel, &e) < 0)
         answer(p, -1, &e);
 }
 
+/* What a session asks for once it is one. */
+static bool hear_session(struct child *p, const char *op, json_t *msg) {
+    if (strcmp(op, CHILD_OP_FILES) == 0)
+        make_files(p, msg);
+    else if (strcmp(op, CHILD_OP_STORAGE) == 0)
+        give_storage(p);
+    else if (strcmp(op, CHILD_OP_KNOWN) == 0)
+        tell_known(p, json_str(msg, "name", ""));
+    else if (strcmp(op, CHILD_OP_REMEMBER) == 0)
+        remember(p, json_str(msg, "name", ""), json_str(msg, "print", ""));
+    else
+        return false;
+    return true;
+}
+
 static void hear(struct child *p, json_t *msg) {
     const char *op = json_str(msg, "op", ""), *id = json_str(msg, "id", "");
-    if (strcmp(op, CHILD_OP_FILES) == 0 && p->id[0]) {
-        make_files(p, msg);
+    if (p->id[0] && strcmp(id, p->id) == 0 && hear_session(p, op, msg))
         return;
-    }
-    if (strcmp(op, CHILD_OP_STORAGE) == 0 && p->id[0] && strcmp(id, p->id) == 0) {
-        give_storage(p);
-        return;
-    }
     if (!uuid_valid(id, strlen(id)) || p->id[0]) {
         log_warning("process %d says %s out of turn", (int)p->pid, op);
         return;

@@ -8,6 +8,7 @@
 #include "guacd/base/err.h"
 #include "guacd/base/loop.h"
 #include "guacd/base/secret.h"
+#include "guacd/daemon/known.h"
 #include "guacd/daemon/options.h"
 #include "guacd/daemon/refuse.h"
 #include "guacd/daemon/registry.h"
@@ -20,6 +21,7 @@ struct children_env {
     const struct registry *registry;
     struct refusals *refusals;
     const struct secret *tls; /* NULL: plain sockets */
+    struct known *known;
     int opener;               /* opener.h, -1: none */
     void (*ended)(void *arg); /* one was reaped */
     void *arg;

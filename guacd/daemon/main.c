@@ -1,6 +1,7 @@
 /* guacd: listens, starts one guacd-session a client, and looks after them. It never reads a byte
  * that a client sent. */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ struct daemon {
     struct refusals *refusals;
     struct children *children;
     struct secret tls;
+    struct known *known;
     int opener; /* -1: none */
     struct loop_timer *breath, *sweep, *stop;
     enum { RUNNING, DRAINING, ENDING, KILLING } phase;
@@ -206,6 +208,7 @@ static int set_up(struct daemon *d, struct err *e) {
                                       .registry = &d->registry,
                                       .refusals = d->refusals,
                                       .tls = d->options.certificate ? &d->tls : NULL,
+                                      .known = d->known,
                                       .opener = d->opener,
                                       .ended = on_ended,
                                       .arg = d };
@@ -229,6 +232,17 @@ static int set_up(struct daemon *d, struct err *e) {
     return stats_open(d->loop, d->registry.run, e);
 }
 
+static int open_known(struct daemon *d, struct err *e) {
+    char own[PATH_MAX];
+    const char *path = d->options.known_certificates;
+    if ((!path || !*path) && !d->registry.own) {
+        snprintf(own, sizeof(own), "%s/" REGISTRY_OWN "/known-certificates", d->registry.run);
+        path = own;
+    }
+    d->known = known_open(path && *path ? path : NULL, e);
+    return d->known ? 0 : -1;
+}
+
 static int start(struct daemon *d, struct err *e) {
     const struct options *o = &d->options;
     signal(SIGPIPE, SIG_IGN);
@@ -237,7 +251,8 @@ static int start(struct daemon *d, struct err *e) {
         return -1;
     if (o->certificate && tls_read(&d->tls, o->certificate, o->key, e) < 0)
         return -1;
-    if (registry_open(&d->registry, o->run, e) < 0 || listen_open(&d->listeners, o, e) < 0)
+    if (registry_open(&d->registry, o->run, e) < 0 || open_known(d, e) < 0 ||
+        listen_open(&d->listeners, o, e) < 0)
         return -1;
     if (!o->foreground && background(e) < 0)
         return -1;
@@ -262,6 +277,7 @@ static void clean_up(struct daemon *d) {
         loop_timer_free(d->stop);
         loop_free(d->loop);
     }
+    known_free(d->known);
     registry_close(&d->registry);
     if (d->opener >= 0)
         close(d->opener);

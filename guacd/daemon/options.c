@@ -39,6 +39,9 @@ static const struct conf_row rows[] = {
       "The guacd-session to run (beside guacd)." },
     { "backends", CONF_PATH, AT(backends), "", 0, 0, 0,
       "Folder of the protocols' .so files (backends beside guacd)." },
+    { "known-certificates", CONF_PATH, AT(known_certificates), "", 0, 0, 0,
+      "File of the certificates that cert-tofu accepted (guacd/known-certificates in run; none for "
+      "a private one: they are forgotten with guacd)." },
     { "allow-no-seccomp", CONF_BOOL, AT(allow_no_seccomp), "false", 0, 0, 0,
       "Run also where the kernel has no seccomp." },
     { "denylist-only", CONF_BOOL, AT(denylist_only), "false", 0, 0, 0,

@@ -15,7 +15,7 @@ struct options {
     char *log_level, *pid_file, *certificate, *key;
     /* ours */
     char *socket, *run, *trusted_uids;
-    char *session_program, *backends;
+    char *session_program, *backends, *known_certificates;
     long max_sessions, max_starting, drain;
     bool allow_no_seccomp, denylist_only, sandbox_trap;
 };

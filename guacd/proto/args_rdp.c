@@ -30,8 +30,7 @@ static const struct arg_spec rows[] = {
     { "ignore-cert", ARG_BOOL, 0, "false", ARG_ANY, NULL,
       "Accept any certificate of the server: anybody between may listen." },
     { "cert-tofu", ARG_BOOL, 0, "false", ARG_ANY, NULL,
-      "Ask about a certificate that is not known, as by default: nothing is kept between "
-      "sessions." },
+      "Accept a certificate that is not known at its first use, and no other one after it." },
     { "cert-fingerprints", ARG_STRING, 0, "", ARG_ANY, NULL,
       "Fingerprints of certificates that are accepted, separated by commas." },
     { "disable-auth", ARG_BOOL, 0, "false", ARG_ANY, NULL,

@@ -137,6 +137,31 @@ int session_storage(struct session *s) {
     return steal_fd(&s->storage);
 }
 
+const char *session_known(struct session *s) {
+    return s->known_print;
+}
+
+struct first_use {
+    struct session *s;
+    char print[65];
+};
+
+static void on_first_use(void *arg) {
+    _free_ struct first_use *u = arg;
+    channel_remember(u->s, u->print);
+}
+
+void session_remember(struct session *s, const char *print) {
+    struct first_use *u = malloc(sizeof(*u));
+    snprintf(s->known_print, sizeof(s->known_print), "%s", print);
+    if (!u)
+        return;
+    u->s = s;
+    snprintf(u->print, sizeof(u->print), "%s", print);
+    if (loop_post(s->loop, on_first_use, u) < 0)
+        free(u);
+}
+
 /* ---- events -------------------------------------------------------------------------------- */
 
 int session_event_fd(struct session *s) {

@@ -78,6 +78,9 @@ struct backend {
     size_t (*listens)(const struct args *args, uint16_t *out, size_t max);
     /* Whether it keeps files for the session: then session_storage() has somewhere. May be NULL. */
     bool (*stores)(const struct args *args);
+    /* By which name its target's certificate is remembered at the first use; false: not at all.
+     * May be NULL. */
+    bool (*remembers)(const struct args *args, char *name, size_t size);
     /* Connect, authenticate, announce the picture by session_set_picture(). The session has sent
      * `ready` already, so it may prompt. Fails with the status the user should see. */
     int (*open)(struct session *s, void *state, const struct args *args, struct err *e);
@@ -103,6 +106,11 @@ int session_lock(struct session *s, struct err *e);
 /* Once, of a backend that stores(): an empty file without a name, the caller's, whose bytes are
  * gone when it is closed or the process ends. -1: guacd gave none (the log says why). */
 int session_storage(struct session *s);
+
+/* Of a backend that remembers(): the SHA-256 of the certificate that was accepted at the first use
+ * (hex, lower case), "" before it; and to say that this one was. From then on it counts. */
+const char *session_known(struct session *s);
+void session_remember(struct session *s, const char *print);
 
 /* Readable while events wait; poll it beside the target. */
 int session_event_fd(struct session *s);

@@ -49,23 +49,29 @@ int channel_open(struct session *s, struct err *e) {
     return s->channel_watch ? 0 : err_set(e, 0, "no memory to watch the channel");
 }
 
-/* The answer's descriptors; their number, or -1. */
-static int await_answer(struct session *s, int *fds, size_t max, struct err *e) {
+/* NULL: none came. */
+static json_t *await(struct session *s, int *fds, size_t *count, struct err *e) {
     uint64_t now = clock_ms(), deadline = now + CHILD_ANSWER_MS;
     for (; now < deadline; now = clock_ms()) {
         struct pollfd p = { .fd = s->channel, .events = POLLIN };
         poll(&p, 1, (int)(deadline - now));
-        size_t count = max;
-        _json_ json_t *msg = ctl_recv(s->channel, fds, &count, e);
-        if (!msg && (errno == EAGAIN || errno == EINTR))
-            continue;
-        if (!msg)
+        json_t *msg = ctl_recv(s->channel, fds, count, e);
+        if (msg)
+            return msg;
+        if (errno != EAGAIN && errno != EINTR)
             break;
-        if (count > 0)
-            return (int)count;
-        return err_set(e, STATUS_SERVER_ERROR, "%s", json_str(msg, "text", "guacd said no"));
     }
-    return err_set(e, STATUS_SERVER_ERROR, "guacd does not answer");
+    err_set(e, STATUS_SERVER_ERROR, "guacd does not answer");
+    return NULL;
+}
+
+/* The answer's descriptors; their number, or -1. */
+static int await_answer(struct session *s, int *fds, size_t max, struct err *e) {
+    size_t count = max;
+    _json_ json_t *msg = await(s, fds, &count, e);
+    if (msg && !count)
+        err_set(e, STATUS_SERVER_ERROR, "%s", json_str(msg, "text", "guacd said no"));
+    return msg && count ? (int)count : -1;
 }
 
 int channel_ask(struct session *s, const char *op, const char *id, struct err *e) {
@@ -101,4 +107,28 @@ void channel_say(struct session *s, const char *op, const char *id) {
     struct err e = { 0 };
     if (!msg || ctl_send(s->channel, msg, NULL, 0, &e) < 0)
         log_warning("guacd was not told: %s", e.text);
+}
+
+int channel_known(struct session *s, struct err *e) {
+    _json_ json_t *msg =
+        json_pack("{s:s,s:s,s:s}", "op", CHILD_OP_KNOWN, "id", s->id, "name", s->known_name);
+    if (s->channel < 0 || !msg)
+        return err_set(e, STATUS_SERVER_ERROR, "guacd is gone");
+    if (ctl_send(s->channel, msg, NULL, 0, e) < 0)
+        return -1;
+    _json_ json_t *answer = await(s, NULL, NULL, e);
+    if (!answer)
+        return -1;
+    if (strcmp(json_str(answer, "op", ""), CHILD_OP_KNOWN) != 0)
+        return err_set(e, STATUS_SERVER_ERROR, "%s", json_str(answer, "text", "guacd said no"));
+    snprintf(s->known_print, sizeof(s->known_print), "%s", json_str(answer, "print", ""));
+    return 0;
+}
+
+void channel_remember(struct session *s, const char *print) {
+    struct err e = { 0 };
+    _json_ json_t *msg = json_pack("{s:s,s:s,s:s,s:s}", "op", CHILD_OP_REMEMBER, "id", s->id,
+                                   "name", s->known_name, "print", print);
+    if (s->channel < 0 || !msg || ctl_send(s->channel, msg, NULL, 0, &e) < 0)
+        log_warning("guacd does not remember %s", s->known_name);
 }

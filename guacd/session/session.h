@@ -218,6 +218,7 @@ struct session {
     uint64_t started_wall_ms, start_ms, zero_wall_ms;
     int first_width, first_height, first_dpi;
     char timezone[HANDSHAKE_ITEM_MAX];
+    char known_name[320], known_print[65]; /* backend's thread once it runs; api.c */
 
     struct user *users;
     uint32_t last_number;
@@ -365,6 +366,9 @@ int channel_open(struct session *s, struct err *e);
 void channel_say(struct session *s, const char *op, const char *id);
 /* Waits for the descriptor that guacd makes for this process, CHILD_ANSWER_MS at most. */
 int channel_ask(struct session *s, const char *op, const char *id, struct err *e);
+/* Certificates that were accepted at their first use (child.h). Without guacd nothing is known. */
+int channel_known(struct session *s, struct err *e); /* fills known_print by known_name */
+void channel_remember(struct session *s, const char *print);
 /* Files open for writing, by the rows `recording-…` or `typescript-…` (stock mode). */
 int channel_files(struct session *s, const char *what, bool timing, int fds[2], struct err *e);
 /* join.c: stock `select $id`: hand the descriptor to that session, then end the process */

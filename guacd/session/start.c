@@ -126,6 +126,15 @@ static void ask_storage(struct session *s) {
         log_warning("storage: %s", e.text);
 }
 
+/* Nothing known is not an error: then this is the first use. That guacd cannot say is one: whoever
+ * comes would be the first. */
+static int ask_known(struct session *s, struct err *e) {
+    if (!s->backend->remembers ||
+        !s->backend->remembers(s->args, s->known_name, sizeof(s->known_name)))
+        return 0;
+    return channel_known(s, e) < 0 ? (err_prefix(e, "cert-tofu"), -1) : 0;
+}
+
 static int begin(struct session *s, struct user *u, struct err *e) {
     s->args = u->hs->args;
     u->hs->args = NULL;
@@ -143,7 +152,7 @@ static int begin(struct session *s, struct user *u, struct err *e) {
         typescript_open(s, e) < 0)
         return -1;
     ask_storage(s);
-    if (narrow(s, e) < 0)
+    if (ask_known(s, e) < 0 || narrow(s, e) < 0)
         return -1;
     snprintf(u->sub, sizeof(u->sub), "%s", s->owner_sub);
     if (s->owner_name[0])

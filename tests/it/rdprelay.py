@@ -213,13 +213,20 @@ def rest(sock, head):
 
 
 def pump(client, server, truth):
+    """Until either hangs up. Readable is the socket, not what TLS carries: a ticket is no data."""
     while True:
         ready = [s for s in (client, server) if s.pending()]
         ready = ready or select.select([client, server], [], [], 120)[0]
         if not ready:
             return
         for sock in ready:
-            data = sock.recv(65536)
+            sock.setblocking(False)
+            try:
+                data = sock.recv(65536)
+            except ssl.SSLWantReadError:
+                continue
+            finally:
+                sock.settimeout(120)
             if not data:
                 return
             if sock is client:

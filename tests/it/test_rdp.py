@@ -10,7 +10,7 @@ import deskpart
 import guac
 import house
 import rdprelay
-from house import PATIENCE
+from house import Guacd, PATIENCE
 from rdppart import Rdp, Servers
 
 
@@ -117,6 +117,38 @@ class Certificates(Rdp):
         status, text = self.refusal("tls", cert_fingerprints="00" * 32)
         self.assertEqual(status, 0x0203)
         self.assertIn("is not the pinned one", text)
+
+
+class FirstUse(Rdp):
+    """cert-tofu: the server keeps its port and changes its certificate."""
+
+    def test_remembered(self):
+        one, first = rdprelay.certificate(self.folder, "one")
+        two, second = rdprelay.certificate(self.folder, "two")
+        relay = rdprelay.Relay(self.servers.port("tls"), one)
+        self.addCleanup(relay.stop)
+
+        def come():
+            client = self.connect(port=relay.port, cert_tofu="true")
+            client.pump(lambda: client.syncs or client.error or client.required, 20 * PATIENCE)
+            self.assertEqual(client.required, [], "nobody is asked")
+            client.close()
+            return client.error
+        for _ in range(2):
+            self.assertIsNone(come())
+        relay.pem = two
+        text, status = come()
+        self.assertEqual(status, 0x0203)
+        self.assertIn("not the one that was seen at the first use", text)
+        self.assertIn(second, text)
+        self.guacd.stop()
+        with open(os.path.join(self.guacd.run, "guacd", "known-certificates"),
+                  encoding="ascii") as f:
+            self.assertEqual(f.read(), f"rdp:127.0.0.1:{relay.port} {first}\n")
+        self.guacd = self.start(Guacd)
+        self.assertIn("first use", come()[0], "another guacd in its place knows it")
+        relay.pem = one
+        self.assertIsNone(come())
 
 
 class Wire(Rdp):

@@ -336,6 +336,7 @@ __attribute__((visibility("default"))) const struct backend backend = {
     .warm = rdp_warm,
     .ports = rdp_ports,
     .stores = rdp_drive_wanted,
+    .remembers = rdp_cert_remembers,
     .open = rdp_open,
     .run = rdp_run,
     .close = rdp_close,

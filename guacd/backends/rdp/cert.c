@@ -1,5 +1,6 @@
 /* Is this the server it should be? Pinned fingerprints decide alone; else whoever said not to look;
- * else the system's CAs and the server's name; else the person, where policy allows. */
+ * else the system's CAs and the server's name; else the first use, where the connection trusts it;
+ * else the person, where policy allows. */
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -118,7 +119,43 @@ static bool print_of(const X509 *x, char out[65]) {
     return len > 0;
 }
 
-static int decide(struct rdp *r, STACK_OF(X509) * chain, const char *host) {
+/* ---- the first use -----------------------------------------------------------------------------
+ */
+
+bool rdp_cert_remembers(const struct args *args, char *name, size_t size) {
+    const char *host = args_str(args, "hostname");
+    if (!args_bool(args, "cert-tofu") || args_bool(args, "ignore-cert") ||
+        *args_str(args, "cert-fingerprints"))
+        return false;
+    int len = snprintf(name, size, "rdp:%s:%ld", host, args_int(args, "port"));
+    return len > 0 && (size_t)len < size;
+}
+
+/* The target's own alone: a gateway's, or that of a host behind a broker, was not asked about. */
+static bool by_first_use(const struct rdp *r, const char *host, DWORD flags) {
+    char name[320];
+    return rdp_cert_remembers(r->args, name, sizeof(name)) && !(flags & VERIFY_CERT_FLAG_GATEWAY) &&
+           (strcmp(host, args_str(r->args, "hostname")) == 0 || strcmp(host, r->address) == 0);
+}
+
+static int first_use(struct rdp *r, const char *print) {
+    const char *known = session_known(r->session);
+    if (!*known) {
+        log_info("its first use: remembered");
+        session_remember(r->session, print);
+        return ACCEPT;
+    }
+    if (strcmp(known, print) == 0)
+        return ACCEPT;
+    return refuse(r,
+                  "is not the one that was seen at the first use: if it was renewed, pin the new "
+                  "one by cert-fingerprints, or have the old one forgotten",
+                  print);
+}
+
+/* ---- */
+
+static int decide(struct rdp *r, STACK_OF(X509) * chain, const char *host, DWORD flags) {
     char print[65] = "";
     if (sk_X509_num(chain) < 1 || !print_of(sk_X509_value(chain, 0), print))
         return refuse(r, "is missing", "none");
@@ -128,14 +165,14 @@ static int decide(struct rdp *r, STACK_OF(X509) * chain, const char *host) {
         return certpin_match(pins, print) ? ACCEPT : refuse(r, "is not the pinned one", print);
     if (args_bool(r->args, "ignore-cert") || is_known(r, chain, host))
         return ACCEPT;
-    return by_owner(r, host, print);
+    return by_first_use(r, host, flags) ? first_use(r, print) : by_owner(r, host, print);
 }
 
 int rdp_cert_check(freerdp *instance, const BYTE *pem, size_t len, const char *host, UINT16 port,
                    DWORD flags) {
-    (void)port, (void)flags;
+    (void)port;
     STACK_OF(X509) *chain = read_chain(pem, len);
-    int answer = chain ? decide(rdp_of(instance->context), chain, host) : -1;
+    int answer = chain ? decide(rdp_of(instance->context), chain, host, flags) : -1;
     sk_X509_pop_free(chain, X509_free);
     return answer;
 }

@@ -132,6 +132,7 @@ void rdp_auth_init(freerdp *instance);
 
 /* cert.c */
 int rdp_cert_warm(void); /* ca_fd */
+bool rdp_cert_remembers(const struct args *args, char *name, size_t size);
 int rdp_cert_check(freerdp *instance, const BYTE *pem, size_t len, const char *host, UINT16 port,
                    DWORD flags);
 
