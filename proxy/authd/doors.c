@@ -14,113 +14,120 @@
 #include "proxy/authd/pods.h"
 #include "proxy/authd/usertoken.h"
 
-struct ports {
-    uint16_t list[24];
-    size_t count;
+#define SERVERS_MAX 8 /* of user-token-servers */
+
+struct doors {
+    uint16_t ports[24];
+    size_t port_count;
+    struct sandbox_path paths[16 + SERVERS_MAX];
+    size_t path_count;
+    bool names; /* somebody is called by a name, so a resolver is asked */
+    char own[PATH_MAX], audit[PATH_MAX], token[PATH_MAX], ca[PATH_MAX];
+    char server_ca[SERVERS_MAX][512];
+    size_t servers;
 };
 
-static int add_port(const char *item, void *arg) {
-    struct ports *p = arg;
-    long n = strtol(item, NULL, 10);
-    if (n < 1 || n > 65535 || p->count == ARRAY_LEN(p->list))
+static int add_port(struct doors *d, uint16_t port) {
+    if (d->port_count == ARRAY_LEN(d->ports))
         return -1;
-    p->list[p->count++] = (uint16_t)n;
+    d->ports[d->port_count++] = port;
     return 0;
 }
 
-static void folder_of(const char *path, char *out, size_t size) {
+static int add_host(struct doors *d, const struct config_url *u) {
+    d->names = d->names || !dial_needs_no_resolver(u->host);
+    return add_port(d, u->port);
+}
+
+/* "" and NULL: none. */
+static void add_path(struct doors *d, const char *path, enum sandbox_access access) {
+    if (path && *path)
+        d->paths[d->path_count++] = (struct sandbox_path){ path, access };
+}
+
+static const char *folder_of(const char *path, char *out, size_t size) {
     char copy[PATH_MAX];
     snprintf(copy, sizeof copy, "%s", path);
     snprintf(out, size, "%s", dirname(copy));
+    return out;
+}
+
+/* ---- who is dialled -------------------------------------------------------------------------- */
+
+static int add_written(const char *item, void *arg) {
+    long n = strtol(item, NULL, 10);
+    return n < 1 || n > 65535 ? -1 : add_port(arg, (uint16_t)n);
 }
 
 /* The API servers that the picker asks with people's own tokens. */
-#define SERVERS_MAX 8
-
-struct servers {
-    struct ports *ports;
-    char ca[SERVERS_MAX][512];
-    size_t count;
-    bool names;
-};
-
 static int add_server(const struct usertoken_server *s, void *arg) {
-    struct servers *w = arg;
-    if (w->ports->count == ARRAY_LEN(w->ports->list) || w->count == SERVERS_MAX)
+    struct doors *d = arg;
+    if (d->servers == SERVERS_MAX || add_host(d, &s->url))
         return 1;
-    w->ports->list[w->ports->count++] = s->url.port;
-    w->names = w->names || !dial_needs_no_resolver(s->url.host);
-    memcpy(w->ca[w->count++], s->ca, sizeof s->ca);
+    memcpy(d->server_ca[d->servers], s->ca, sizeof s->ca);
+    add_path(d, d->server_ca[d->servers++], SANDBOX_READ);
     return 0;
 }
 
-int doors_lock(const struct config *c, struct err *e) {
-    char audit[PATH_MAX] = "", own[PATH_MAX];
-    snprintf(own, sizeof own, "%s/authd", c->run);
-    struct ports ports = { .count = 0 };
+static int dialled(struct doors *d, const struct config *c, struct err *e) {
     struct config_url u;
-    if (c->audit_file && *c->audit_file)
-        folder_of(c->audit_file, audit, sizeof audit);
-    bool names = c->connect_ports && *c->connect_ports;
-    if (c->oidc_issuer && *c->oidc_issuer && config_url(c->oidc_issuer, &u, e) == 0) {
-        names = names || !dial_needs_no_resolver(u.host);
-        ports.list[ports.count++] = u.port;
-        ports.list[ports.count++] = 53; /* a resolver may fall back to TCP */
-    }
-    char token[PATH_MAX], ca[PATH_MAX];
     struct err none = { 0 };
-    folder_of(c->cluster_token, token, sizeof token);
-    folder_of(c->cluster_ca, ca, sizeof ca);
-    if (pods_server(c, &u, &none) == 0) {
-        names = names || !dial_needs_no_resolver(u.host);
-        ports.list[ports.count++] = u.port;
+    if (c->oidc_issuer && *c->oidc_issuer && config_url(c->oidc_issuer, &u, e) == 0) {
+        add_host(d, &u);
+        add_port(d, 53); /* a resolver may fall back to TCP */
     }
-    const char *more[] = { c->audit_opensearch, c->audit_syslog };
-    for (size_t i = 0; i < ARRAY_LEN(more); i++) {
+    if (pods_server(c, &u, &none) == 0)
+        add_host(d, &u);
+    const char *sinks[] = { c->audit_opensearch, c->audit_syslog };
+    for (size_t i = 0; i < ARRAY_LEN(sinks); i++) {
         char url[800];
-        snprintf(url, sizeof url, "%s%s", i ? "http://" : "", more[i] ? more[i] : "");
-        if (!more[i] || !*more[i] || config_url(url, &u, &none))
-            continue;
-        names = names || !dial_needs_no_resolver(u.host);
-        ports.list[ports.count++] = u.port;
+        snprintf(url, sizeof url, "%s%s", i ? "http://" : "", sinks[i] ? sinks[i] : "");
+        if (sinks[i] && *sinks[i] && config_url(url, &u, &none) == 0)
+            add_host(d, &u);
     }
-    if (c->connect_ports && conf_each(c->connect_ports, add_port, &ports))
+    size_t before = d->port_count;
+    d->names = d->names || (c->connect_ports && *c->connect_ports);
+    if (c->connect_ports && conf_each(c->connect_ports, add_written, d))
         return err_set(e, 0, "connect-ports: at most %zu ports of 1…65535",
-                       ARRAY_LEN(ports.list) - 5);
-    struct servers servers = { .ports = &ports };
-    int more_servers = usertoken_each(c, add_server, &servers, e);
-    if (more_servers)
-        return more_servers < 0
-                   ? -1
-                   : err_set(e, 0, "user-token-servers: at most %d are served", SERVERS_MAX);
-    names = names || servers.names;
-    const char *account = c->audit_opensearch_account;
-    struct sandbox_path paths[16 + SERVERS_MAX] = {
-        { account && *account ? account : own, SANDBOX_READ },
-        { c->run, SANDBOX_READ },
-        { own, SANDBOX_WRITE }, /* the link */
-        { c->in_cluster ? own : c->resources_path, SANDBOX_WRITE },
-        { c->in_cluster ? own : c->folder, SANDBOX_READ },
-        { c->cookie_keys, SANDBOX_READ },
-        { *audit ? audit : c->run, SANDBOX_WRITE },
-        { c->oidc_ca && *c->oidc_ca ? c->oidc_ca : own, SANDBOX_READ },
-        { c->audit_opensearch_ca && *c->audit_opensearch_ca ? c->audit_opensearch_ca : own,
-          SANDBOX_READ },
-        { token, SANDBOX_READ }, /* the folder: a pod's files are links that change */
-        { ca, SANDBOX_READ },
-    };
-    size_t path_count = 0;
-    while (paths[path_count].path)
-        path_count++;
-    for (size_t i = 0; i < servers.count; i++)
-        if (*servers.ca[i])
-            paths[path_count++] = (struct sandbox_path){ servers.ca[i], SANDBOX_READ };
-    const struct sandbox_profile profile = { .paths = paths,
-                                             .path_count = path_count,
-                                             .connect_ports = ports.list,
-                                             .connect_port_count = ports.count,
+                       ARRAY_LEN(d->ports) - before);
+    int rc = usertoken_each(c, add_server, d, e);
+    if (rc > 0)
+        err_set(e, 0, "user-token-servers: at most %d are served", SERVERS_MAX);
+    return rc ? -1 : 0;
+}
+
+/* ---- what is opened -------------------------------------------------------------------------- */
+
+static void opened(struct doors *d, const struct config *c) {
+    snprintf(d->own, sizeof d->own, "%s/authd", c->run);
+    add_path(d, c->run, SANDBOX_READ);
+    add_path(d, d->own, SANDBOX_WRITE); /* the link */
+    if (!c->in_cluster) {
+        add_path(d, c->resources_path, SANDBOX_WRITE);
+        add_path(d, c->folder, SANDBOX_READ);
+    }
+    add_path(d, c->cookie_keys, SANDBOX_READ);
+    if (c->audit_file && *c->audit_file)
+        add_path(d, folder_of(c->audit_file, d->audit, sizeof d->audit), SANDBOX_WRITE);
+    add_path(d, c->audit_opensearch_account, SANDBOX_READ);
+    add_path(d, c->audit_opensearch_ca, SANDBOX_READ);
+    add_path(d, c->oidc_ca, SANDBOX_READ);
+    /* the folders: a pod's files are links that change */
+    add_path(d, folder_of(c->cluster_token, d->token, sizeof d->token), SANDBOX_READ);
+    add_path(d, folder_of(c->cluster_ca, d->ca, sizeof d->ca), SANDBOX_READ);
+}
+
+int doors_lock(const struct config *c, struct err *e) {
+    struct doors d = { .port_count = 0 };
+    opened(&d, c);
+    if (dialled(&d, c, e))
+        return -1;
+    const struct sandbox_profile profile = { .paths = d.paths,
+                                             .path_count = d.path_count,
+                                             .connect_ports = d.ports,
+                                             .connect_port_count = d.port_count,
                                              .unix_sockets = true,
-                                             .datagrams = names,
+                                             .datagrams = d.names,
                                              .libraries = true,
                                              .memory_files = true,
                                              .tls = true };
