@@ -15,7 +15,7 @@
 #include "recording/log.h"
 #include "recording/name.h"
 
-#define KEYS_MAX 64
+#define KEYS_MAX 65536u /* what a forged log can make of our memory is 16 MB */
 
 /* What a leaf says of a key; index -1: nothing. */
 struct said {
@@ -32,23 +32,42 @@ struct key {
 };
 
 struct keys {
-    struct key list[KEYS_MAX];
-    size_t count;
+    struct key **list, *last; /* the one that was met last: most leaves are in runs of one key */
+    size_t count, cap;
+    bool full;
     struct log log;
     struct note note;
     struct progress bar;
     struct err *e;
 };
 
-static struct key *key_of(struct keys *k, const char *id) {
-    for (size_t i = 0; i < k->count; i++)
-        if (strcmp(k->list[i].id, id) == 0)
-            return &k->list[i];
-    if (strlen(id) != SIGN_KEYID_LEN || k->count == KEYS_MAX)
+static struct key *add_key(struct keys *k, const char *id) {
+    if (k->count == k->cap) {
+        size_t cap = k->cap ? 2 * k->cap : 64;
+        struct key **more = cap <= KEYS_MAX ? realloc(k->list, cap * sizeof(struct key *)) : NULL;
+        if (!more)
+            return NULL;
+        k->list = more;
+        k->cap = cap;
+    }
+    struct key *new = malloc(sizeof *new);
+    if (!new)
         return NULL;
-    struct key *new = &k->list[k->count++];
     *new = (struct key){ .came.index = -1, .left.index = -1, .fell.index = -1 };
     memcpy(new->id, id, sizeof new->id);
+    return k->list[k->count++] = new;
+}
+
+static struct key *key_of(struct keys *k, const char *id) {
+    if (k->last && strcmp(k->last->id, id) == 0)
+        return k->last;
+    for (size_t i = 0; i < k->count; i++)
+        if (strcmp(k->list[i]->id, id) == 0)
+            return k->last = k->list[i];
+    if (strlen(id) != SIGN_KEYID_LEN)
+        return NULL;
+    struct key *new = add_key(k, id);
+    k->full |= !new;
     return new;
 }
 
@@ -145,6 +164,9 @@ static int read_all(struct keys *k, struct buf *note) {
     *k->e = (struct err){ 0 };
     snprintf(folder, sizeof folder, "%s/keys", k->log.bucket);
     r = store_list(k->log.store, folder, on_pem, k, k->e);
+    if (k->full)
+        return err_set(k->e, 0, "the log names more than %u keys, or there is no memory for them",
+                       KEYS_MAX);
     return r == STORE_OK || r == STORE_MISSING ? 0 : -1;
 }
 
@@ -216,7 +238,10 @@ int command_keys(struct evidence *v, char **words, size_t count, struct err *e) 
     int r = read_all(k, &note);
     progress_done(&k->bar);
     for (size_t i = 0; r == 0 && i < k->count; i++)
-        r = print_key(&k->list[i], v->config->json, e);
+        r = print_key(k->list[i], v->config->json, e);
     log_fini(&k->log);
+    for (size_t i = 0; i < k->count; i++)
+        free(k->list[i]);
+    free(k->list);
     return r < 0 ? 2 : 0;
 }

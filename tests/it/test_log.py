@@ -1,7 +1,9 @@
 """The log over all sessions in a folder: what is in it, what it survives, and that an open record
 is acknowledged with its place only."""
+import json
 import os
 import signal
+import subprocess
 import threading
 import time
 import unittest
@@ -78,6 +80,20 @@ class Kept(LogCase):
         with self.assertRaises(kit.Refused):  # larger than a leaf may be
             authd.leaf("replay", s.id, {"from": "x" * 9000})
         self.assertEqual(len(self.log(recorder).entries()), 3)
+
+    def test_keys_of_many_gateways(self):
+        """None is left out, however many there are."""
+        recorder = self.recorder()
+        authd = self.authd(recorder)
+        ids = []
+        for n in range(70):
+            authd.key = kit.Key(self.folder, f"gateway-{n}")
+            authd.leaf("replay")
+            ids.append(authd.key.id)
+        done = subprocess.run([house.program("guac-evidence"), "keys", "--json", "--store",
+                               "folder:" + recorder.store_folder], capture_output=True, check=True)
+        listed = [json.loads(line)["keyid"] for line in done.stdout.splitlines()]
+        self.assertEqual(listed, ids)
 
     def test_signed_checkpoints(self):
         recorder = self.recorder("--checkpoint-interval", "1")
