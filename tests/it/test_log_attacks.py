@@ -107,6 +107,25 @@ class Attacks(S3Case):
             self.assertTrue(found, report["problems"])
         return report
 
+    def script(self, status, *args, problem=""):
+        """The bag's own script, of a bag exported from what the attacker left."""
+        bag = os.path.join(self.folder, "bag")
+        if not os.path.exists(bag):
+            done = subprocess.run(
+                [house.program("guac-evidence"), "export", "--output", bag, "--buckets",
+                 self.bucket, "--log-bucket", self.bucket, "--from", "2020-01-01T00:00:00Z",
+                 *self.weed.options("admin")], capture_output=True, text=True, check=False)
+            self.assertTrue(os.path.exists(os.path.join(bag, "verify.sh")), done.stderr)
+        done = subprocess.run(["sh", os.path.join(bag, "verify.sh"), *args], capture_output=True,
+                              text=True, check=False)
+        said = done.stdout + done.stderr
+        self.assertEqual(done.returncode, status, said)
+        self.assertTrue([x for x in said.splitlines() if problem in x], said)
+
+    @property
+    def all_script(self):
+        return ("-k", self.key.id, "-a", self.anchor)
+
     @property
     def key_args(self):
         return ("--key", self.key.public)
@@ -159,6 +178,10 @@ class ByTheFiler(Attacks):
         self.verify(3, *self.key_args, "--quick")
         other = kit.Key(self.folder, "other")
         self.verify(1, "--key", other.public, problem="none of the keys", anchor="key")
+        self.script(0, *self.all_script)
+        self.script(3)
+        self.script(3, "-k", self.key.id)
+        self.script(1, "-k", other.id, problem="BROKEN")
 
     def test_flip(self):
         key = self.chunks(self.sessions[0])[1]
@@ -168,6 +191,7 @@ class ByTheFiler(Attacks):
         self.assertEqual(self.get("", key), bytes(data), "the attack did not work")
         self.verify(1, obj=key, problem="")
         self.verify(1, *self.all_args, obj=key, problem="changed")
+        self.script(1, problem=os.path.basename(key))
 
 
 class ByTheFilerMore(Attacks):
@@ -175,6 +199,7 @@ class ByTheFilerMore(Attacks):
         key = self.chunks(self.sessions[1])[0]
         self.rewrite(key, self.get("", key)[:-20])
         self.verify(1, *self.all_args, obj=key, problem="changed")
+        self.script(1, problem=os.path.basename(key))
 
     def test_swap(self):
         a, b = self.chunks(self.sessions[1])[:2]
@@ -183,12 +208,15 @@ class ByTheFilerMore(Attacks):
         self.rewrite(b, one)
         self.verify(1, *self.all_args, obj=a, problem="changed")
         self.verify(1, *self.all_args, obj=b, problem="changed")
+        self.script(1, problem=os.path.basename(a))
+        self.script(1, problem=os.path.basename(b))
 
     def test_a_session_removed_whole(self):
         s = self.sessions[1]
         self.filer("DELETE", s.prefix.partition("/")[2] + "?recursive=true")
         self.assertEqual(self.weed.names(s.prefix, "admin"), [])
         self.verify(1, *self.all_args, obj=s.id, problem="removed", anchor="log")
+        self.script(1, problem=s.id)
 
 
 class ByAnAdminKey(Attacks):
@@ -200,6 +228,7 @@ class ByAnAdminKey(Attacks):
             status, _, body = self.admin.request("DELETE", self.bucket, f"{prefix}/{name}")
             self.assertEqual(status, 204, body)
         self.verify(1, *self.all_args, obj=s.id, problem="removed", anchor="log")
+        self.script(1, problem=s.id)
 
     def test_put_over(self):
         s = self.sessions[0]
@@ -208,6 +237,7 @@ class ByAnAdminKey(Attacks):
         mine["signatures"][0]["sig"] = base64.b64encode(bytes(64)).decode()
         self.put("", key, kit.canonical(mine))
         self.verify(1, obj=s.id, problem="not the one in the log", anchor="log")
+        self.script(1, problem=s.id)
 
     def test_a_session_added(self):
         s = self.sessions[0]
@@ -216,6 +246,7 @@ class ByAnAdminKey(Attacks):
         for name in self.weed.names(s.prefix, "admin"):
             self.put("", f"{prefix[:-36]}{new}/{name}", self.get("", f"{prefix}/{name}"))
         self.verify(1, *self.all_args, obj=new, problem="added", anchor="log")
+        self.script(1, problem=new)
 
 
 class RolledBack(Attacks):
@@ -231,6 +262,8 @@ class RolledBack(Attacks):
                     anchor=self.events)
         new = self.file("new", self.latest)
         self.verify(1, *self.key_args, "--anchor", new, problem="rolled back", anchor=new)
+        self.script(3, "-k", self.key.id)
+        self.script(1, "-k", self.key.id, "-a", new, problem="BROKEN")
 
     def test_head_rolled_back_below_its_checkpoint(self):
         self.put("-head", "log/head", self.old_head)
@@ -265,6 +298,8 @@ class ByTheStolenKey(Attacks):
         self.verify(3)
         self.verify(3, *self.key_args)
         self.verify(1, *self.all_args, problem="another log", anchor=self.anchor)
+        self.script(3, "-k", self.key.id)
+        self.script(1, *self.all_script, problem=self.anchor)
         self.verify(1, *self.key_args, "--events", self.events, problem="another leaf",
                     anchor=self.events)
 
@@ -280,6 +315,8 @@ class ByTheStolenKey(Attacks):
         old = self.file("latest", self.auth.note(
             len(entries), tlog.root([tlog.leaf_hash(x) for x in entries])).encode())
         self.verify(1, *self.key_args, "--anchor", old, problem="another log", anchor=old)
+        self.script(3, "-k", self.key.id)
+        self.script(1, "-k", self.key.id, "-a", old, problem=old)
 
     def test_signed_anew_by_another_key(self):
         """Everything consistent, under a key of the attacker's own: the pinned key finds it."""
@@ -299,9 +336,15 @@ class ByTheStolenKey(Attacks):
             self.put("", name, data)
             entries.append(kit.canonical(dict(leaf, sha256=hashlib.sha256(data).hexdigest())))
         self.write(entries, other)
+        with open(other.public, "rb") as f:
+            self.put("", f"keys/{other.id}.pem", f.read())
         self.verify(3, "--quick")
         self.verify(1, *self.key_args, problem="none of the keys", anchor="key")
         self.verify(1, "--anchor", self.anchor, problem="another log", anchor=self.anchor)
+        # The sessions' own keys are gone: their chunks still tell.
+        self.script(1, problem="does not follow the one before")
+        self.script(1, "-k", self.key.id, problem="none of those given")
+        self.script(1, "-a", self.anchor, problem=self.anchor)
 
 
 class Retimed(Attacks):
@@ -325,6 +368,7 @@ class Retimed(Attacks):
         self.verify(3, *self.key_args, "--quick")
         self.verify(1, *self.key_args, "--quick", "--stamp-ca", self.tsa.ca,
                     problem="does not contain what was stamped", anchor=self.tsa.ca)
+        self.script(1, "-k", self.key.id, "-t", self.tsa.ca, problem="stamp")
 
     def test_a_stamp_that_is_later_believed(self):
         """A leaf dated after the stamp on it."""
