@@ -13,7 +13,8 @@
 #include "recording/evidence/search_impl.h"
 #include "recording/evidence/search_query.h"
 
-#define VERSION 1
+#define VERSION 2
+#define NARROW_MAX 1000 /* sessions that are named to the index; of more, some line comes soon */
 
 static const char schema[] =
     "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY;"
@@ -24,9 +25,11 @@ static const char schema[] =
     " final INTEGER NOT NULL DEFAULT 0);"
     "CREATE TABLE IF NOT EXISTS lines(id INTEGER PRIMARY KEY, session INTEGER NOT NULL,"
     " t INTEGER, kind TEXT, by TEXT, text TEXT);"
-    "CREATE VIRTUAL TABLE IF NOT EXISTS fts USING fts5(text, content='lines', content_rowid='id',"
-    " tokenize='unicode61 remove_diacritics 2');"
-    "PRAGMA user_version=1;";
+    /* session and kind are words, too: who narrows a common word down walks no list of all its
+       lines */
+    "CREATE VIRTUAL TABLE IF NOT EXISTS fts USING fts5(text, session, kind, content='lines',"
+    " content_rowid='id', tokenize='unicode61 remove_diacritics 2');"
+    "PRAGMA user_version=2;";
 
 static int version(sqlite3 *db) {
     sqlite3_stmt *st = NULL;
@@ -101,16 +104,19 @@ void search_free(struct search *s) {
 
 /* ---- questions ------------------------------------------------------------------------------ */
 
+#define OF_SESSIONS \
+    "(?3 = '' OR s.sub = ?3 OR instr(lower(s.name), lower(?3)))" \
+    " AND (?4 = '' OR s.connection = ?4 OR s.namespace || '/' || s.connection = ?4)" \
+    " AND (?5 = '' OR s.protocol = ?5) AND s.started >= ?7 AND (?8 = 0 OR s.started < ?8)"
+
+static const char which[] = "SELECT s.no FROM sessions s WHERE " OF_SESSIONS " LIMIT ?9";
+
 static const char question[] =
     "SELECT l.id, l.t, l.kind, l.by, snippet(fts, 0, char(2), char(3), '\u2026', 24),"
     " s.id, s.prefix, s.namespace, s.connection, s.protocol, s.sub, s.name, s.started, s.state"
     " FROM fts JOIN lines l ON l.id = fts.rowid JOIN sessions s ON s.no = l.session"
     " WHERE fts MATCH ?1 AND fts.rowid < ?2"
-    " AND (?3 = '' OR s.sub = ?3 OR instr(lower(s.name), lower(?3)))"
-    " AND (?4 = '' OR s.connection = ?4 OR s.namespace || '/' || s.connection = ?4)"
-    " AND (?5 = '' OR s.protocol = ?5) AND (?6 = '' OR l.kind = ?6)"
-    " AND s.started >= ?7 AND (?8 = 0 OR s.started < ?8)"
-    " ORDER BY fts.rowid DESC LIMIT ?9";
+    " AND (?6 = '' OR l.kind = ?6) AND " OF_SESSIONS " ORDER BY fts.rowid DESC LIMIT ?9";
 
 static const char *text_at(sqlite3_stmt *st, int column) {
     const char *s = (const char *)sqlite3_column_text(st, column);
@@ -142,6 +148,43 @@ static void bind(sqlite3_stmt *st, const char *query, const json_t *msg, int64_t
     sqlite3_bind_int64(st, 7, json_num(f, "from", 0));
     sqlite3_bind_int64(st, 8, json_num(f, "to", 0));
     sqlite3_bind_int(st, 9, limit + 1);
+}
+
+static bool of_some(const json_t *msg) {
+    static const char *const texts[] = { "person", "connection", "protocol" };
+    const json_t *f = json_object_get(msg, "filter");
+    bool some = json_num(f, "from", 0) || json_num(f, "to", 0);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        some |= *json_str(f, texts[i], "") != '\0';
+    return some;
+}
+
+/* The words, and where they may stand: 0 when no session is asked for at all, -1 on failure. */
+static int narrow(struct search *s, const char *words, const json_t *msg, struct buf *out) {
+    const char *kind = json_str(json_object_get(msg, "filter"), "kind", "");
+    sqlite3_stmt *st = NULL;
+    size_t count = 0, start;
+    buf_printf(out, "text : (%s)", words);
+    if (*kind && strspn(kind, "abcdefghijklmnopqrstuvwxyz") == strlen(kind))
+        buf_printf(out, " AND kind : %s", kind);
+    start = out->len;
+    if (!of_some(msg))
+        return out->failed ? -1 : 1;
+    int r = sqlite3_prepare_v2(s->db, which, -1, &st, NULL);
+    if (r == SQLITE_OK) {
+        bind(st, "", msg, 0, NARROW_MAX);
+        while ((r = sqlite3_step(st)) == SQLITE_ROW && count++ < NARROW_MAX)
+            buf_printf(out, "%s%lld", count == 1 ? " AND session : (" : " OR ",
+                       (long long)sqlite3_column_int64(st, 0));
+    }
+    sqlite3_finalize(st);
+    if (count > NARROW_MAX)
+        out->len = start;
+    else if (count)
+        buf_puts(out, ")");
+    if ((r != SQLITE_DONE && r != SQLITE_ROW) || out->failed)
+        return -1;
+    return count > 0;
 }
 
 /* With the lock held. */
@@ -176,11 +219,13 @@ static json_t *ask(struct search *s, const char *query, const json_t *msg, int64
 
 json_t *search_run(struct search *s, const json_t *msg, struct err *e) {
     struct buf query __attribute__((cleanup(buf_fini)));
+    struct buf where __attribute__((cleanup(buf_fini)));
     int64_t limit = json_num(msg, "limit", 50);
     const char *after = json_str(msg, "after", "");
     char *end = NULL;
     long long from = *after ? strtoll(after, &end, 10) : INT64_MAX;
     buf_init(&query, 4 * SEARCH_QUERY_MAX);
+    buf_init(&where, (size_t)64 << 10);
     if (limit < 1 || limit > SEARCH_LIMIT || from <= 0 || (end && *end)) {
         err_set(e, STATUS_CLIENT_BAD_REQUEST, "search: limit is 1 to %d, after what `next` was",
                 SEARCH_LIMIT);
@@ -189,7 +234,10 @@ json_t *search_run(struct search *s, const json_t *msg, struct err *e) {
     if (search_query(json_str(msg, "query", ""), &query, e) < 0)
         return NULL;
     pthread_mutex_lock(&s->lock);
-    json_t *o = ask(s, buf_str(&query), msg, from, (int)limit, e);
+    int some = narrow(s, buf_str(&query), msg, &where);
+    json_t *o = some < 0 ? NULL : ask(s, buf_str(&where), msg, some ? from : 0, (int)limit, e);
+    if (some < 0)
+        err_set(e, STATUS_SERVER_ERROR, "search: %s", sqlite3_errmsg(s->db));
     pthread_mutex_unlock(&s->lock);
     return o;
 }

@@ -3,10 +3,15 @@ real SeaweedFS, how fast a bag is verified, how fast ten thousand sessions' text
 import base64
 import ctypes
 import ctypes.util
+import hashlib
+import itertools
 import json
 import os
+import random
 import resource
 import socket
+import statistics
+import struct
 import subprocess
 import sys
 import threading
@@ -19,6 +24,8 @@ import house  # noqa: E402
 
 RECORDERS, RATE, SECONDS = 10, 50, 20
 VERIFY_MB = 200
+SESSIONS, LINES = 10000, 100
+REPLAY_MB, REPLAY_CHUNK = 750, 2 << 20
 
 
 class FastKey:
@@ -149,7 +156,166 @@ def row_verify():
     return run_case(Case)
 
 
-ROWS = {"opens": row_opens, "opens_and_ends": row_opens_and_ends, "verify": row_verify}
+def zstd_stored(data):
+    """A zstd frame that holds the data as it is: none is compressed for a bench of what reads it."""
+    blocks = [data[i:i + 0x20000] for i in range(0, len(data), 0x20000)] or [b""]
+    return struct.pack("<IBQ", 0xFD2FB528, 0xE0, len(data)) + b"".join(
+        struct.pack("<I", len(b) << 3 | (n == len(blocks) - 1))[:3] + b
+        for n, b in enumerate(blocks))
+
+
+def object_of(raw, header):
+    """A chunk; its signature is nobody's, for it is verify that looks at it."""
+    frame = zstd_stored(raw)
+    header = dict(header, raw=len(raw), size=len(frame), sha256=hashlib.sha256(frame).hexdigest())
+    head = json.dumps(header, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    head += base64.b64encode(bytes(64)) + b"\n"
+    return struct.pack("<II", 0x184D2A50, len(head)) + head + frame
+
+
+class Copies:
+    """Sealed sessions of any content, from one that a recorder made: only names and content differ."""
+
+    def __init__(self, kit, recording, session):
+        self.kit, self.id, self.prefix = kit, session.id, session.prefix
+        self.root = recording.path[:-len(session.prefix)]
+        self.open, self.seal = (recording.read(f"{n}.dsse.json") for n in ("open", "seal"))
+        self.payload = json.loads(self.open)["payload"]
+        self.text = base64.b64decode(self.payload).decode()
+
+    def make(self, n, chunks):
+        new = self.kit.uuid7(int(time.time() * 1000) - n)
+        prefix = self.prefix.replace(self.id, new)
+        folder = os.path.join(self.root, prefix)
+        os.makedirs(folder)
+        payload = base64.b64encode(self.text.replace(self.id, new).encode()).decode()
+        files = {"open.dsse.json": self.open.decode().replace(self.payload, payload).encode(),
+                 "seal.dsse.json": self.seal}
+        for name, raw, header in chunks:
+            files[name] = object_of(raw, dict(header, session=new))
+        for name, data in files.items():
+            with open(os.path.join(folder, name), "wb") as f:
+                f.write(data)
+        return new, prefix
+
+
+def header(kind, n, t0, offset=0):
+    return {"kind": kind, "n": n, "i": n, "t0": t0, "t1": t0 + 1, "offset": offset,
+            "prev": "0" * 64, "seq0": n + 1, "seq1": n + 1, "frames": 1}
+
+
+def one_session(case, kit):
+    recorder = case.recorder()
+    authd = case.authd(recorder)
+    s = authd.open()
+    s.text("a first word")
+    s.data(kit.frame(1))
+    s.wait_acked()
+    s.end()
+    return recorder, Copies(kit, case.wait_sealed(recorder, s), s)
+
+
+def row_search():
+    """Words in the text of 10 000 sessions of 100 lines: the index made from the store, then asked
+    while it is warm."""
+    import test_record_kit as kit
+    from test_record_evidence import Serve
+
+    class Case(kit.TestCase):
+        def runTest(self):
+            recorder, copies = one_session(self, kit)
+            chance = random.Random(1)
+            words = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(3, 10)))
+                     for _ in range(20000)]
+            weights = list(itertools.accumulate(1 / (n + 1) for n in range(len(words))))
+            said = [" ".join(chance.choices(words, cum_weights=weights, k=10))
+                    for _ in range(20000)]
+            for n in range(SESSIONS):
+                lines = [b'{"t":%d,"k":"%s","by":"u-olga","s":"%s"}' % (
+                    100 * k, (b"out", b"key")[k % 2], text.encode())
+                    for k, text in enumerate(chance.choices(said, k=LINES))]
+                copies.make(n, [("00000000.0.text.zst", b"\n".join(lines) + b"\n",
+                                 header("text", 0, 0))])
+            began = time.monotonic()
+            index = os.path.join(self.folder, "index")
+            serve = self.start(Serve, "--store", "folder:" + recorder.store_folder,
+                               "--index", index)
+            reader = serve.connect()
+            reader.sock.settimeout(600)
+            ask = lambda query, **more: reader.call(op="search", query=query, **more)[0]
+            house.wait(lambda: ask("zzz")["indexed"]["sessions"] > SESSIONS, 600, "not indexed",
+                       every=0.5)
+            built = time.monotonic() - began
+            asked = {"rare": (words[15000], {}), "common": (words[0], {}),
+                     "two": (f"{words[3]} {words[300]}", {}),
+                     "phrase": (f'"{words[0]} {words[1]}"', {}),
+                     "beginning": (words[40][:3] + "*", {}),
+                     "of_nobody": (words[0], {"filter": {"person": "nobody"}}),
+                     "of_a_file": (words[0], {"filter": {"kind": "file"}}),
+                     "typed": (words[5], {"filter": {"kind": "key"}})}
+            self.result = {"build_s": built, "sessions_per_s": SESSIONS / built, "index_mb":
+                           os.path.getsize(os.path.join(index, "search.sqlite")) / 1e6}
+            for name, (query, more) in asked.items():
+                times = []
+                for _ in range(6):
+                    before = time.monotonic()
+                    reader.call(op="search", query=query, **more)
+                    times.append(time.monotonic() - before)
+                self.result[name + "_ms"] = sorted(times[1:])[2] * 1e3
+            reader.sock.close()
+    return run_case(Case)
+
+
+def row_replay():
+    """A desktop's hour of 750 MB: from `show` to the first picture's objects in hand, and to those of
+    any other moment, as the page fetches them; bytes until the first picture."""
+    import test_record_kit as kit
+    from test_record_evidence import Serve
+
+    class Case(kit.TestCase):
+        def runTest(self):
+            recorder, copies = one_session(self, kit)
+            blob = os.urandom(3 << 19)
+            count = REPLAY_MB * 1000000 // REPLAY_CHUNK
+            chunks, offset = [], 0
+            for n in range(count):
+                raw = b"4.blob,1.1,%d.%s;" % (len(blob) // 3 * 4, base64.b64encode(blob))
+                t = n * 3600000 // count
+                chunks.append((f"{n:08d}.{t}.{offset}.guac.zst", raw, header("data", n, t, offset)))
+                chunks.append((f"{n:08d}.{t}.{offset}.key.zst", raw[:200000],
+                               dict(header("keyframe", n, t, offset))))
+                offset += len(raw)
+            new, _ = copies.make(0, chunks)
+            reader = self.start(Serve, "--store",
+                                "folder:" + recorder.store_folder).connect()
+            house.wait(lambda: any(x["id"] == new for x in reader.list()["recordings"]), 60,
+                       "not listed")
+
+            def moment(at):
+                before, got = time.monotonic(), 0
+                answer, body = reader.call(op="show", id=new)
+                got += len(body)
+                shown = json.loads(body)
+                key = max((x for x in shown["keyframes"] if x["start"] <= at), key=lambda x: x["start"])
+                data = next(x for x in shown["chunks"] if x["n"] == key["n"])
+                got += len(reader.call(op="object", id=new, name=key["name"])[1])
+                first = time.monotonic() - before
+                reader.call(op="object", id=new, name=data["name"])
+                return first, time.monotonic() - before, got
+            opened = [moment(0) for _ in range(5)]
+            chance = random.Random(1)
+            seeks = sorted(moment(chance.randrange(3600000))[1] for _ in range(100))
+            self.result = {"mb": offset / 1e6, "objects": 2 * count,
+                           "first_picture_ms": statistics.median(x[0] for x in opened) * 1e3,
+                           "first_picture_mb": opened[0][2] / 1e6,
+                           "seek_p50_ms": quantile(seeks, 0.5) * 1e3,
+                           "seek_p95_ms": quantile(seeks, 0.95) * 1e3}
+            reader.sock.close()
+    return run_case(Case)
+
+
+ROWS = {"opens": row_opens, "opens_and_ends": row_opens_and_ends, "verify": row_verify,
+        "search": row_search, "replay": row_replay}
 
 
 def measure(wanted, measure_one, show, result, build):

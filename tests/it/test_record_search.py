@@ -60,6 +60,15 @@ class Search(EvidenceCase):
         self.assertEqual([h["id"] for h in self.hits(reader, "cat", filter={"connection": "other"})],
                          [two.id])
         self.assertEqual(self.hits(reader, "cat", filter={"kind": "out"}), [])
+        for none in ({"person": "nobody"}, {"connection": "none"}, {"protocol": "vnc"},
+                     {"from": int(time.time() * 1000) + 3600000}, {"to": 1},
+                     {"kind": "file"}, {"kind": "x OR y"}):
+            self.assertEqual(self.hits(reader, "cat", filter=none), [], none)
+        self.assertEqual([h["id"] for h in self.hits(reader, "cat", filter={
+            "person": "olga", "protocol": "ssh", "kind": "key", "from": 1})], [two.id, one.id])
+        # What stands for a session or a kind in the index is no text to be found.
+        self.assertEqual(self.hits(reader, "key"), [])
+        self.assertEqual(self.hits(reader, "3"), [])
         self.assertEqual(len(self.hits(reader, "lib*")), 1)
         self.assertEqual(len(self.hits(reader, '"permission denied"')), 1)
         self.assertEqual(self.hits(reader, '"denied permission"'), [])
