@@ -11,8 +11,7 @@
 #include "guacd/session/files_op.h"
 
 #define PIECE_BLOBS 15u /* at once; then a frame may pass. Less than malloc would map (main.c) */
-#define PIECE_TEXT (PIECE_BLOBS * (BASE64_LEN(BLOB_BYTES_MAX) + 40))
-#define GROWS_MS 30u /* beyond the fastest answer */
+#define GROWS_MS 30u    /* beyond the fastest answer */
 #define SHRINKS_MS 100u
 #define WINDOW_LEAST 4u
 #define STREAMS_FIRST 4 /* below are the pipes of our own page (state.h) */
@@ -144,9 +143,9 @@ static void send_piece(struct files_op *op) {
         EVP_DigestUpdate(op->hash, piece, n);
         op->passed += n;
         _buf_cleanup_ struct buf b;
-        buf_init(&b, PIECE_TEXT);
+        buf_init(&b, PIECE_BLOBS * (BASE64_LEN(BLOB_BYTES_MAX) + 40));
         b.secret = true;
-        buf_reserve(&b, PIECE_TEXT); /* growing would wipe and copy */
+        buf_reserve(&b, b.max); /* growing would wipe and copy */
         put_blobs(op, piece, n, &b);
         if (beyond_limit(op)) {
             files_over(op, "failed", STATUS_CLIENT_OVERRUN,
