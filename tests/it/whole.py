@@ -246,11 +246,17 @@ class Shell(Tunnel):
         return self.closed
 
     def effect(self, command, path, timeout=20.0):
-        """Type a command that makes a file, wait for the file, return its text."""
+        """Type a command that makes a file, wait for the file, return its text: where the command
+        writes by `>`, a line of it."""
         if os.path.exists(path):
             os.unlink(path)
         self.type(command)
-        self.until(lambda: os.path.exists(path), f"effect of {command!r}", timeout)
-        time.sleep(0.1)
-        with open(path) as f:
-            return f.read()
+
+        def text():
+            if not os.path.exists(path):
+                return None
+            with open(path) as f:
+                return f.read()
+        self.until(lambda: text() is not None and (">" not in command or text().endswith("\n")),
+                   f"effect of {command!r}", timeout)
+        return text()
