@@ -53,11 +53,11 @@ start() {
     echo $! >"$run/$name.pid"
 }
 
-# wait_for WHAT COMMAND...: up to 20 s, and not if a program has ended
+# wait_for WHAT COMMAND...: up to two minutes, for a slow machine, and not if a program has ended
 wait_for() {
     what=$1
     shift
-    for _ in $(seq 200); do
+    for _ in $(seq 1200); do
         "$@" >/dev/null 2>&1 && return
         for pid in "${pids[@]}"; do
             kill -0 "$pid" 2>/dev/null || {
@@ -68,7 +68,7 @@ wait_for() {
         sleep 0.1
     done
     tail -n 5 "$logs"/*.log >&2
-    die "$what did not come up within 20 seconds; see $logs"
+    die "$what did not come up within two minutes; see $logs"
 }
 
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }

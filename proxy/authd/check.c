@@ -2,6 +2,7 @@
 #include "proxy/authd/check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,10 +21,12 @@
 #include "proxy/authd/cookie.h"
 #include "proxy/authd/oidc.h"
 #include "proxy/authd/policy.h"
+#include "proxy/authd/text.h"
 #include "recording/sign.h"
 
 #define READY_MS 15000
 #define LIST_MS 10000 /* for the first list of the API server */
+#define REFUSED_LINES 100
 
 struct check {
     struct config *conf;
@@ -237,6 +240,27 @@ static bool listening(const char *path, int wrong_type) {
            errno == EPROTOTYPE;
 }
 
+/* What a recorder that did not start has left: each line that says BAD. */
+static bool check_refused(struct check *c) {
+    char path[400], line[1024];
+    snprintf(path, sizeof path, "%s/recorder.refused", c->conf->run);
+    _close_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    FILE *in = fd >= 0 ? fdopen(fd, "r") : NULL;
+    bool any = false;
+    if (!in)
+        return false;
+    steal_fd(&fd);
+    for (int n = 0; n < REFUSED_LINES && fgets(line, sizeof line, in); n++) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strncmp(line, "BAD  ", 5) != 0)
+            continue;
+        bad(c, "recorder", "Then start it again", "it did not start; %s", text_clean(line + 5));
+        any = true;
+    }
+    fclose(in);
+    return any;
+}
+
 static void check_programs(struct check *c) {
     static const struct {
         const char *name, *socket, *advice;
@@ -251,7 +275,7 @@ static void check_programs(struct check *c) {
         snprintf(path, sizeof path, "%s/%s", c->conf->run, programs[i].socket);
         if (listening(path, SOCK_DGRAM))
             good(c, programs[i].name, "listens on %s", path);
-        else
+        else if (i > 0 || !check_refused(c))
             bad(c, programs[i].name, programs[i].advice, "nobody listens on %s", path);
     }
 }

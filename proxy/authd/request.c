@@ -223,6 +223,19 @@ static void check(json_t *checks, bool *all, const char *name, bool ok, const ch
     *all = *all && ok;
 }
 
+/* Told, and no more: a replica that nobody is sent to would cut off those who work there, and the
+ * store is the same for all of them. */
+static void check_store(struct authd *a, json_t *checks) {
+    struct err e = { 0 };
+    bool ignored = true;
+    _json_ json_t *answer =
+        recorder_up(a->recorder)
+            ? recorder_call(a->recorder, json_pack("{s:s}", "op", "status"), STATUS_MS, NULL, &e)
+            : NULL;
+    const char *store = json_str(answer, "store", "the recorder does not say");
+    check(checks, &ignored, "store", strcmp(store, "ok") == 0, store);
+}
+
 json_t *request_checks(struct authd *a, struct http *http, bool *all) {
     json_t *checks = json_object();
     char text[128];
@@ -231,6 +244,7 @@ json_t *request_checks(struct authd *a, struct http *http, bool *all) {
     check(checks, all, "resources", resources_age(a) >= 0,
           "the resources were not read yet: is the API server there, and does it let us?");
     check(checks, all, "recorder", recorder_up(a->recorder), "the recorder is away");
+    check_store(a, checks);
     check(checks, all, "guacd", listening(a, "guacd.sock", SOCK_DGRAM), "guacd is not listening");
     check(checks, all, "evidence", listening(a, "evidence.sock", SOCK_DGRAM),
           "the reader of recordings is not listening");

@@ -80,7 +80,10 @@ static json_t *op_status(struct recorder *r, const json_t *msg, struct err *e) {
         return NULL;
     }
     return json_pack("{s:o, s:s, s:s}", "sessions", session_status(r, STATUS_SESSIONS), "metrics",
-                     buf_str(&text), "store", r->store_away ? r->store_why : "ok");
+                     buf_str(&text), "store",
+                     r->store_away  ? r->store_why
+                     : *r->door_why ? r->door_why
+                                    : "ok");
 }
 
 /* ---- open: answered later, unless it is refused at once ------------------------------------- */

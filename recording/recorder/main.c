@@ -61,8 +61,8 @@ static const struct conf_row rows[] = {
     { "tsa-ca-file", CONF_PATH, offsetof(struct config, tsa_ca_file), "", 0, 0, 0,
       "Certificates that its TLS is checked against (default: the system's)" },
     { "closed", CONF_LIST, offsetof(struct config, closed), "", 0, 0, 0,
-      "For `check`: HOST:PORT of the store's filer, masters and volume servers, which must refuse "
-      "us" },
+      "HOST:PORT of the store's filer, masters and volume servers: where one obeys a stranger, the "
+      "recorder does not start (default: SeaweedFS's usual ports, with a warning)" },
     { "trusted-uids", CONF_LIST, offsetof(struct config, trusted_uids), "", 0, 0, 0,
       "Users beside our own that may connect (authd's)" },
     { "max-sessions", CONF_INT, offsetof(struct config, max_sessions), "2000", 1, 20000, 0,
@@ -265,8 +265,9 @@ static int prepare(struct recorder *r, const struct buckets *buckets, struct err
                        "behind another recorder's seal");
     if (strlen(c->run) > 48)
         return err_set(e, 0, "run: %s is too long for sockets below it", c->run);
+    check_leave(r, NULL, 0, NULL);
     if (vault_init(&r->vault, c->secret_file, e) < 0 || make_folder(c->spool, 0700, e) < 0 ||
-        make_store(r, e) < 0 || check_buckets(r, buckets, e) < 0)
+        make_store(r, e) < 0 || check_buckets(r, buckets, e) < 0 || check_doors(r, e) < 0)
         return -1;
     r->spooler = spooler_new(r->loop, c->spool, e);
     r->work = r->spooler ? work_new(r->loop, r->target, (int)c->workers, (int)c->put_timeout_ms,
@@ -318,11 +319,10 @@ static int run(struct recorder *r, const struct buckets *buckets, struct err *e)
     return 0;
 }
 
-static int check_all(const struct recorder *r, const struct buckets *b) {
-    const char *names[BUCKETS_MAX];
+static const char *const *bucket_names(const struct buckets *b, const char *names[BUCKETS_MAX]) {
     for (size_t i = 0; i < b->count; i++)
         names[i] = b->names[i];
-    return check_run(r, names, b->count) ? -1 : 0;
+    return names;
 }
 
 int main(int argc, char **argv) {
@@ -331,6 +331,7 @@ int main(int argc, char **argv) {
     static struct buckets buckets;
     struct err e = { 0 };
     char *words[4];
+    const char *names[BUCKETS_MAX];
     size_t word_count = ARRAY_LEN(words);
     enum conf_result loaded = conf_load(&table, &config, argc, argv, words, &word_count, &e);
     if (loaded == CONF_EXIT)
@@ -350,11 +351,14 @@ int main(int argc, char **argv) {
         r = -1;
     recorder_metrics_init(&recorder.metrics);
     if (r == 0)
-        r = check    ? check_all(&recorder, &buckets)
+        r = check ? check_run(&recorder, bucket_names(&buckets, names), buckets.count, stdout) ? -1
+                                                                                               : 0
             : bucket ? make_buckets(&recorder, &buckets, &e)
                      : run(&recorder, &buckets, &e);
     if (r < 0 && *e.text)
         log_error("%s", e.text);
+    if (r < 0 && *e.text && recorder.target && !bucket && !check)
+        check_leave(&recorder, bucket_names(&buckets, names), buckets.count, e.text);
     vault_fini(&recorder.vault);
     store_target_free(recorder.target);
     conf_free(&table, &config);

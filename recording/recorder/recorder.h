@@ -54,6 +54,7 @@ struct recorder {
     struct watch *watch;
     bool store_away;
     char store_why[256];
+    char door_why[512]; /* a port of the store that should be closed (check.h), or "" */
     int64_t clock_offset_ms;
 };
 

@@ -14,15 +14,24 @@ VALUES = {"publicUrl": "https://access.example", "keycloak": {"issuer": "https:/
 ALL = {**VALUES,
        "keycloak": {**VALUES["keycloak"], "ca": {"configMap": "ca"}, "admin": {"secret": "keycloak-admin"}},
        "store": {"admin": "guacamole-s3-admin", "holder": "guacamole-s3-holder", "ca": {"configMap": "ca"},
-                 "buckets": ["other-recordings"]},
+                 "buckets": ["other-recordings"], "closed": ["seaweedfs-filer.storage.svc:8888"]},
        "namespaces": ["relay", "shop"], "tls": {"secret": "page"}, "trustedProxies": ["10.0.0.0/8"],
        "ingress": {"enabled": True, "className": "nginx", "tlsSecret": "page"},
        "monitoring": {"enabled": True, "labels": {"release": "prometheus"}}, "dashboard": {"enabled": True},
        "networkPolicy": {"closeStore": {"enabled": True}, "store": {"podLabels": {"app": "seaweedfs"}},
                          "monitoringFrom": [{"namespaceSelector": {}}], "ingressFrom": [{"namespaceSelector": {}}]},
+       "opensearch": {"url": "https://opensearch.search.svc:9200/guacamole-audit", "secret": "opensearch-account",
+                      "ca": {"configMap": "ca"}},
        "config": {"guacd": {"max-sessions": 200}, "authd": {"claims-minutes": 10}},
        "nodeSelector": {"a": "b"}, "tolerations": [{"operator": "Exists"}],
        "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["keycloak.example"]}]}
+
+# What ALL says is what the program goes by.
+SET = {"guacd": {"max-sessions": "200"},
+       "recorder": {"closed": "seaweedfs-filer.storage.svc:8888"},
+       "authd": {"audit-opensearch": "https://opensearch.search.svc:9200/guacamole-audit",
+                 "audit-opensearch-account": "/etc/guac/opensearch/account",
+                 "audit-opensearch-ca": "/etc/guac/opensearch-ca/ca.crt"}}
 
 
 def changed(path, value):
@@ -70,6 +79,11 @@ class Words(Case):
                 ("store.reader", "guacamole-s3-writer", "who reads recordings must not be able to write"),
                 ("store.admin", "guacamole-s3-writer", "must not be able to change its bucket"),
                 ("store.secretKey", "abc", "additional properties 'secretKey' not allowed"),
+                ("store.closed", ["seaweedfs"], "/store/closed/0"),
+                ("opensearch.secret", "account", "opensearch.url is not set, but its secret"),
+                ("opensearch.url", "http://o.example:9200/audit", "shows audit events and the account's password"),
+                ("opensearch.url", "https://o.example:9200", "/opensearch/url"),
+                ("opensearch.user", "admin", "additional properties 'user' not allowed"),
                 ("replicas", 0, "/replicas"),
                 ("replica", 2, "additional properties 'replica' not allowed"),
                 ("impersonatePrefix", "system:", "/impersonatePrefix"),
@@ -98,8 +112,8 @@ class Words(Case):
             done = subprocess.run([house.program(program), *(["serve"] if name == "evidence" else []), "--config",
                                    path, "--print-config"], text=True, capture_output=True, check=False, timeout=60)
             self.assertEqual(done.returncode, 0, name + done.stderr)
-            if name == "guacd":
-                self.assertRegex(done.stdout, r"(?m)^max-sessions = 200")
+            for key, value in SET.get(name, {}).items():
+                self.assertRegex(done.stdout, rf"(?m)^{key} = {re.escape(value)}$")
 
     def test_alerts_and_dashboard_name_real_metrics(self):
         """Every name stands in a program's tables."""

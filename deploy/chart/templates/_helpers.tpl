@@ -77,6 +77,9 @@ seccompProfile: { type: RuntimeDefault }
 {{- if and $v.ingress.enabled (hasPrefix "https://" $v.publicUrl) (not $v.ingress.tlsSecret) (not $v.ingress.annotations) }}{{ $wrong = append $wrong "ingress.tlsSecret is not set, but publicUrl is https: name the certificate's Secret, or annotate the ingress for who makes it" }}{{ end -}}
 {{- if and $v.keycloak.admin.secret (eq $v.keycloak.admin.secret $v.keycloak.secret) }}{{ $wrong = append $wrong "keycloak.admin.secret and keycloak.secret are one Secret: the gateway must not hold Keycloak's administrator" }}{{ end -}}
 {{- if and $v.store.admin (or (eq $v.store.admin $v.store.writer) (eq $v.store.admin $v.store.reader)) }}{{ $wrong = append $wrong "store.admin is also the writer or reader: who writes evidence must not be able to change its bucket" }}{{ end -}}
+{{- $o := $v.opensearch -}}
+{{- if and (not $o.url) (or $o.secret $o.ca.configMap) }}{{ $wrong = append $wrong "opensearch.url is not set, but its secret or ca is: the index's URL, such as https://opensearch.search.svc:9200/guacamole-audit" }}{{ end -}}
+{{- if and (hasPrefix "http://" $o.url) (not $o.insecureHttp) }}{{ $wrong = append $wrong (printf "opensearch.url is %s: http shows audit events and the account's password to everybody in between; use https, or for a trial opensearch.insecureHttp=true" $o.url) }}{{ end -}}
 {{- if eq $v.store.writer $v.store.reader }}{{ $wrong = append $wrong "store.writer and store.reader are one Secret: who reads recordings must not be able to write them" }}{{ end -}}
 {{- if $wrong }}{{ fail (printf "\n  - %s\n" (join "\n  - " $wrong)) }}{{ end -}}
 {{- end }}
