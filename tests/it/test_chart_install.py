@@ -13,6 +13,7 @@ import unittest
 import urllib.parse
 
 import chart
+import docsh
 import house
 import image
 import whole
@@ -182,17 +183,8 @@ class Installed(unittest.TestCase):
 
     @classmethod
     def install(cls):
-        k = cls.kube
-        k.kubectl("apply", "-f", os.path.join(house.ROOT, "deploy/relay/namespaces.yaml"))
-        weed = cls.parts["weed"]
-        for name in ("writer", "reader", "admin"):
-            k.kubectl("-n", "guacamole", "create", "secret", "generic", "guacamole-s3-" + name,
-                      *(f"--from-literal={key}-key={weed[f'S3_{name.upper()}_{key.upper()}_KEY']}"
-                        for key in ("access", "secret")))
-        keycloak = cls.parts["keycloak"]
-        k.kubectl("-n", "guacamole", "create", "secret", "generic", "keycloak-client-admin",
-                  "--from-literal=username=" + keycloak["KEYCLOAK_ADMIN"],
-                  "--from-literal=password=" + keycloak["KEYCLOAK_ADMIN_PASSWORD"])
+        """By the documentation's own commands (docs/cluster.md)."""
+        k, weed, keycloak, sshd = cls.kube, cls.parts["weed"], cls.parts["keycloak"], cls.parts["sshd"]
         cls.values = {
             "publicUrl": cls.outside.url, "replicas": 2, "image": {"pullPolicy": "Never", "tag": "test"},
             "keycloak": {"issuer": f"http://{cls.issuer}/realms/catalyst", "insecureHttp": True,
@@ -201,20 +193,37 @@ class Installed(unittest.TestCase):
             "hostAliases": [{"ip": "10.0.0.2", "hostnames": [STORE]}, {"ip": "10.0.0.3", "hostnames": [KEYCLOAK]}],
             "resources": {n: {"requests": {"cpu": "1m", "memory": "8Mi"}}
                           for n in ("proxy", "authd", "recorder", "evidence", "guacd")}}
-        cls.helm_upgrade()
-        # Kinds of the chart's first installation are served a moment later.
-        k.kubectl("wait", "--for=condition=Established", "--timeout=60s",
-                  "crd/guacamoleconnections.catalyst.openova.io")
-        sshd = cls.parts["sshd"]
-        k.kubectl("apply", "-f", "-", text=CONNECTIONS.format(**{**sshd.env, **k.env}))
-        k.kubectl("-n", "guacamole", "wait", "--for=condition=Complete", "job", "--all", "--timeout=300s")
+        cls.checkout = os.path.join(cls.folder, "checkout")
+        os.makedirs(cls.checkout + "/bin")
+        os.makedirs(cls.checkout + "/build/chart")
+        os.symlink(os.path.join(house.ROOT, "deploy"), cls.checkout + "/deploy")
+        os.symlink(cls.chart, cls.checkout + "/build/chart/bp-guacamole")
+        os.symlink(k["KUBE_KUBECTL"], cls.checkout + "/bin/kubectl")
+        os.symlink(cls.helm.program, cls.checkout + "/bin/helm")
+        cls.write("keycloak.password", keycloak["KEYCLOAK_ADMIN_PASSWORD"])
+        for name in ("writer", "reader", "admin"):
+            for key in ("access", "secret"):
+                cls.write(f"{name}.{key}", weed[f"S3_{name.upper()}_{key.upper()}_KEY"])
+        cls.write("values.yaml", json.dumps(cls.values))
+        cls.write("connection.yaml", CONNECTIONS.format(**{**sshd.env, **k.env}))
+        done = cls.start_page("cluster.md", "cluster")
+        cls.told = done.communicate(timeout=600)[0]
+        assert done.returncode == 0, cls.told + cls.why()
         k.kubectl("-n", "relay", "wait", "--for=condition=Ready", "pod/shell", "--timeout=120s")
-        cls.rolled_out()
+        cls.follow()
 
     @classmethod
-    def helm_upgrade(cls, **more):
-        cls.helm.run("upgrade", "--install", "relay", cls.chart, "-n", "guacamole",
-                     values={**cls.values, **more}, config=cls.kube["KUBE_CONFIG"])
+    def write(cls, name, text):
+        with open(os.path.join(cls.checkout, name), "w", encoding="utf-8") as f:
+            f.write(text)
+
+    @classmethod
+    def start_page(cls, page, world):
+        return subprocess.Popen(["sh", "-c", docsh.script(page, world)], cwd=cls.checkout, text=True,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                env=dict(os.environ, PATH=f"{cls.checkout}/bin:{os.environ['PATH']}",
+                                         KUBECONFIG=cls.kube["KUBE_CONFIG"],
+                                         KEYCLOAK_ADMIN=cls.parts["keycloak"]["KEYCLOAK_ADMIN"]))
 
     @classmethod
     def rolled_out(cls):
@@ -297,6 +306,10 @@ class Installed(unittest.TestCase):
 
     # ---- the proof ------------------------------------------------------------------------------
 
+    def test_0_it_says_that_nothing_is_wrong(self):
+        for word in ("nothing is wrong", "ok   oidc-secret: ", "2 connections", "retentionDays"):
+            self.assertIn(word, self.told)
+
     def test_1_work_is_recorded_and_verified(self):
         cookie = self.outside.sign_in()
         t = self.outside.open(cookie, "pod")
@@ -321,7 +334,9 @@ class Installed(unittest.TestCase):
         t = self.outside.open(cookie, "pod")
         self.done_in_pod(t, "echo before", "before")
         t.text = b""
-        self.helm_upgrade(podAnnotations={"restarted": "now"})
+        self.write("values.yaml", json.dumps({**self.values, "podAnnotations": {"restarted": "now"}}))
+        upgrade = self.start_page("upgrade.md", "cluster")
+        self.addCleanup(upgrade.wait)
 
         def on():
             """Whoever asks meanwhile is still signed in."""
@@ -335,7 +350,8 @@ class Installed(unittest.TestCase):
         self.done_in_pod(t, "echo drained-but-working", "drained-but-working")
         t.type("exit")
         self.assertTrue(t.wait_closed(40))
-        self.rolled_out()
+        told = upgrade.communicate(timeout=600)[0]
+        self.assertEqual(upgrade.returncode, 0, told)
         self.assertFalse(before & set(self.follow_names()), "an old pod serves still")
         fresh = self.outside.open(cookie, "pod") # on a new pod, by the sign-in of before
         self.done_in_pod(fresh, "echo again", "again")

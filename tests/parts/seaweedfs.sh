@@ -15,6 +15,8 @@
 #   --tls            S3 by https, under a CA of its own
 #   --cold ENV       another SeaweedFS, by the env file of its start: the tier `s3.default` that
 #                    `volume.tier.upload` moves volumes to, into its bucket `cold`
+#   --security DIR   S3 by https and all else by mTLS, with security.toml, ca.pem, part.pem and part.key of
+#                    that folder; nothing is PUT before it counts as ready
 #
 # env: S3_ENDPOINT S3_REGION S3_CA (with --tls), S3_BUCKET, S3_{ADMIN,WRITER,READER}_{ACCESS,SECRET}_KEY,
 #   SEAWEEDFS_PID SEAWEEDFS_LOG, and, for the tests' attackers, SEAWEEDFS_MASTER and SEAWEEDFS_FILER
@@ -101,13 +103,14 @@ certificates() {
 }
 
 part_start() {
-    buckets=guacamole-recordings small='' tls='' cold=''
+    buckets=guacamole-recordings small='' tls='' cold='' security=''
     while [ $# -gt 0 ]; do
         case $1 in
         --buckets) buckets=${2:?} && shift ;;
         --small) small=1 ;;
         --tls) tls=1 ;;
         --cold) cold=${2:?} && shift ;;
+        --security) tls=1 security=${2:?} && shift ;;
         *) die "unknown option $1" ;;
         esac
         shift
@@ -117,7 +120,15 @@ part_start() {
     rm -rf data
     mkdir data
     identities >s3.json
-    [ -z "$tls" ] || certificates >certificates.log 2>&1
+    if [ -n "$security" ]; then
+        # Its folder may be another mount's: what names it, names ours.
+        sed "s,\"[^\"]*/\(ca\|part\)\.,\"$dir/\1.," "$security/security.toml" >security.toml
+        cp "$security/ca.pem" "$security/part.pem" "$security/part.key" .
+        cp part.pem s3.pem
+        cp part.key s3.key
+    elif [ -n "$tls" ]; then
+        certificates >certificates.log 2>&1
+    fi
     [ -e kek ] || openssl rand -hex 32 >kek
     # Volumes belong to a bucket: few and one at a time, or the first bucket takes all.
     limits='-volume.max=60 -master.volumeSizeLimitMB=256' growth=7
@@ -156,7 +167,11 @@ R
     put SEAWEEDFS_LOG "$dir/weed.log"
 
     hold weed sh run
-    wait_for 60 "stored PUT" probe "$dir/env.new"
+    if [ -n "$security" ]; then
+        wait_for 60 "S3 port" curl -s -o /dev/null --cacert ca.pem "https://127.0.0.1:$4/"
+    else
+        wait_for 60 "stored PUT" probe "$dir/env.new"
+    fi
     put SEAWEEDFS_PID "$pid"
     echo "seaweedfs: ready on http${tls:+s}://127.0.0.1:$4 (pid $pid)"
 }
