@@ -54,6 +54,26 @@ static bool granted(const struct keeper_session *s, const struct connection *c,
     return false;
 }
 
+/* Why no window runs any more: the newest request of the owner says it, in the words of who revoked
+ * it where somebody did. Held by that request. */
+static const char *why_over(const struct keeper_session *s, const struct connection *c,
+                            const struct resource *const *requests, size_t count) {
+    const struct resource *newest = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const struct access_request *q = &requests[i]->request;
+        if (same(q->requester.sub, s->sub) && same(requests[i]->namespace, c->namespace) &&
+            same(q->connection, c->name) && q->approved && q->phase != REQUEST_PENDING &&
+            (!newest || requests[i]->created > newest->created))
+            newest = requests[i];
+    }
+    if (newest && newest->request.phase == REQUEST_REVOKED && newest->request.message &&
+        *newest->request.message)
+        return newest->request.message;
+    return newest && newest->request.phase != REQUEST_REVOKED
+               ? "The time that was approved is over."
+               : "The approval for this session is over or was revoked.";
+}
+
 const char *keeper_verdict(const struct keeper_session *s, const struct connection *c,
                            const struct policy_lock *locks, size_t lock_count,
                            const struct resource *const *requests, size_t request_count,
@@ -65,7 +85,7 @@ const char *keeper_verdict(const struct keeper_session *s, const struct connecti
     if (l)
         return l->reason && *l->reason ? l->reason : "This session was locked.";
     if (c && json_array_size(c->jit.approvers) > 0 && !granted(s, c, requests, request_count, now))
-        return "The approval for this session is over or was revoked.";
+        return why_over(s, c, requests, request_count);
     if (unrefreshed_ms && s->confirmed && now - s->confirmed > unrefreshed_ms)
         return "Your sign-in was not confirmed for some time. Sign in again.";
     return NULL;

@@ -11,8 +11,9 @@ struct keeper;
 struct keeper *keeper_new(struct authd *a, struct err *e);
 void keeper_free(struct keeper *k); /* NULL is fine */
 
-/* May this session go on? Pure. NULL: yes; else the sentence for who is in it. `c` NULL: its
- * connection is gone, which alone ends nothing. */
+/* May this session go on? Pure. NULL: yes; else the sentence for who is in it (of a revocation
+ * its note), held by the lock or request that says it. `c` NULL: its connection is gone, which
+ * alone ends nothing. */
 struct keeper_session {
     const char *id, *sub, *sid, *connection; /* sid NULL: not known */
     int64_t started;                         /* Unix ms */

@@ -421,7 +421,21 @@ describe("a session", () => {
     far.state({ left: 250000, reason: "duration", warn: true, message: "Maintenance in ten minutes." });
     await it.page.locator(".toolbar .meter", { hasText: /[34]:\d\d/ }).waitFor();
     await it.page.getByText("Maintenance in ten minutes.").waitFor();
+    await accessible(it.page, "message");
     await shot(it.page, "session-message");
+    // Both are bars above the picture, not over it, and both go by keyboard; the keys are the target's again.
+    const bars = it.page.locator(".notices .notice");
+    await becomes("bars", 2, () => bars.count());
+    const under = () => it.page.evaluate(() => document.querySelector(".notices").getBoundingClientRect().bottom <= document.querySelector(".stage").getBoundingClientRect().top);
+    assert.ok(await under(), "the notices lie over the picture");
+    for (const left of [1, 0]) {
+      await bars.last().getByRole("button", { name: "Close" }).press("Enter");
+      await becomes("bars", left, () => bars.count());
+      await focused(it.page);
+    }
+    far.state({ left: 200000, reason: "duration", warn: true, message: "Two minutes." });
+    await it.page.getByText("Two minutes.").waitFor();
+    assert.equal(await bars.count(), 1, "a warning that was dismissed came back");
   });
 
   page("disconnect ends the session by name", async (it) => {
@@ -1182,22 +1196,54 @@ describe("replay", () => {
   }, { world: (w) => { const r = new (w.recordings[0].constructor)({ id: ids.recording }); r.state = "refused"; w.recordings[0] = r; } });
 });
 
+const busy = (w) => {
+  Object.assign(w.me, { canModerate: true, canApprove: true, canLock: true });
+  w.requests = [request("r-1"), request("r-2", { mine: true, may: ["revoke"], breakGlass: true, reason: "A long reason ".repeat(12) })];
+  w.sessions = [session(ids.session), session(ids.live, { title: "Kiosk display", protocol: "vnc", target: "kiosk.staging:5900", recorder: "behind", moderated: true, paused: ["recorder"], until: Date.now() + 1500000 })];
+  w.locks = [{ id: "l-0", sub: "u-2", name: "Ben Beispiel", reason: "Lost a laptop", by: { sub: "u-1", name: "Anna Example" }, created: Date.now() - 60000, until: Date.now() + 3600000 }];
+  w.exports = [{ export: "ex-0001", state: "running", started: Date.now() - 60000, sessions: 12, done: 3, total: 12, bytes: 0 }, { export: "ex-0000", state: "failed", started: Date.now() - 3600000, sessions: 12, done: 3, total: 12, bytes: 0, error: "The store does not answer." }];
+  w.tunnel = (s, u) => live(w, s, u, { disk: { "/": { "/reports": "/", "/note.txt": Buffer.from("hello"), [`/${"long-name-".repeat(9)}.txt`]: Buffer.from("x") } }, ready: (far) => { w.far = far; } });
+};
+
 describe("looks", () => {
   const looks = { dark: { options: { colorScheme: "dark" } }, contrast: { theme: "contrast" }, forced: { options: { forcedColors: "active" } }, phone: { options: { viewport: { width: 390, height: 844 } } } };
   for (const [name, { options, theme }] of Object.entries(looks))
     page(`every page, ${name}`, async (it) => {
       if (theme) await it.context.addInitScript((t) => localStorage.setItem("settings", JSON.stringify({ theme: t })), theme);
-      for (const [path, file, wait] of [["/connections", "connections", ".row"], ["/recordings", "recordings", ".row"], ["/settings", "settings", "fieldset"], [`/replay/${ids.recording}?t=31.5`, "replay", ".picture canvas"], ["/nowhere", "missing", ".state"]]) {
+      for (const [path, file, wait] of [["/connections", "connections", ".row"], ["/recordings", "recordings", ".row"], ["/settings", "settings", "fieldset"], [`/replay/${ids.recording}?t=31.5`, "replay", ".picture canvas"],
+        ["/approvals", "approvals", ".card-row"], ["/live", "live", ".card-row"], ["/locks", "locks", ".card-row"], ["/evidence", "evidence", ".card-row"], ["/recordings?q=srv", "search", ".hits a"], ["/nowhere", "missing", ".state"]]) {
         await it.go(path);
         await it.page.locator(wait).first().waitFor();
         await accessible(it.page, `${file} ${name}`);
         await shot(it.page, `${file}-${name}`);
+        const over = await it.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(over <= 0, `${file} ${name}: ${over} px wider than the window`);
       }
       await it.go("/session/new?connection=relay%2Fbuild-host");
       await it.page.waitForSelector(".screen canvas");
       await accessible(it.page, `session ${name}`);
       await shot(it.page, `session-${name}`);
-    }, { options });
+      it.w.far.state({ left: 60000, reason: "idle", warn: true, message: "Maintenance in ten minutes." });
+      await it.page.locator(".notice").nth(1).waitFor();
+      await accessible(it.page, `notices ${name}`);
+      await shot(it.page, `notices-${name}`);
+      await it.go("/session/new?connection=staging%2Fkiosk");
+      await it.page.waitForSelector(".screen canvas");
+      await it.page.getByRole("button", { name: "Files" }).click();
+      await it.page.getByRole("button", { name: /note\.txt/ }).waitFor();
+      await accessible(it.page, `files ${name}`);
+      await shot(it.page, `files-${name}`);
+    }, { options, world: busy });
+
+  page("asked too often: when it is tried again, and it is, by itself", async ({ page, go, w }) => {
+    Object.assign(w, { fail: { status: 429, error: "Too many questions.", rule: "rate-limit" }, retryAfter: 2 });
+    await go("/recordings");
+    await page.getByText("It is tried again by itself in").waitFor();
+    await accessible(page, "too often");
+    await shot(page, "too-often");
+    w.fail = null;
+    await page.locator("a.row").first().waitFor();
+  }, { allow: [/429/] });
 
   page("another language: from the browser, on every page, and changed at once", async ({ page, go }) => {
     for (const [path, words] of [["/connections", "Verbindungen suchen"], ["/approvals", "Keine Anfrage ist offen"], ["/recordings", "Protokoll"], ["/evidence", "Noch kein Export"], ["/settings", "Einstellungen"]]) {

@@ -98,7 +98,8 @@ describe("people", { skip: missing || false }, () => {
     await apollo.locator("dialog").getByRole("button", { name: "Revoke" }).click();
     page("olga");
     await olga.locator(".veil [role=alert]").waitFor();
-    await olga.getByText("The approval for this session is over or was revoked.").waitFor();
+    await olga.getByText(/took it back: The ledger runs again\./).waitFor();
+    await olga.getByText("ask for approval again").waitFor();
     await accessible(olga, "revoked");
     await shot(olga, "people-revoked");
     await olga.goto(`${g.url}/connections`);

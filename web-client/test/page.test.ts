@@ -8,9 +8,19 @@ import { optionsOf, stepsOf } from "../src/pages/picker.tsx";
 import { parseRoute, safePath, sessionPath } from "../src/lib/router.ts";
 import { filterConnections, sortConnections, splitMatch } from "../src/lib/search.ts";
 import { defaults, parseSettings } from "../src/lib/settings.ts";
-import type { Connection } from "../src/lib/api.ts";
+import { retryAt, type Connection } from "../src/lib/api.ts";
 
 const folder = process.env["WEB_CLIENT"] as string;
+
+test("when it may be tried again: seconds, a date, nonsense, never too soon or too late", () => {
+  const at = (status: number, value?: string) => retryAt(new Response("", { status, headers: value === undefined ? {} : { "retry-after": value } }), 1_000_000);
+  assert.equal(at(200, "5"), 0);
+  assert.equal(at(429, "5"), 1_005_000);
+  assert.equal(at(429, "0"), 1_001_000);
+  assert.equal(at(429, "999999999"), 1_900_000);
+  assert.equal(at(429, "Thu, 01 Jan 1970 00:17:00 GMT"), 1_020_000);
+  for (const nonsense of [undefined, "soon"]) assert.equal(at(429, nonsense), 1_010_000);
+});
 
 test("routes", () => {
   const id = "019a9f00-0000-7000-8000-000000000001";

@@ -27,6 +27,17 @@ test("every status of the protocol has a title, a sentence and an advice", () =>
   assert.equal(verdict(0x208, "The host key of x is not the one in this connection.").retry, "manual");
 });
 
+test("why the gateway ended it: who and why, and an advice that fits", () => {
+  const said = (text: string) => verdict(0x20b, text);
+  const revoked = said("Revoked by Apollo Prover: The ledger runs: again.");
+  assert.match(revoked.text, /^Apollo Prover .*: The ledger runs: again\.$/);
+  assert.match(revoked.advice, /Apollo Prover/);
+  assert.ok(!/[:{]/.test(said("Revoked by Apollo").text));
+  const texts = ["Revoked by Apollo", "The time that was approved is over.", "the session's maximum duration is over", "the gateway restarts", "Your sign-in was not confirmed for some time. Sign in again.", "Ticket 12 is closed."];
+  assert.equal(new Set(texts.map((text) => said(text).advice)).size, texts.length);
+  assert.equal(said("Ticket 12 is closed.").text, "Ticket 12 is closed.");
+});
+
 test("one comes back after a broken line, not after being ended", () => {
   assert.ok(mayComeBack(null));
   assert.ok(mayComeBack(0x208));

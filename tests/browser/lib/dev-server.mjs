@@ -101,6 +101,7 @@ async function api(w, req, res, url) {
   if (path === "/auth/login") { res.writeHead(302, { location: url.searchParams.get("to") ?? "/" }); return res.end(); }
   if (path === "/api/me") return w.me ? json(res, 200, w.me) : json(res, 401, { error: "You are not signed in." });
   if (!w.me) return json(res, 401, { error: "You are not signed in.", advice: "Sign in first." });
+  if (w.fail?.status === 429) res.setHeader("retry-after", String(w.retryAfter));
   if (w.fail) return json(res, w.fail.status, w.fail);
   if (req.method === "POST" && req.headers["x-csrf"] !== w.me.csrf) return json(res, 403, { error: "CSRF" });
   if (path === "/auth/logout") { w.me = null; return json(res, 200, { to: "/" }); }

@@ -195,8 +195,29 @@ START_TEST(keeping) {
     r->request.expires = NOW + 1;
     ck_assert_ptr_null(keeper_verdict(&s, &c, NULL, 0, list, 1, 0, NOW));
     ck_assert_ptr_nonnull(keeper_verdict(&s, &c, NULL, 0, list, 1, 0, NOW + 1));
+    r->request.approved = NOW - 5000;
+    ck_assert_str_eq(keeper_verdict(&s, &c, NULL, 0, list, 1, 0, NOW + 1),
+                     "The time that was approved is over.");
     r->request.phase = REQUEST_REVOKED;
-    ck_assert_ptr_nonnull(keeper_verdict(&s, &c, NULL, 0, list, 1, 0, NOW));
+    ck_assert_str_eq(keeper_verdict(&s, &c, NULL, 0, list, 1, 0, NOW),
+                     "The approval for this session is over or was revoked.");
+    resource_text(&r->request.message, "Revoked by Ann: done.");
+    ck_assert_str_eq(keeper_verdict(&s, &c, NULL, 0, list, 1, 0, NOW), "Revoked by Ann: done.");
+    /* another's revocation, and one of an older request, say nothing about this session */
+    struct resource *later = a_request("me"), *other = a_request("you");
+    const struct resource *three[] = { r, later, other };
+    later->created = r->created + 1;
+    later->request.phase = REQUEST_APPROVED;
+    later->request.approved = NOW - 10;
+    later->request.expires = NOW;
+    other->created = r->created + 2;
+    other->request.phase = REQUEST_REVOKED;
+    other->request.approved = NOW - 10;
+    resource_text(&other->request.message, "Revoked by Bob: not yours.");
+    ck_assert_str_eq(keeper_verdict(&s, &c, NULL, 0, three, 3, 0, NOW),
+                     "The time that was approved is over.");
+    resource_unref(later);
+    resource_unref(other);
     resource_unref(r);
     json_decref(c.jit.approvers);
 }

@@ -151,6 +151,7 @@ export class ApiError extends Error {
     readonly rule = "",
     readonly id = "",
     readonly stepUp = "", // where to sign in again
+    readonly again = 0, // Unix ms when it may be tried again, of what came too often; 0: not told
   ) {
     super(message);
   }
@@ -162,6 +163,16 @@ export function setSignedOut(handler: () => void): void {
   onSignedOut = handler;
 }
 
+const AGAIN_MAX = 15 * 60_000;
+
+// RFC 9110 10.2.3: seconds or a date. Without it a refusal for coming too often lasts some seconds.
+export function retryAt(response: Response, now = Date.now()): number {
+  if (response.status !== 429) return 0;
+  const said = response.headers.get("retry-after")?.trim() ?? "";
+  const at = /^\d{1,9}$/.test(said) ? now + Number(said) * 1000 : Date.parse(said);
+  return Number.isFinite(at) ? Math.min(Math.max(at, now + 1000), now + AGAIN_MAX) : now + 10_000;
+}
+
 export async function failure(response: Response): Promise<ApiError> {
   let body: Record<string, unknown> = {};
   try {
@@ -171,7 +182,7 @@ export async function failure(response: Response): Promise<ApiError> {
   }
   const say = (key: string) => (typeof body[key] === "string" ? (body[key] as string) : "");
   const fallback = response.status >= 500 ? t("error.server", { status: response.status }) : t("error.http", { status: response.status });
-  return new ApiError(response.status, say("error") || fallback, say("advice"), say("rule"), say("id"), say("stepUp"));
+  return new ApiError(response.status, say("error") || fallback, say("advice"), say("rule"), say("id"), say("stepUp"), retryAt(response));
 }
 
 export async function api<T>(path: string, init: RequestInit = {}): Promise<T> {

@@ -41,7 +41,8 @@ async function poll(signal: AbortSignal): Promise<void> {
         stale = true;
         for (const heard of [...listeners]) heard(generation);
       }
-      await wait(Math.min(1000 * 2 ** failures, 15_000) * (0.7 + 0.6 * Math.random()));
+      const told = e instanceof ApiError && e.again ? e.again - Date.now() : 0;
+      await wait(Math.max(told, Math.min(1000 * 2 ** failures, 15_000)) * (told > 0 ? 1 + 0.2 * Math.random() : 0.7 + 0.6 * Math.random()));
     }
   }
 }

@@ -55,7 +55,7 @@ function How({ command }: { command: string }) {
     <section class="how" aria-labelledby="how">
       <h2 id="how">{t("evidence.how")}</h2>
       <p>{t("evidence.how.text")}</p>
-      <pre>{command}</pre>
+      <pre tabIndex={0}>{command}</pre>
       <p class="muted">{t("evidence.how.anchor")}</p>
     </section>
   );

@@ -1,21 +1,11 @@
 // What lies over the screen when it is not simply live: connecting, lost, paused, ended.
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { useSeconds } from "../app/seconds.ts";
 import { clock } from "../lib/format.ts";
 import { fill, t, tryT } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
 import type { Session, View } from "./session.ts";
-
-function useSeconds(until: number): number {
-  const left = () => Math.max(0, Math.ceil((until - Date.now()) / 1000));
-  const [seconds, set] = useState(left);
-  useEffect(() => {
-    set(left());
-    if (!until) return;
-    const timer = setInterval(() => set(left()), 250);
-    return () => clearInterval(timer);
-  }, [until]);
-  return seconds;
-}
 
 export function Overlay({ session, view, title, leave }: { session: Session; view: View; title: string; leave: () => void }) {
   const { phase, remote } = view;
@@ -85,27 +75,39 @@ export function Overlay({ session, view, title, leave }: { session: Session; vie
     );
   if (phase.unstable)
     return <div class="banner" role="status"><span class="spinner" aria-hidden="true" />{t("overlay.unstable")}</div>;
-  if (remote.message)
-    return (
-      <div class="banner" role="alert">
-        <Icon name="user" /><span class="grow">{remote.message}</span>
-        <button class="tool" type="button" title={t("close")} aria-label={t("close")} onClick={() => session.dismissMessage()}><Icon name="close" /></button>
-      </div>
-    );
-  if (remote.warn) return <Warning session={session} view={view} />;
   return null;
 }
 
+// What is told while one works: a moderator's words, and that it is soon over. A bar of its own above
+// the picture, which gives way, so that it hides no line; a region that is always there, so that a
+// screen reader hears of it politely.
+export function Notices({ session, view, focus }: { session: Session; view: View; focus: () => void }) {
+  const { message, warn, endReason } = view.remote;
+  const live = view.phase.at === "live";
+  const [seen, setSeen] = useState(""); // the warning that was dismissed; another reason is told again
+  useEffect(() => { if (!warn) setSeen(""); }, [warn]);
+  const close = (run: () => void) => (
+    <button class="tool" type="button" title={t("close")} aria-label={t("close")} onClick={() => { run(); focus(); }}><Icon name="close" /></button>
+  );
+  return (
+    <div class="notices" role="status" aria-label={t("overlay.notices")}>
+      {live && message && <div class="notice"><Icon name="user" /><span class="grow">{message}</span>{close(() => session.dismissMessage())}</div>}
+      {live && warn && seen !== endReason && <Warning session={session} view={view} focus={focus}>{close(() => setSeen(endReason))}</Warning>}
+    </div>
+  );
+}
+
 // Soon over: why, when, and what helps.
-function Warning({ session, view }: { session: Session; view: View }) {
+function Warning({ session, view, focus, children }: { session: Session; view: View; focus: () => void; children: ComponentChildren }) {
   const { endsAt, endReason } = view.remote;
   const seconds = useSeconds(endsAt);
   const idle = endReason === "idle";
   return (
-    <div class="banner" role="alert">
+    <div class="notice">
       <Icon name="clock" />
       <span class="grow">{t(idle ? "overlay.idle" : endReason === "restart" ? "overlay.restart" : endReason === "approval" ? "overlay.approval" : "overlay.duration")} <span aria-hidden="true">{clock(seconds * 1000)}</span></span>
-      {idle && <button class="button" type="button" onClick={() => session.stay()}>{t("overlay.stay")}</button>}
+      {idle && <button class="button" type="button" onClick={() => { session.stay(); focus(); }}>{t("overlay.stay")}</button>}
+      {children}
     </div>
   );
 }

@@ -1,6 +1,6 @@
 // What each Guacamole status means to the person in front of it, and what may be tried. The words
 // are in the catalogue as status.<hex> and status.<hex>.advice.
-import { tryT, t } from "../lib/i18n.ts";
+import { fill, tryT, t } from "../lib/i18n.ts";
 
 export const Status = {
   SUCCESS: 0, UNSUPPORTED: 0x100, SERVER_ERROR: 0x200, SERVER_BUSY: 0x201, UPSTREAM_TIMEOUT: 0x202,
@@ -30,11 +30,36 @@ export interface Verdict {
   retry: Retry;
 }
 
+// Why the gateway ended it, told by its sentence: each has an advice of its own. What a person wrote
+// matches none, and stays as it was written.
+const ends: [RegExp, string][] = [
+  [/^Revoked by ([^:]+)(?:: ([^]*))?$/, "status.revoked"],
+  [/^(?:The approval for this session is over or was revoked|The time that was approved is over)\.$/, "status.window"],
+  [/^the session's maximum duration is over\.?$/i, "status.duration"],
+  [/^the gateway restarts\.?$/i, "status.restart"],
+  [/^Your sign-in was not confirmed/, "status.unconfirmed"],
+];
+
+function ended(code: number, said: string): Verdict | null {
+  for (const [pattern, key] of ends) {
+    const found = pattern.exec(said);
+    if (!found) continue;
+    const [, person = "", note = ""] = found;
+    return {
+      code, retry: "manual", title: tryT(`${key}.title`, t("status.20b.title")), advice: fill(tryT(`${key}.advice`, t("status.20b.advice")), { person }),
+      text: fill(tryT(note ? `${key}.note` : key, said), { person, note }),
+    };
+  }
+  return null;
+}
+
 export function verdict(code: number, said = ""): Verdict {
   const hex = code.toString(16).padStart(3, "0");
   // The same status as a target that is starting up, and the opposite advice.
   if (/host key|certificate/i.test(said))
     return { code, title: t("status.identity.title"), text: said, advice: t("status.identity.advice"), retry: "manual" };
+  const known = code === Status.SESSION_CLOSED && ended(code, said);
+  if (known) return known;
   return {
     code,
     title: tryT(`status.${hex}.title`, t("status.unknown.title")),

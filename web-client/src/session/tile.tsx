@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { go } from "../lib/router.ts";
 import { t } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
-import { Overlay } from "./overlay.tsx";
+import { Notices, Overlay } from "./overlay.tsx";
 import { Prompts } from "./prompt-form.tsx";
 import type { Session } from "./session.ts";
 import { RecFlag } from "./toolbar.tsx";
@@ -106,6 +106,7 @@ export function Tile({ known, alone, active, activate, close, onToolbar, onFiles
           <button class="tool" type="button" title={t("tiles.close", { title: known.title })} aria-label={t("tiles.close", { title: known.title })} onClick={close}><Icon name="close" /></button>
         </header>
       )}
+      <Notices session={session} view={view} focus={focusSink} />
       <div class="stage"
         onDragOver={(e) => { if (carries(e)) { e.preventDefault(); setOver(true); } }} onDragLeave={() => setOver(false)}
         onDrop={(e) => { setOver(false); if (carries(e)) { e.preventDefault(); onFiles([...(e.dataTransfer?.files ?? [])]); } }}>
