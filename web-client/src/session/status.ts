@@ -34,7 +34,7 @@ export interface Verdict {
 // matches none, and stays as it was written.
 const ends: [RegExp, string][] = [
   [/^Revoked by ([^:]+)(?:: ([^]*))?$/, "status.revoked"],
-  [/^(?:The approval for this session is over or was revoked|The time that was approved is over)\.$/, "status.window"],
+  [/^(?:The approval for this session is over or was revoked|The time that was approved is over)\.?$/i, "status.window"],
   [/^the session's maximum duration is over\.?$/i, "status.duration"],
   [/^the gateway restarts\.?$/i, "status.restart"],
   [/^Your sign-in was not confirmed/, "status.unconfirmed"],
