@@ -8,10 +8,12 @@ import threading
 import time
 import unittest
 
+import guac
 import house
 import shellkit
+import tap
 from between import join
-from house import PATIENCE, wait
+from house import Guacd, PATIENCE, wait
 from shellkit import CTRL, SHIFT, ShellCase
 
 TIMEOUT, ERROR, CLOSED, NOT_FOUND, UNAVAILABLE = 0x202, 0x203, 0x206, 0x207, 0x208
@@ -315,6 +317,27 @@ class Terminal(SshCase):
         c.send("size", 1000, 700)
         c.run("stty size", "36 99")
         c.run("PS1=; printf '\\033[14t'; read -rsd t x; echo ${#x}", "11")
+
+    def test_words_are_recorded_when_they_are_shown(self):
+        """And not with what is shown next: nothing comes until they are there."""
+        self.guacd.stop()
+        guacd, recorder = self.start(Guacd, gateway=True), tap.Tap()
+        self.addCleanup(recorder.close)
+        c = guac.Client.unix(guacd.socket, [recorder.give()], b"6")
+        self.addCleanup(c.close)
+        recorder.sent()
+        c.raw(guac.encode("select", "ssh")[1:])
+        c.handshake(None, session="0192f0c1-2345-7abc-8def-0000000000dd", owner="sub-olga",
+                    connection="relay/shell", started=str(int(time.time() * 1000)),
+                    address_allow=f"127.0.0.1:{self.sshd['PORT']}", **self.parameters())
+        words = ["$ "] + [f"word-{n}" for n in range(40, 60)]
+        for said in words:
+            recorder.wait(lambda: said in "".join(o["s"] for o in recorder.json(tap.TEXT)
+                                                  if o["k"] == "out"),
+                          20 * PATIENCE, said, [c])
+            c.type(f"echo word-$((1+{39 + words.index(said)}))\n")
+        c.type("exit\n")
+        recorder.wait(lambda: recorder.closed, 20 * PATIENCE, "the end", [c])
 
     def test_environment(self):
         c = self.shell(locale="de_DE.UTF-8", timezone="Asia/Tokyo")

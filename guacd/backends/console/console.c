@@ -222,8 +222,10 @@ static void tell_text(struct console *c) {
         session_text(c->s, buf_str(&line));
 }
 
-static void tell_shown(struct console *c) {
+static void tell_shown(struct console *c, uint64_t now) {
     _buf_cleanup_ struct buf text = { 0 };
+    c->shown_due = false;
+    c->shown_ms = now;
     buf_init(&text, 64u << 10);
     if (term_shown(c->term, &text) && text.len)
         session_shown(c->s, text.data, text.len);
@@ -232,15 +234,13 @@ static void tell_shown(struct console *c) {
 void console_tell(struct console *c, uint64_t now, bool idle) {
     if (idle)
         session_typescript(c->s, NULL, 0);
-    if (term_damaged(c->term)) {
-        if (idle || now - c->shown_ms >= SHOWN_EVERY_MS) {
-            tell_shown(c);
-            c->shown_ms = now;
-        }
+    bool told = c->shown_due && (idle || now - c->shown_ms >= SHOWN_EVERY_MS);
+    if (told)
+        tell_shown(c, now);
+    /* Words are recorded with a frame: the one that shows them may have been drawn before they were
+     * told, and they must not wait for the next, which gives them a moment that is not theirs. */
+    if (told || term_damaged(c->term))
         session_damage(c->s);
-    } else if (idle) {
-        tell_shown(c);
-    }
     if (c->text_due && (c->text_whole || now - c->text_ms >= TEXT_EVERY_MS)) {
         tell_text(c);
     }
@@ -252,13 +252,21 @@ void console_tell_last(struct console *c) {
     console_tell(c, clock_ms(), true);
 }
 
+static int left(uint64_t past, uint64_t every) {
+    return past >= every ? 0 : (int)(every - past);
+}
+
+static int sooner(int a, int b) {
+    return a < 0 ? b : MIN_OF(a, b);
+}
+
 int console_wait_ms(struct console *c, uint64_t now) {
     int ms = term_wait_ms(c->term);
-    if (!c->text_due)
-        return ms;
-    uint64_t past = now - c->text_ms;
-    int text = past >= TEXT_EVERY_MS ? 0 : (int)(TEXT_EVERY_MS - past);
-    return ms < 0 ? text : MIN_OF(ms, text);
+    if (c->shown_due)
+        ms = sooner(ms, left(now - c->shown_ms, SHOWN_EVERY_MS));
+    if (c->text_due)
+        ms = sooner(ms, left(now - c->text_ms, TEXT_EVERY_MS));
+    return ms;
 }
 
 /* ---- life -------------------------------------------------------------------------------------
@@ -297,5 +305,5 @@ void console_fini(struct console *c) {
 void console_feed(struct console *c, const char *data, size_t len) {
     session_typescript(c->s, data, len);
     term_feed(c->term, data, len);
-    c->text_due = true;
+    c->text_due = c->shown_due = true;
 }

@@ -35,7 +35,7 @@ struct console {
     bool resized; /* the target has not been told cols, rows (and pixels) yet */
     int cols, rows, width, height;
     uint64_t shown_ms, text_ms;
-    bool text_due, text_whole;
+    bool shown_due, text_due, text_whole;
 };
 
 /* The terminal, by the connection's parameters and the browser's size. fini after a failed init is
