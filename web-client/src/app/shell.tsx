@@ -18,8 +18,11 @@ async function signOut(): Promise<void> {
 
 export function Shell({ who, page, children }: { who: Me; page: string; children: ComponentChildren }) {
   const main = useRef<HTMLElement>(null);
+  const nav = useRef<HTMLElement>(null);
   const first = useRef(true);
   useEffect(() => {
+    // On a phone the bar is wider than the window.
+    nav.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
     document.title = `${t(`nav.${page}` in titles ? (`nav.${page}` as Key) : "app.name")} – ${t("app.name")}`;
     if (first.current) first.current = false;
     else if (!main.current?.contains(document.activeElement)) main.current?.focus();
@@ -38,7 +41,7 @@ export function Shell({ who, page, children }: { who: Me; page: string; children
       <header class="top">
         <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); main.current?.focus(); }}>{t("nav.skip")}</a>
         <a class="brand" href="/" aria-label={t("app.name")}><span>{t("app.name")}</span></a>
-        <nav aria-label={t("nav.label")}>
+        <nav aria-label={t("nav.label")} ref={nav}>
           {who.canOperate && link("connections")}
           {who.canApprove !== undefined && link("approvals", todo)}
           {(who.canModerate || who.canAudit || who.canApprove) && link("live")}

@@ -11,6 +11,9 @@ export function clock(ms: number): string {
   return h ? `${h}:${pad(m)}:${pad(s % 60)}` : `${m}:${pad(s % 60)}`;
 }
 
+// A moment as an address holds it: seconds, to the millisecond. A rounder one may be past the next line.
+export const seconds = (ms: number): string => String(Math.round(ms) / 1000);
+
 // "12:34", "1:02:03", "75", "75.5" -> milliseconds; null when it is none of these.
 export function parseClock(text: string): number | null {
   const parts = text.trim().split(":");

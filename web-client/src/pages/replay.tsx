@@ -5,7 +5,7 @@ import { openKeys } from "../app/keys-dialog.tsx";
 import { Menu } from "../app/menu.tsx";
 import { ErrorState, Loading } from "../app/states.tsx";
 import { api, type Me, type Show } from "../lib/api.ts";
-import { clock, dateTime } from "../lib/format.ts";
+import { clock, dateTime, seconds } from "../lib/format.ts";
 import { t, tryT } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
 import { Book } from "../replay/book.ts";
@@ -90,7 +90,7 @@ function Replay({ id, first, at, who }: { id: string; first: Show; at: number | 
 
   const copyLink = () => {
     const url = new URL(`/replay/${id}`, location.href);
-    url.searchParams.set("t", ((player?.view.position ?? 0) / 1000).toFixed(1));
+    url.searchParams.set("t", seconds(player?.view.position ?? 0));
     navigator.clipboard?.writeText(url.href).then(
       () => setNotice(t("replay.linkCopied", { at: clock(player?.view.position ?? 0) })),
       () => setNotice(url.href),

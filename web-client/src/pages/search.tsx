@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { Empty, ErrorState, Loading } from "../app/states.tsx";
 import { when } from "../lib/api.ts";
 import type { Filter } from "../lib/filter.ts";
-import { clock, printable, shortDateTime } from "../lib/format.ts";
+import { clock, printable, seconds, shortDateTime } from "../lib/format.ts";
 import { t, tn, type Key } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
 import { usePages } from "../lib/pages.ts";
@@ -84,7 +84,7 @@ export function Hits({ query, filter }: { query: string; filter: Filter }) {
                     <ul class="hits">
                       {hits.map((hit, i) => (
                         <li key={i}>
-                          <a href={`/replay/${hit.id}?t=${(hit.t / 1000).toFixed(1)}`}>
+                          <a href={`/replay/${hit.id}?t=${seconds(hit.t)}`}>
                             <time class="num">{clock(hit.t)}</time>
                             <span class="kind">{t(`search.kind.${(kinds as readonly string[]).includes(hit.kind) ? hit.kind : "out"}` as Key)}</span>
                             <span class="mono">{splitMarks(hit.text, hit.marks).map((part, n) => (part.hit ? <mark key={n}>{printable(part.text)}</mark> : printable(part.text)))}</span>

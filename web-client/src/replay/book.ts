@@ -13,17 +13,14 @@ export class Book {
   #busy = false;
   #wanted = -1; // a moment asked for while pages were on their way
   #pages = new Map<string, Line[]>();
+  // Of all open pages, in the order of their moments: keys that were typed before a page ends are
+  // written once it is known whether they may be read, which may be in the next.
+  lines: Line[] = [];
 
   constructor(
     public index: Index,
     readonly loader: Loader,
   ) {}
-
-  get lines(): Line[] {
-    const out: Line[] = [];
-    for (const text of this.index.texts.slice(this.from, this.to)) out.push(...(this.#pages.get(text.name) ?? []));
-    return out;
-  }
 
   get atStart(): boolean {
     return this.from === 0;
@@ -66,6 +63,7 @@ export class Book {
       const names = this.index.texts.slice(from, to).map((text) => text.name);
       const loaded = await Promise.all(names.map((name) => this.#pages.get(name) ?? this.loader.get(name).then((l) => l.lines, () => [])));
       this.#pages = new Map(names.map((name, i) => [name, loaded[i] as Line[]]));
+      this.lines = loaded.flat().sort((a, b) => a.t - b.t);
       this.from = from;
       this.to = to;
     } finally {

@@ -116,9 +116,11 @@ export function FilesPanel({ session, close }: { session: Session; close: () => 
                 <button class="entry" type="button" disabled={e.special || (!e.folder && !download)} title={e.folder ? t("files.open", { name: e.name }) : download ? t("files.download", { name: e.name }) : t("files.noDownload")}
                   onClick={() => (e.folder ? enter(e.path) : files.download(system.object, e))}>
                   <Icon name={e.folder ? "folder" : "file"} />
-                  <span class="name">{e.name}</span>
-                  <span class="muted">{e.modified ? shortDateTime(e.modified) : ""}</span>
-                  <span class="muted num">{e.folder || e.size === null ? "" : bytes(e.size)}</span>
+                  <span class="about">
+                    <span class="name">{e.name}</span>
+                    <span class="muted">{e.modified ? shortDateTime(e.modified) : ""}</span>
+                    <span class="muted num">{e.folder || e.size === null ? "" : bytes(e.size)}</span>
+                  </span>
                 </button>
               </li>
             ))}

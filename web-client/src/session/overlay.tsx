@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useSeconds } from "../app/seconds.ts";
 import { clock } from "../lib/format.ts";
-import { fill, t, tryT } from "../lib/i18n.ts";
+import { fill, t, tryT, type Key } from "../lib/i18n.ts";
 import { Icon } from "../lib/icons.tsx";
 import type { Session, View } from "./session.ts";
 
@@ -97,6 +97,9 @@ export function Notices({ session, view, focus }: { session: Session; view: View
   );
 }
 
+// Why it is soon over, by guacd's word for it; a word that is not here is the session's own longest time.
+const warnings: Record<string, Key> = { idle: "overlay.idle", restart: "overlay.restart", approval: "overlay.approval" };
+
 // Soon over: why, when, and what helps.
 function Warning({ session, view, focus, children }: { session: Session; view: View; focus: () => void; children: ComponentChildren }) {
   const { endsAt, endReason } = view.remote;
@@ -105,7 +108,7 @@ function Warning({ session, view, focus, children }: { session: Session; view: V
   return (
     <div class="notice">
       <Icon name="clock" />
-      <span class="grow">{t(idle ? "overlay.idle" : endReason === "restart" ? "overlay.restart" : endReason === "approval" ? "overlay.approval" : "overlay.duration")} <span aria-hidden="true">{clock(seconds * 1000)}</span></span>
+      <span class="grow">{t(warnings[endReason] ?? "overlay.duration")} <span aria-hidden="true">{clock(seconds * 1000)}</span></span>
       {idle && <button class="button" type="button" onClick={() => { session.stay(); focus(); }}>{t("overlay.stay")}</button>}
       {children}
     </div>
