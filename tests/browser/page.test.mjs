@@ -940,6 +940,9 @@ describe("evidence", () => {
   page("the timeline shows small pictures and lanes; n and p go from event to event", async ({ page, go }) => {
     await go(`/replay/${ids.recording}?t=5`);
     await at(page, 5);
+    const before = await page.locator(".time").textContent();
+    await page.keyboard.press("n"); // whether or not its text was read yet
+    await page.waitForFunction((b) => document.querySelector(".time").textContent !== b, before);
     const box = await page.locator(".timeline").boundingBox();
     await page.mouse.move(box.x + box.width / 2, box.y + 20);
     await page.locator(".tip canvas").waitFor();
@@ -948,9 +951,11 @@ describe("evidence", () => {
     await shot(page, "replay-thumbnail");
     await page.waitForFunction(() => (document.querySelector(".timeline .clip")?.getAttribute("d") ?? "").length > 10);
     await page.mouse.move(10, 10);
-    const before = await page.locator(".time").textContent();
+    const there = await page.locator(".time").textContent();
     await page.keyboard.press("n");
-    await page.waitForFunction((b) => document.querySelector(".time").textContent !== b, before);
+    await page.waitForFunction((b) => document.querySelector(".time").textContent !== b, there);
+    await page.keyboard.press("p");
+    await page.waitForFunction((b) => document.querySelector(".time").textContent === b, there);
   });
 
   page("the place in the log is computed in the page; a forged path does not hold", async ({ page, go, w }) => {

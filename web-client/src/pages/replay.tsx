@@ -115,7 +115,7 @@ function Replay({ id, first, at, who }: { id: string; first: Show; at: number | 
         case "part": void player.seek(index.duration * command.part); break;
         case "frame": void player.step(command.step); break;
         case "speed": player.speed(command.step); setNotice(t("replay.speedNow", { rate: player.view.rate || rate })); break;
-        case "event": toEvent(command.step); break;
+        case "event": void toEvent(command.step); break;
         case "idle": player.setSkipIdle(!player.view.skipIdle); break;
         case "text": setText((shown) => !shown); break;
         case "link": copyLink(); break;
@@ -126,13 +126,22 @@ function Replay({ id, first, at, who }: { id: string; first: Show; at: number | 
   }, [player, index]);
 
   // To the next thing worth a look: clipboard, files; a little before it, so that it is seen happening.
-  const toEvent = (step: 1 | -1) => {
+  // Text that was not read yet is read on the way there; a newer wish overtakes.
+  const wish = useRef(0);
+  const toEvent = async (step: 1 | -1) => {
     if (!player) return;
-    const here = player.view.position;
-    const all = index.texts.flatMap((o) => { const m = loader.moments.get(o.name); return m ? [...m.clips, ...m.files] : []; }).sort((a, b) => a - b);
-    const next = step > 0 ? all.find((ms) => ms > here + EVENT_LEAD + 50) : all.filter((ms) => ms < here + EVENT_LEAD - 50).at(-1);
-    if (next === undefined) setNotice(t("replay.noEvent"));
-    else void player.seek(next - EVENT_LEAD);
+    const turn = ++wish.current;
+    const here = player.view.position + EVENT_LEAD + step * 50;
+    for (let page = Math.min(Math.max(0, index.textAt(here) - step), index.texts.length - 1); page >= 0 && page < index.texts.length; page += step) {
+      const { name } = index.texts[page] as { name: string };
+      if (!loader.moments.has(name)) await loader.get(name).catch(() => {});
+      if (turn !== wish.current) return;
+      const { clips, files } = loader.moments.get(name) ?? { clips: [], files: [] };
+      const all = [...clips, ...files].sort((a, b) => a - b);
+      const next = step > 0 ? all.find((ms) => ms > here) : all.filter((ms) => ms < here).at(-1);
+      if (next !== undefined) return void player.seek(next - EVENT_LEAD);
+    }
+    setNotice(t("replay.noEvent"));
   };
 
   // The lanes of the whole recording come piece by piece, while nothing else is waited for.
