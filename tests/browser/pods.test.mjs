@@ -3,7 +3,8 @@
 import { after, before, describe, test as nodeTest } from "node:test";
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { accessible, focused, launch, open, pictured, root, shot, until } from "./lib/browser.mjs";
@@ -180,6 +181,34 @@ spec:
     await button.click();
     await focused(page);
     await shows("/ # *$");
+    assert.deepEqual(it.problems.splice(0), []);
+  });
+
+  test("the pod's files: down, up, and cancelled on the way", async () => {
+    const there = (line) => k.kubectl("exec", "web-1", "-c", "second", "--", "sh", "-c", line).trim();
+    there("mkdir /tmp/f; cd /tmp/f; head -c 3000000 /dev/urandom >down.bin; truncate -s 16G endless.bin");
+    await page.getByRole("button", { name: "Files" }).click();
+    const entry = (name) => page.locator(".files button.entry", { has: page.locator(".name", { hasText: new RegExp(`^${name}$`) }) });
+    const transfer = (state, name) => page.locator(`.transfer.${state}`, { hasText: name });
+    await entry("tmp").click();
+    await entry("f").click();
+    const [download] = await Promise.all([page.waitForEvent("download"), entry("down.bin").click()]);
+    await transfer("done", "down.bin").waitFor();
+    const sum = (bytes) => createHash("sha256").update(bytes).digest("hex");
+    assert.equal(sum(readFileSync(await download.path())), there("sha256sum </tmp/f/down.bin").slice(0, 64));
+    await entry("endless.bin").click(); // so large that it is still on its way whenever one looks
+    const progress = page.getByRole("progressbar", { name: "endless.bin" });
+    await page.waitForFunction(() => [...document.querySelectorAll(".transfer.running progress")].some((p) => p.value > 0));
+    assert.equal(await progress.getAttribute("max"), String(2 ** 34));
+    await shot(page, "pods-files");
+    await page.getByRole("button", { name: "Cancel: endless.bin" }).click();
+    await transfer("cancelled", "endless.bin").waitFor();
+    await until("tar ends", () => !/^tar$/m.test(there("cat /proc/[0-9]*/comm 2>/dev/null; true")));
+    const bytes = randomBytes(3 << 20);
+    await page.locator(".files input[type=file]").setInputFiles([{ name: "up ü.bin", mimeType: "application/octet-stream", buffer: bytes }]);
+    await transfer("done", "up ü.bin").waitFor();
+    assert.equal(there("sha256sum <'/tmp/f/up ü.bin'").slice(0, 64), sum(bytes));
+    await entry("up ü.bin").waitFor();
     assert.deepEqual(it.problems.splice(0), []);
   });
 

@@ -23,13 +23,15 @@ ALL = {**VALUES,
        "opensearch": {"url": "https://opensearch.search.svc:9200/guacamole-audit", "secret": "opensearch-account",
                       "ca": {"configMap": "ca"}},
        "config": {"guacd": {"max-sessions": 200}, "authd": {"claims-minutes": 10}},
+       "userTokenServers": ["https://api.east:6443", "https://api.west=/etc/guac/west.crt"],
        "nodeSelector": {"a": "b"}, "tolerations": [{"operator": "Exists"}],
        "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["keycloak.example"]}]}
 
 # What ALL says is what the program goes by.
 SET = {"guacd": {"max-sessions": "200"},
        "recorder": {"closed": "seaweedfs-filer.storage.svc:8888"},
-       "authd": {"audit-opensearch": "https://opensearch.search.svc:9200/guacamole-audit",
+       "authd": {"user-token-servers": "https://api.east:6443 https://api.west=/etc/guac/west.crt",
+                 "audit-opensearch": "https://opensearch.search.svc:9200/guacamole-audit",
                  "audit-opensearch-account": "/etc/guac/opensearch/account",
                  "audit-opensearch-ca": "/etc/guac/opensearch-ca/ca.crt"}}
 
@@ -114,6 +116,16 @@ class Words(Case):
             self.assertEqual(done.returncode, 0, name + done.stderr)
             for key, value in SET.get(name, {}).items():
                 self.assertRegex(done.stdout, rf"(?m)^{key} = {re.escape(value)}$")
+
+    def test_whom_the_gateway_may_be(self):
+        """People and their groups, which carry a prefix; never a service account, and nothing by a star."""
+        def by_verb(values):
+            rules = re.findall(r"resources: \[([^\]]*)\],?\s+verbs: \[([^\]]*)\]", self.render(values).stdout)
+            self.assertTrue(rules)
+            return {r.strip() for resources, verbs in rules if re.search(r"impersonate|\*", verbs)
+                    for r in resources.split(",")}
+        self.assertEqual(by_verb(ALL), {"users", "groups", "uids", "userextras/guacamole-session"})
+        self.assertEqual(by_verb({**VALUES, "allowImpersonation": False}), set())
 
     def test_alerts_and_dashboard_name_real_metrics(self):
         """Every name stands in a program's tables."""

@@ -325,7 +325,7 @@ static int begin_ask(struct copy *c, struct err *e) {
     buf_init(&path, 128u << 10);
     target_exec_path(c->k, &path);
     script_query(&path, verbs[kind], files_path(c->op));
-    buf_printf(&path, "stdout=true&stderr=true%s", kind == FILES_PUT ? "&stdin=true" : "");
+    buf_printf(&path, "stdout=true&stderr=true%s", kind == FILES_FOLDER ? "" : "&stdin=true");
     c->stage = COPY_ASK;
     if (path.failed)
         return err_set(e, STATUS_CLIENT_BAD_REQUEST, "This path is too long for the container.");

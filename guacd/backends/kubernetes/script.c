@@ -7,6 +7,10 @@
  *
  * GNU's tar takes a backslash in a name for more than that unless it is told not to.
  *
+ * A file that is got has an input whose end is the connection's: a node stops reading what tar
+ * writes when nobody wants it any more, and tells nobody, so tar would wait in the container for
+ * ever.
+ *
  * A file that is put is opened by the shell and written in place, so that its owner, its rights and
  * its other names stay; one that was not there before is removed again when tar fails. tar fails
  * too when the connection is cut: see the block that copy.c holds back. What still comes is read to
@@ -52,7 +56,15 @@ static const char script[] =
     "  command -v tar >/dev/null 2>&1 || exit 74\n"
     "  echo file\n"
     "  tar --no-unquote --version >/dev/null 2>&1 && set -- --no-unquote || set --\n"
-    "  exec tar \"$@\" -chf - \"./${p##*/}\" ;;\n"
+    "  exec 3<&0\n"
+    "  tar \"$@\" -chf - \"./${p##*/}\" &\n"
+    "  t=$!\n"
+    "  { while read -r x; do :; done; kill $t; } <&3 >/dev/null 2>&1 &\n"
+    "  w=$!\n"
+    "  wait $t\n"
+    "  s=$?\n"
+    "  kill $w 2>/dev/null\n"
+    "  exit $s ;;\n"
     "put)\n"
     "  command -v tar >/dev/null 2>&1 || exit 74\n"
     "  [ -d \"$p\" ] && exit 76\n"
