@@ -14,6 +14,7 @@
 #include "guacd/base/log.h"
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
+#include "proxy/authd/command.h"
 #include "proxy/authd/guard.h"
 #include "proxy/authd/limits.h"
 #include "proxy/authd/relay.h"
@@ -293,11 +294,20 @@ static void run_link(struct request *rq) {
     buf_wipe(&url);
 }
 
+static void run_command(struct request *rq) {
+    struct err e = { 0 };
+    json_t *good = command_run(rq->a, rq->msg, rq->uid, &e);
+    if (good)
+        json_object_set_new(good, "ok", json_true());
+    rq->answer = good ? good : refusal(e.status, e.text, "", status_http(e.status));
+}
+
 static const struct {
     const char *op;
     void (*run)(struct request *rq);
-} ops[] = { { "http", run_http },   { "tunnel", run_tunnel }, { "metrics", run_metrics },
-            { "ready", run_ready }, { "ticket", run_ticket }, { "link", run_link } };
+} ops[] = { { "http", run_http },    { "tunnel", run_tunnel }, { "metrics", run_metrics },
+            { "ready", run_ready },  { "ticket", run_ticket }, { "link", run_link },
+            { "hold", run_command }, { "key", run_command },   { "compromise", run_command } };
 
 void request_run(struct request *rq) {
     const char *op = json_str(rq->msg, "op", "");
@@ -323,7 +333,8 @@ json_t *request_busy(const json_t *msg) {
 }
 
 bool request_is_slow(const json_t *msg) {
-    static const char *const paths[] = { "/auth/", "/api/recordings", "/api/sessions" };
+    static const char *const paths[] = { "/auth/", "/api/recordings", "/api/exports", "/api/search",
+                                         "/api/sessions" };
     const char *op = json_str(msg, "op", ""), *path = json_str(msg, "path", "");
     if (strcmp(op, "http") != 0)
         return true;

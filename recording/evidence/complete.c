@@ -10,6 +10,7 @@
 #include "guacd/base/util.h"
 #include "guacd/proto/status.h"
 #include "recording/evidence/reading.h"
+#include "recording/name.h"
 
 #define PROBLEMS_MAX 1000u
 
@@ -21,7 +22,7 @@ void complete_problem(struct complete_pass *p, const char *object, const char *t
                                                           "problem", text, "anchor", anchor));
 }
 
-static void note(struct complete_pass *p, const char *object, const char *text) {
+void complete_note(struct complete_pass *p, const char *object, const char *text) {
     if (json_array_size(p->out->notes) < PROBLEMS_MAX)
         json_array_append_new(p->out->notes,
                               json_pack("{s:s, s:s}", "object", object, "note", text));
@@ -43,8 +44,13 @@ static struct sign_key *offered(struct complete_pass *p, const char *id) {
 static int read_checkpoint(struct complete_pass *p) {
     struct err e = { 0 };
     enum store_result r = log_checkpoint_get(&p->log, &p->note_bytes, NULL, &e);
+    if (r == STORE_REFUSED && e.status == STATUS_CLIENT_OVERRUN) {
+        complete_problem(p, "log/checkpoint", e.text, NULL);
+        buf_clear(&p->note_bytes);
+        return 0;
+    }
     if (r == STORE_MISSING) {
-        if (p->log.tail.size)
+        if (p->log.tail.size || p->w->bag)
             complete_problem(p, "log/checkpoint", "missing: nothing says who wrote this log", NULL);
         return 0;
     }
@@ -59,6 +65,8 @@ static int read_checkpoint(struct complete_pass *p) {
     if (p->note.size > p->log.tail.size)
         complete_problem(p, "log/head", "fewer leaves than the signed checkpoint has: rolled back",
                          "key");
+    if (p->w->bag && p->note.size < p->log.tail.size)
+        complete_problem(p, "log/leaves.jsonl", "leaves beyond the checkpoint", NULL);
     return 0;
 }
 
@@ -67,10 +75,34 @@ static bool counts(const struct complete_pass *p, const char *id) {
     return !f || p->note.size <= f->index;
 }
 
+/* keys/<id>.pem of a bag that is measured by no key: one of them, at least. */
+struct signer {
+    struct complete_pass *p;
+    bool good;
+};
+
+static int on_key(void *arg, const struct store_entry *entry) {
+    struct signer *s = arg;
+    char id[SIGN_KEYID_LEN + 1];
+    const char *name = strrchr(entry->key, '/');
+    snprintf(id, sizeof id, "%s", name ? name + 1 : "");
+    _sign_key_ struct sign_key *k = offered(s->p, id);
+    s->good = k && strcmp(sign_key_id(k), id) == 0 && counts(s->p, id) &&
+              note_verify(&s->p->note, k, NULL) == 0;
+    return s->good;
+}
+
+static bool by_any_key(struct complete_pass *p) {
+    struct signer s = { .p = p };
+    char key[128];
+    snprintf(key, sizeof key, "%s/keys", p->log.bucket);
+    return store_list(p->w->store, key, on_key, &s, NULL) == STORE_OK && s.good;
+}
+
 /* After the leaves, which tell who followed whom. */
 static void check_signer(struct complete_pass *p) {
     const struct anchor *a = p->w->anchor;
-    bool good = a->keys.count == 0 || !p->note_bytes.len;
+    bool good = !p->note_bytes.len || (a->keys.count == 0 && (!p->w->bag || by_any_key(p)));
     for (size_t i = 0; !good && i < a->keys.count; i++) {
         _sign_key_ struct sign_key *k = a->public_keys[i] ? NULL : offered(p, a->keys.ids[i]);
         const struct sign_key *own = a->public_keys[i] ? a->public_keys[i] : k;
@@ -97,13 +129,30 @@ static void check_fallen(struct complete_pass *p, const char *prefix, const char
     if (index > f->index)
         complete_problem(p, name, text, "log");
     else if (at >= f->since)
-        note(p, name, text);
+        complete_note(p, name, text);
 }
 
 /* ---- the sessions --------------------------------------------------------------------------- */
 
-static bool wanted(const struct complete_pass *p, const char *id) {
-    uint64_t ms = uuid_v7_ms(id);
+bool complete_of_connection(const char *prefix, const char *connection) {
+    struct name_prefix name;
+    const char *slash = strchr(connection, '/');
+    const size_t n = slash ? (size_t)(slash - connection) : 0;
+    if (!*connection)
+        return true;
+    return name_prefix_parse(prefix, &name) &&
+           strcmp(name.connection, slash ? slash + 1 : connection) == 0 &&
+           (!slash || (strlen(name.namespace) == n && memcmp(name.namespace, connection, n) == 0));
+}
+
+static bool wanted(const struct complete_pass *p, const struct complete_one *o) {
+    const struct complete_bag *bag = p->w->bag;
+    char prefix[NAME_PREFIX_SIZE];
+    uint64_t ms = uuid_v7_ms(o->id);
+    if (bag && tree_find(p->w->tree, o->id, prefix))
+        return true;
+    if (bag && (!bag->period || !o->prefix || !complete_of_connection(o->prefix, bag->connection)))
+        return false;
     return ms >= p->w->from_ms && (!p->w->to_ms || ms < p->w->to_ms);
 }
 
@@ -134,10 +183,13 @@ static int check_one(struct complete_pass *p, const struct complete_one *o) {
         complete_problem(p, o->prefix, "its open record is removed: it is in the log", "log");
     else if (strcmp(r.open_envelope.sha256, o->open_sha256) != 0)
         complete_problem(p, o->prefix, "its open record is not the one in the log", "log");
-    if (!o->seals) {
+    if (!o->seals && r.seal_envelope.there && p->w->bag) {
+        complete_problem(p, o->prefix, "its seal is not in the log", "log");
+    } else if (!o->seals) {
         p->out->live++;
-        note(p, o->prefix,
-             r.seal_envelope.there ? "sealed, its seal is not in the log yet" : "not sealed yet");
+        complete_note(p, o->prefix,
+                      r.seal_envelope.there ? "sealed, its seal is not in the log yet"
+                                            : "not sealed yet");
     } else if (!r.seal_envelope.there) {
         complete_problem(p, o->prefix, "its seal is removed: it is in the log", "log");
     } else if (strcmp(r.seal_envelope.sha256, o->seal_sha256) != 0) {
@@ -170,7 +222,9 @@ static int by_id(const void *a, const void *b) {
 /* What lies in the store, and in no log, was put there by somebody else. */
 static int check_strangers(struct complete_pass *p) {
     struct tree_entry batch[64];
-    struct tree_filter f = { .from_ms = p->w->from_ms, .to_ms = p->w->to_ms };
+    struct tree_filter f = { 0 };
+    if (!p->w->bag)
+        f = (struct tree_filter){ .from_ms = p->w->from_ms, .to_ms = p->w->to_ms };
     char after[UUID_LEN + 1] = "";
     if (tree_refresh(p->w->tree, p->w->store, true, p->e) < 0)
         return -1;
@@ -195,7 +249,7 @@ static int check_sessions(struct complete_pass *p) {
     for (size_t i = 0; i < p->count; i++) {
         if (p->w->progress)
             p->w->progress(p->w->arg, i, p->count);
-        if (wanted(p, p->list[i].id) && check_one(p, &p->list[i]) < 0)
+        if (wanted(p, &p->list[i]) && check_one(p, &p->list[i]) < 0)
             return -1;
     }
     return check_strangers(p);
@@ -204,7 +258,12 @@ static int check_sessions(struct complete_pass *p) {
 /* ---- all of it ------------------------------------------------------------------------------ */
 
 static int check_log(struct complete_pass *p) {
-    if (log_refresh(&p->log, p->e) != STORE_OK) {
+    const struct complete_bag *bag = p->w->bag;
+    if (bag) {
+        p->log.tail.size = bag->count;
+        if (tree_refresh(p->w->tree, p->w->store, true, p->e) < 0 || complete_stamps_load(p) < 0)
+            return -1;
+    } else if (log_refresh(&p->log, p->e) != STORE_OK) {
         /* A head that cannot be read is a finding; a store that is away is none. */
         if (p->e->status == STATUS_UPSTREAM_UNAVAILABLE || p->e->status == STATUS_UPSTREAM_TIMEOUT)
             return -1;
@@ -217,7 +276,8 @@ static int check_log(struct complete_pass *p) {
     if (read_checkpoint(p) < 0)
         return -1;
     struct err e = { 0 };
-    int r = log_each(&p->log, 0, p->log.tail.size, complete_leaf, p, &e);
+    int r = bag ? bag->leaves(bag->arg, complete_leaf, p, &e)
+                : log_each(&p->log, 0, p->log.tail.size, complete_leaf, p, &e);
     if (r == 2)
         return -1;
     if (r < 0)
@@ -227,7 +287,7 @@ static int check_log(struct complete_pass *p) {
     merkle_root(&p->tree, root);
     hex_encode(root, sizeof root, p->out->root);
     p->out->leaves = p->tree.count;
-    if (r == 0 && memcmp(root, p->log.tail.root, MERKLE_HASH) != 0)
+    if (r == 0 && !bag && memcmp(root, p->log.tail.root, MERKLE_HASH) != 0)
         complete_problem(p, "log/head", "its root is not that of the leaves in the store", NULL);
     for (size_t i = 0; i < p->w->anchor->tree_count; i++) {
         struct anchor_tree *t = &p->w->anchor->trees[i];
@@ -238,7 +298,7 @@ static int check_log(struct complete_pass *p) {
         complete_problem(p, "log", "leaves that audit events tell of are not there: rolled back",
                          p->w->anchor->leaf_name);
     if (p->tree.count > p->out->signed_leaves)
-        note(p, "log/head", "the newest leaves are under no signed checkpoint yet");
+        complete_note(p, "log/head", "the newest leaves are under no signed checkpoint yet");
     complete_stamps(p);
     return 0;
 }
@@ -257,7 +317,8 @@ int complete_run(const struct complete_want *w, struct complete_report *out, str
     merkle_init(&p->tree);
     int r = check_log(p) < 0 || check_sessions(p) < 0 ? -1 : 0;
     const struct anchor *a = w->anchor;
-    out->anchored = a->keys.count && (a->tree_count || a->leaf_count || out->stamps);
+    out->anchored =
+        a->keys.count && (a->tree_count || a->leaf_count || out->stamps) && !(w->bag && out->live);
     out->result = out->problem_count ? VERIFY_BROKEN
                   : out->anchored    ? VERIFY_PROVED
                                      : VERIFY_UNANCHORED;
@@ -267,6 +328,7 @@ int complete_run(const struct complete_want *w, struct complete_report *out, str
         sign_key_free(p->followed[i]);
     free(p->list);
     free(p->at);
+    free(p->stamped);
     buf_fini(&p->note_bytes);
     log_fini(&p->log);
     return r;

@@ -9,7 +9,21 @@
 #include "recording/evidence/tree.h"
 #include "recording/log.h"
 
+/* A bag in a store's place (bag_store.h): its leaves are lines of a file, it has some sessions and
+ * may claim to have all of a period. */
+struct complete_bag {
+    int (*leaves)(void *arg, int (*fn)(void *arg, uint64_t index, struct slice text), void *to,
+                  struct err *e);
+    void *arg;
+    uint64_t count;
+    bool period;            /* want.from_ms to want.to_ms */
+    const char *connection; /* "": any; namespace/name or name */
+};
+/* Is the prefix the connection's? */
+bool complete_of_connection(const char *prefix, const char *connection);
+
 struct complete_want {
+    const struct complete_bag *bag; /* NULL: a store */
     struct store *store;
     const char *log_bucket;
     struct tree *tree; /* for what is in no log */

@@ -4,6 +4,7 @@
 
 #include "recording/evidence/evidence.h"
 
-int complete_command(struct evidence *v, struct err *e);
+/* path: of a bag, a folder or a tar; NULL: the whole store. */
+int complete_command(struct evidence *v, const char *path, struct err *e);
 
 #endif

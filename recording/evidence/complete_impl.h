@@ -22,6 +22,13 @@ struct complete_fallen {
     uint64_t index;
 };
 
+/* A bag's stamped checkpoint, measured on the way. */
+struct complete_stamped {
+    uint64_t size;
+    uint8_t root[MERKLE_HASH];
+    bool fits;
+};
+
 struct complete_pass {
     const struct complete_want *w;
     struct complete_report *out;
@@ -38,15 +45,19 @@ struct complete_pass {
     uint8_t head_root[MERKLE_HASH];
     struct note note;
     struct buf note_bytes;
+    struct complete_stamped *stamped; /* by size; of bags */
+    size_t stamped_count, stamped_next;
     size_t event; /* next of the anchor's leaves */
     struct err *e;
 };
 
+void complete_note(struct complete_pass *p, const char *object, const char *text);
 void complete_problem(struct complete_pass *p, const char *object, const char *text,
                       const char *anchor);
 /* The leaf behind which this key is worth nothing; NULL: it was never declared compromised. */
 const struct complete_fallen *complete_fallen(const struct complete_pass *p, const char *id);
 int complete_leaf(void *arg, uint64_t index, struct slice text); /* for log_each() */
 void complete_stamps(struct complete_pass *p);
+int complete_stamps_load(struct complete_pass *p); /* of a bag, before the leaves */
 
 #endif

@@ -100,6 +100,15 @@ static void fall(struct complete_pass *p, uint64_t index, const struct leaf_said
     memcpy(f->id, id, sizeof f->id);
 }
 
+/* A bag is measured by what it has to prove; who watched what beside it is told. */
+static void odd(struct complete_pass *p, const struct leaf *l, const char *name, const char *text,
+                const char *anchor) {
+    if (p->w->bag && l->kind != LEAF_KEY && l->kind != LEAF_COMPROMISE)
+        complete_note(p, name, text);
+    else
+        complete_problem(p, name, text, anchor);
+}
+
 /* The others carry their statement: who says it must be believed, and say what it is logged as. */
 static void carried(struct complete_pass *p, uint64_t index, const struct leaf *l,
                     const char *name) {
@@ -113,18 +122,18 @@ static void carried(struct complete_pass *p, uint64_t index, const struct leaf *
                                         : NULL;
     bool believed = false;
     if (!k || dsse_verify(&d, k, &e) < 0) {
-        complete_problem(p, name, e.text, NULL);
+        odd(p, l, name, e.text, NULL);
     } else if (said.kind != l->kind ||
                strcmp(said.session ? said.session : "", l->session ? l->session : "") != 0) {
-        complete_problem(p, name, "its statement is about something else", NULL);
+        odd(p, l, name, "its statement is about something else", NULL);
     } else {
         believed = keys->count == 0;
         for (size_t i = 0; i < keys->count; i++)
             believed = believed || strcmp(keys->ids[i], sign_key_id(k)) == 0;
         if (!believed)
-            complete_problem(p, name, "signed by none of the keys given", "key");
+            odd(p, l, name, "signed by none of the keys given", "key");
         if (believed && complete_fallen(p, sign_key_id(k))) {
-            complete_problem(p, name, "signed by a key that had been declared compromised", "log");
+            odd(p, l, name, "signed by a key that had been declared compromised", "log");
             believed = false;
         }
     }
@@ -152,6 +161,14 @@ static void measure_tree(struct complete_pass *p, uint64_t size) {
             complete_problem(p, "log",
                              "another log than the one of the anchor: forked, or written anew",
                              t->name);
+    }
+    for (; p->stamped_next < p->stamped_count && p->stamped[p->stamped_next].size <= size;
+         p->stamped_next++) {
+        struct complete_stamped *t = &p->stamped[p->stamped_next];
+        if (t->size != size)
+            continue;
+        merkle_root(&p->tree, root);
+        t->fits = memcmp(root, t->root, MERKLE_HASH) == 0;
     }
     if (p->note_bytes.len && p->note.size == size) {
         merkle_root(&p->tree, root);
@@ -189,7 +206,8 @@ int complete_leaf(void *arg, uint64_t index, struct slice text) {
         r = pair(p, index, &l, name);
     else
         carried(p, index, &l, name);
-    p->at[index] = l.at;
+    if (index < p->log.tail.size)
+        p->at[index] = l.at;
     leaf_fini(&l);
     measure_tree(p, index + 1);
     if (p->w->progress && index % 1024 == 0)

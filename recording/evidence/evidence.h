@@ -36,7 +36,11 @@ int command_keys(struct evidence *v, char **words, size_t count, struct err *e);
 int command_export(struct evidence *v, char **words, size_t count, struct err *e);
 int command_transcript(struct evidence *v, char **words, size_t count, struct err *e);
 int command_cat(struct evidence *v, char **words, size_t count, struct err *e);
+int command_hold(struct evidence *v, char **words, size_t count, struct err *e);
 int command_serve(struct evidence *v, char **words, size_t count, struct err *e);
+
+/* keys rotate, keys compromise: gateway_command.c */
+int gateway_keys(struct evidence *v, char **words, size_t count, struct err *e);
 
 /* A row's time as Unix ms; text NULL leaves `out` as it is. */
 int evidence_time(const char *text, const char *row, uint64_t *out, struct err *e);

@@ -226,10 +226,11 @@ static int print_key(const struct key *k, bool json, struct err *e) {
 int command_keys(struct evidence *v, char **words, size_t count, struct err *e) {
     _free_ struct keys *k = calloc(1, sizeof *k);
     struct buf note __attribute__((cleanup(buf_fini)));
-    (void)words;
     buf_init(&note, NOTE_MAX);
-    if (count || !k) {
-        err_set(e, 0, count ? "keys takes no words" : "no memory");
+    if (count)
+        return gateway_keys(v, words, count, e);
+    if (!v->store || !k) {
+        err_set(e, 0, v->store ? "no memory" : "keys needs a store (--store)");
         return 2;
     }
     k->e = e;

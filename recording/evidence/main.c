@@ -47,7 +47,7 @@ static struct conf_row rows[] = {
       "serve: MiB that all bags together may take" },
     { "export-hours", CONF_INT, AT(export_hours), "72", 1, 8760, 0,
       "serve: how long a finished bag is kept" },
-    { "run", CONF_PATH, AT(run), "/run/guac", 0, 0, 0, "serve: folder of the sockets" },
+    { "run", CONF_PATH, AT(run), "/run/guac", 0, 0, 0, "serve, hold, keys: folder of the sockets" },
     { "trusted-uids", CONF_LIST, AT(trusted_uids), "", 0, 0, 0,
       "serve: users beside our own that may connect (authd's)" },
     { "workers", CONF_INT, AT(workers), "4", 1, 64, 0, "serve: requests to the store at once" },
@@ -62,7 +62,8 @@ static const struct conf_table table = {
     .purpose =
         "Reads and proves recordings. Commands: ls [CONNECTION], show WHAT, search WORDS..., keys, "
         "verify [WHAT...], anchor, export [WHAT...] --output FOLDER, "
-        "transcript WHAT, cat WHAT, serve; WHAT is a prefix, an id, or a folder.",
+        "transcript WHAT, cat WHAT, hold WHAT on|off [WHY], keys rotate FILE, "
+        "keys compromise FINGERPRINT [SINCE], serve; WHAT is a prefix, an id, or a folder.",
     .rows = rows,
     .count = ARRAY_LEN(rows),
     .default_file = "/etc/guac/evidence.conf",
@@ -74,10 +75,11 @@ static const struct command {
     bool needs_store;
 } commands[] = {
     { "ls", command_ls, true },          { "show", command_show, false },
-    { "search", command_search, true },  { "keys", command_keys, true },
+    { "search", command_search, true },  { "keys", command_keys, false },
     { "verify", command_verify, false }, { "export", command_export, true },
     { "anchor", command_anchor, true },  { "transcript", command_transcript, false },
-    { "cat", command_cat, false },       { "serve", command_serve, true },
+    { "cat", command_cat, false },       { "hold", command_hold, true },
+    { "serve", command_serve, true },
 };
 
 static const struct command *find_command(const char *name) {
@@ -131,9 +133,9 @@ int main(int argc, char **argv) {
             &e, 0,
             count
                 ? "'%s' is no command (ls, show, search, keys, verify, anchor, export, transcript, "
-                  "cat, serve)"
-                : "say what: ls, show, search, keys, verify, anchor, export, transcript, cat or "
-                  "serve%s",
+                  "cat, hold, serve)"
+                : "say what: ls, show, search, keys, verify, anchor, export, transcript, cat, hold "
+                  "or serve%s",
             count ? words[0] : "");
     if (c)
         status = run(c, &v, words + 1, count - 1, &e);

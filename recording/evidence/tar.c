@@ -93,3 +93,85 @@ size_t tar_head(const char *path, uint64_t size, unsigned mode, uint64_t mtime,
     memcpy(out + at, &h, sizeof h);
     return at + TAR_BLOCK;
 }
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+static bool number(const char *field, size_t room, uint64_t *out) {
+    uint64_t v = 0;
+    size_t i = 0;
+    if ((unsigned char)field[0] == 0x80) { /* base-256 */
+        for (i = 1; i < room; i++) {
+            if (v > TAR_SIZE_MAX >> 8)
+                return false;
+            v = v << 8 | (unsigned char)field[i];
+        }
+        *out = v;
+        return true;
+    }
+    while (i < room && field[i] == ' ')
+        i++;
+    for (; i < room && field[i] >= '0' && field[i] <= '7'; i++)
+        v = v << 3 | (uint64_t)(field[i] - '0');
+    *out = v;
+    return i == room || field[i] == '\0' || field[i] == ' ';
+}
+
+static bool sum_fits(const unsigned char *block) {
+    uint64_t told;
+    unsigned sum = 0;
+    const struct head *h = (const struct head *)block;
+    for (size_t i = 0; i < TAR_BLOCK; i++) {
+        const bool own =
+            i >= offsetof(struct head, sum) && i < offsetof(struct head, sum) + sizeof h->sum;
+        sum += own ? ' ' : block[i];
+    }
+    return number(h->sum, sizeof h->sum, &told) && told == sum;
+}
+
+enum tar_kind tar_parse(const unsigned char block[TAR_BLOCK], struct tar_entry *out) {
+    static const unsigned char zeros[TAR_BLOCK];
+    const struct head *h = (const struct head *)block;
+    *out = (struct tar_entry){ .kind = TAR_BAD };
+    if (memcmp(block, zeros, TAR_BLOCK) == 0)
+        return out->kind = TAR_END;
+    if (!sum_fits(block) || !number(h->size, sizeof h->size, &out->size) ||
+        out->size > TAR_SIZE_MAX)
+        return TAR_BAD;
+    bool ustar = memcmp(h->magic, "ustar", 6) == 0 && h->prefix[0];
+    snprintf(out->path, sizeof out->path, "%.*s%s%.*s", ustar ? (int)sizeof h->prefix : 0,
+             h->prefix, ustar ? "/" : "", (int)sizeof h->name, h->name);
+    out->folder = h->type == '5';
+    return out->kind = h->type == '0' || h->type == '\0' || h->type == '7' ? TAR_FILE
+                       : h->type == 'x'                                    ? TAR_PAX
+                       : h->type == 'L'                                    ? TAR_LONG
+                                                                           : TAR_OTHER;
+}
+
+bool tar_pax(const char *body, size_t len, struct tar_entry *out) {
+    while (len > 0 && *body) {
+        size_t n = 0, i = 0;
+        for (; i < len && i < 9 && body[i] >= '0' && body[i] <= '9'; i++)
+            n = n * 10 + (size_t)(body[i] - '0');
+        if (i == 0 || i >= len || body[i] != ' ' || n <= i + 2 || n > len || body[n - 1] != '\n')
+            return false;
+        const char *text = body + i + 1;
+        const size_t room = n - i - 2;
+        if (room > 5 && memcmp(text, "path=", 5) == 0) {
+            if (room - 5 > TAR_PATH_MAX || memchr(text, '\0', room))
+                return false;
+            memcpy(out->path, text + 5, room - 5);
+            out->path[room - 5] = '\0';
+        } else if (room > 5 && memcmp(text, "size=", 5) == 0) {
+            uint64_t v = 0;
+            for (size_t k = 5; k < room; k++) {
+                if (text[k] < '0' || text[k] > '9' || v > TAR_SIZE_MAX / 10)
+                    return false;
+                v = v * 10 + (uint64_t)(text[k] - '0');
+            }
+            out->size = v;
+        }
+        body += n;
+        len -= n;
+    }
+    return true;
+}

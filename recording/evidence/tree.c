@@ -114,8 +114,9 @@ static int recent(struct walk *w, const char *bucket, uint64_t now_ms) {
         return -1;
     for (size_t i = 0; i < spaces.count; i++) {
         struct names connections __attribute__((cleanup(names_fini))) = { 0 };
-        if (!name_key_valid(spaces.list[i]) ||
-            folders(w->store, spaces.list[i], &connections, w->e) < 0)
+        if (!name_key_valid(spaces.list[i]))
+            continue; /* nothing of ours is called like that */
+        if (folders(w->store, spaces.list[i], &connections, w->e) < 0)
             return -1;
         for (size_t k = 0; k < connections.count && k < CONNECTIONS_MAX; k++)
             for (int back = 1; back >= 0; back--) {

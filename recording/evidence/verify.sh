@@ -99,17 +99,20 @@ failed() { # folder, words
 }
 
 # ---- the bag itself
-sha256sum -c --quiet manifest-sha256.txt >"$tmp/out" 2>&1 || {
+sha256sum -c --quiet --strict manifest-sha256.txt >"$tmp/out" 2>&1 || {
     failed '' "not the bytes of the manifest"
+    [ $bad -ne 0 ] || broken manifest-sha256.txt "missing, or it has lines that are none of a manifest"
 }
 cut -c67- manifest-sha256.txt | sort >"$tmp/told"
 walk() {
-    for f in "$1"/*; do
-        if [ -L "$f" ]; then broken "$f" "a link"; fi
+    for f in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+        if [ -L "$f" ]; then echo "$f" >>"$tmp/links"; fi
         if [ -d "$f" ]; then walk "$f"; elif [ -e "$f" ]; then echo "$f"; fi
     done
 }
+: >"$tmp/links"
 walk data | sort >"$tmp/there"
+while IFS= read -r f; do broken "$f" "a link"; done <"$tmp/links"
 comm -13 "$tmp/told" "$tmp/there" >"$tmp/more"
 while IFS= read -r f; do broken "$f" "added: not in the manifest"; done <"$tmp/more"
 
@@ -200,6 +203,13 @@ own_chunk() { # file, session
         "$(jq -r .sha256 "$tmp/head")" ]
 }
 
+others() { # directory: all that lies there beside what has a fixed name
+    (cd "$1" && for f in * .[!.]* ..?*; do
+        case $f in open.dsse.json | seal.dsse.json | chunks.jsonl.zst) continue ;; esac
+        [ ! -e "$f" ] || echo "$f"
+    done)
+}
+
 chunks() { # directory, session, root, count, hash of the list, name of the recorder that was lost
     d=$1 list=data/derived/$2/chunks.jsonl
     [ -e "$list" ] || { broken "$list" missing && return; }
@@ -210,8 +220,7 @@ chunks() { # directory, session, root, count, hash of the list, name of the reco
     (cd "$d" && sha256sum -c --quiet "$tmp/list" 2>&1) >"$tmp/out" ||
         failed "$d/" "changed: not the bytes that were sealed"
     cut -c67- "$tmp/list" | sort >"$tmp/told"
-    (cd "$d" && for f in *.guac.zst *.key.zst *.text.zst; do [ -e "$f" ] && echo "$f"; done) |
-        sort | comm -13 "$tmp/told" - >"$tmp/more"
+    others "$d" | sort | comm -13 "$tmp/told" - >"$tmp/more"
     while IFS= read -r f; do
         if [ -n "$6" ] && own_chunk "$d/$f" "$2"; then
             note "$d/$f" "left out of the seal: behind a gap when its recorder was lost, or late"
@@ -253,6 +262,10 @@ recording() { # directory
             broken "$1/seal.dsse.json" "missing: it is in the log"
         else
             note "$1" "not sealed yet" && loose=1
+            others "$1" >"$tmp/more"
+            while IFS= read -r f; do
+                own_chunk "$1/$f" "$s" || broken "$1/$f" "added, or changed: no chunk of this session"
+            done <"$tmp/more"
         fi
         return
     fi

@@ -3,6 +3,7 @@
 
 #include "guacd/base/json.h"
 #include "guacd/base/util.h"
+#include "recording/evidence/bag_index.h"
 #include "recording/evidence/complete_command.h"
 #include "recording/evidence/evidence.h"
 #include "recording/evidence/find.h"
@@ -73,17 +74,18 @@ int command_verify(struct evidence *v, char **words, size_t count, struct err *e
     } arg = { &anchor, e };
     int worst = 0;
     if (count == 0 && v->store)
-        return complete_command(v, e);
+        return complete_command(v, NULL, e);
     if (conf_each(v->config->key, add_key, &arg) != 0) {
         err_prefix(e, "key");
         return 2;
     }
     if (count == 0) {
-        err_set(e, 0, "verify what? A prefix, an id, a folder; or a whole store (--store)");
+        err_set(e, 0, "verify what? A prefix, an id, a folder, a bag; or a whole store (--store)");
         return 2;
     }
     for (size_t i = 0; i < count; i++) {
-        int status = verify_one(v, words[i], &anchor, e);
+        int status = bag_is(words[i]) ? complete_command(v, words[i], e)
+                                      : verify_one(v, words[i], &anchor, e);
         if (status == 2)
             return 2;
         worst = worst == 1 || status == 1 ? 1 : MAX_OF(worst, status);

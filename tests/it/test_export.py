@@ -100,10 +100,25 @@ class Bags(EvidenceCase):
                               capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         self.assertEqual(done.stderr, "")
+        self.by_us(status, args)
         if problem:
             self.assertTrue([l for l in done.stdout.splitlines() if l.startswith("BROKEN") and
                              problem in l and (obj or "") in l], done.stdout)
         return done.stdout
+
+    def by_us(self, status, args):
+        """The same bag by guac-evidence, as a folder and as a tar made by somebody else's tar: the
+        same verdict."""
+        options = [{"-k": "--key", "-a": "--anchor", "-t": "--stamp-ca"}.get(a, a) for a in args]
+        tar = os.path.join(self.folder, f"bag-{next(house.NUMBERS)}.tar")
+        subprocess.run(["tar", "--format", ("gnu", "pax")[next(house.NUMBERS) % 2], "-cf", tar, "-C",
+                        self.folder, "bag"], check=True)
+        for bag in (self.bag, tar):
+            done = subprocess.run([house.program("guac-evidence"), "verify", bag, *options],
+                                  cwd=self.bag, capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, status, (bag, done.stdout, done.stderr))
+            self.assertEqual(done.stderr, "")
+        os.unlink(tar)
 
     def ours(self, status, n=0):
         self.evidence("verify", "--key", self.what["keyid"], self.path(n), status=status)
@@ -267,6 +282,40 @@ class Bags(EvidenceCase):
         self.sh(3)
         self.sh(3, *self.key_args)
         self.sh(1, *self.key_args, *self.anchor, problem="another log")
+
+    def test_what_only_a_bag_has(self):
+        """Its manifest, its names, its keys and the plain lists: all wrong at once, all told."""
+        manifest = os.path.join(self.bag, "manifest-sha256.txt")
+        derived = f"data/derived/{self.sessions[0][0]}/chunks.jsonl"
+        key = f"data/keys/{self.what['keyid']}.pem"
+        os.unlink(os.path.join(self.bag, derived))
+        for name in (self.path(1, "notes.txt"), os.path.join(self.bag, "data/period.json")):
+            with open(name, "w") as f:
+                f.write('{"from":"x"}\n')
+        self.manifest()
+        with open(manifest, "a") as f:
+            f.write("0" * 64 + "  data/gone\n" + "0" * 64 + "  ../../etc/passwd\n")
+        with open(os.path.join(self.bag, "data/.hidden"), "w") as f:
+            f.write("x")
+        os.symlink("/etc/passwd", os.path.join(self.bag, "data/link"))
+        said = self.sh(1)
+        ours = self.evidence("verify", "--json", self.bag, status=1).decode()
+        for words, mine in ((f"{derived}: missing", f'"{derived}","problem":"missing"'),
+                            ("notes.txt: added", "notes.txt"), ("no period", "no period"),
+                            ("data/gone: not the", "data/gone"), ("passwd: not the", "passwd"),
+                            (".hidden: added", ".hidden"), ("data/link: a link", "a link")):
+            self.assertIn(words, said)
+            self.assertIn(mine, ours)
+        # Without its key; and a manifest that is none in one line hides nothing behind it.
+        os.unlink(os.path.join(self.bag, "data/link"))
+        os.unlink(os.path.join(self.bag, key))
+        self.manifest()
+        with open(manifest) as f:
+            lines = f.read()
+        with open(manifest, "w") as f:
+            f.write(lines.replace("  data/report", " data/report"))
+        self.assertIn("none of those given", self.sh(1, problem="none of a manifest"))
+        self.assertIn("not in data/keys", self.evidence("verify", self.bag, status=1).decode())
 
     # ---- making ---------------------------------------------------------------------------------
 

@@ -1,8 +1,15 @@
 """Legal holds: on every object of a recording, by an identity that may do nothing else, told to the
 log; asked for through authd by who has the role."""
+import json
+import os
+import re
+import subprocess
 import unittest
 
+import house
 import test_record_kit as kit
+import tlog
+from test_auth_kit import Authd
 from test_auth_tunnel import Evidence, TunnelCase
 from test_record_weed import BUCKET, S3Case
 
@@ -113,6 +120,85 @@ class ByTheApi(TunnelCase):
         self.assertEqual(found.status, 200, found.text)
         self.assertEqual(self.browser.get("/api/search?q=").status, 400)
         self.assertEqual(len(self.authd.audit("search")), 2)
+
+
+class ByTheCommand(TunnelCase):
+    """guac-evidence hold, keys rotate, keys compromise: a running authd signs, its audit tells."""
+
+    def command(self, *words, status=0):
+        done = subprocess.run([house.program("guac-evidence"), *words, "--run", self.authd.run, "--store",
+                               "folder:" + self.recorder.store_folder], capture_output=True, text=True,
+                              check=False)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def recorded(self):
+        session, stream = self.open()
+        stream.until("sync")
+        self.browser.post(f"/api/sessions/{session}/end")
+        self.sealed(session)
+        return session
+
+    def keys(self):
+        return {k["keyid"]: k for k in map(json.loads, self.command("keys", "--json").splitlines())}
+
+    def leaves(self, kind):
+        return [e["unmapped"] for e in self.authd.audit("log-leaf") if e["unmapped"]["kind"] == kind]
+
+    def test_hold_rotate_compromise(self):
+        self.start(Evidence, self.recorder.store_folder)
+        session = self.recorded()
+        path = f"/api/recordings/{session}/hold"
+        self.assertIn("objects held; leaf", self.command("hold", session, "on", "case", "9"))
+        held = self.browser.get(path).json
+        self.assertEqual((held["on"], held["reason"], held["by"]["sub"]),
+                         (True, "case 9", f"unix:{os.getuid()}"))
+        self.assertIn("hold", self.command("show", session))
+        place = json.loads(self.command("hold", session, "off", "--json"))
+        self.assertEqual([x["index"] for x in self.leaves("hold")][-1], place["index"])
+        self.assertEqual(self.browser.get(path).json["on"], False)
+        for words in (("hold", session), ("hold", session, "maybe"), ("hold", kit.uuid7(), "on")):
+            self.command(*words, status=2)
+        # The key hands over; the log says so before authd uses the new one.
+        old = re.search("signed by key ([0-9a-f]{64})", self.authd.text()).group(1)
+        fresh = os.path.join(self.folder, "fresh.pem")
+        subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", fresh], check=True)
+        os.chmod(fresh, 0o600)
+        self.assertIn("key in use", self.command("keys", "rotate", self.authd.gateway_key, status=2))
+        self.assertIn("key in use", self.command("keys", "compromise", old, status=2))
+        self.command("keys", "rotate", "/nonexistent", status=2)
+        new = re.search("[0-9a-f]{64}", self.command("keys", "rotate", fresh)).group(0)
+        self.assertEqual(len(self.leaves("key")), 1)
+        self.assertEqual((self.keys()[old]["state"], self.keys()[old]["until"]["to"]),
+                         ("handed over", new))
+        self.authd.stop()
+        os.replace(fresh, self.authd.gateway_key)
+        self.authd = self.start(Authd, **self.SETTINGS)
+        house.wait(lambda: "connected to the recorder" in self.authd.text())
+        self.browser = self.sign_in()
+        house.wait(self.connections)
+        self.recorded()
+        self.command("keys", "compromise", old, "2099-01-01T00:00:00Z", status=2)
+        self.command("keys", "compromise", "x", status=2)
+        self.assertIn("worth nothing", self.command("keys", "compromise", old))
+        self.assertEqual((self.keys()[old]["state"], self.keys()[old]["compromised"]["by"]),
+                         ("compromised", new))
+        # Who holds the old fingerprint alone proves all of it: nothing of the old key's is from after.
+        def signed():
+            report = json.loads(subprocess.run(
+                [house.program("guac-evidence"), "verify", "--json", "--key", old, "--anchor", "1:" +
+                 self.first_root(), "--store", "folder:" + self.recorder.store_folder],
+                capture_output=True, text=True, check=False).stdout)
+            return report if report["signed"] == report["leaves"] else None
+        report = house.wait(signed, why="not signed to its end")
+        self.assertEqual((report["result"], report["problems"]), ("proved", []))
+
+    def first_root(self):
+        """Of the tree of the first leaf alone."""
+        with open(os.path.join(self.recorder.store_folder, "guacamole-recordings-head/log/head"), "rb") as f:
+            head = f.read()
+        at = head.index(b'{"at":')
+        return tlog.leaf_hash(head[at:head.index(b"}", at) + 1]).hex()
 
 
 class WithoutTheRole(TunnelCase):
