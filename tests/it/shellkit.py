@@ -67,8 +67,8 @@ class Shell(guac.Client):
 
     def see(self, what, timeout=10.0):
         """Until this is on the screen."""
-        return self.pump(lambda: what in self.text(), timeout * PATIENCE, f"no {what!r} in\n"
-                         + self.text())
+        return self.pump(lambda: what in self.text(), timeout * PATIENCE,
+                         lambda: f"no {what!r} in\n" + self.text())
 
     def run(self, command, what, timeout=10.0):
         self.type(command + "\n")

@@ -130,7 +130,8 @@ class Case(unittest.TestCase):
     def refused(self, g, cookie, connection, words, **more):
         query = whole.QUERY.format(connection) + "".join(f"&{k}={v}" for k, v in more.items())
         t = whole.Tunnel(g.port, query, cookie)
-        house.wait(lambda: t.step(0.1) or t.closed, 20 * PATIENCE, f"it goes on: {t.text[-300:]}")
+        house.wait(lambda: t.step(0.1) or t.closed, 20 * PATIENCE,
+                   lambda: f"it goes on: {t.text[-300:]}")
         self.assertIn(words, t.text.decode(errors="replace"))
 
     def open(self, g, cookie, connection="shell", **more):
