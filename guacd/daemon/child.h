@@ -70,9 +70,10 @@
  */
 #define CHILD_OP_STORAGE "storage"
 
-/*   {"op":"known","id":UUID,"name":N}     after session: answered by {"op":"known","print":P}, the
- *                                         certificate remembered by this name (known.h) or ""
- *   {"op":"remember","id":UUID,"name":N,"print":P}   its first use was accepted. No answer
+/*   {"op":"known","id":UUID,"name":N}     after session, once: answered by
+ *                                         {"op":"known","print":P}, the certificate remembered by
+ *                                         this name (known.h) or ""
+ *   {"op":"remember","id":UUID,"print":P} that name's first use was accepted. No answer
  */
 #define CHILD_OP_KNOWN "known"
 #define CHILD_OP_REMEMBER "remember"

@@ -42,6 +42,7 @@ struct child {
     int killed;    /* by us: the status to tell, and the text; 0: not */
     const char *killed_text;
     bool stores;                    /* it has its storage */
+    char known[KNOWN_NAME_MAX];     /* the one name it asked about; "": it did not ask */
     struct loop_timer *start_timer; /* until it says something */
     int channel;
     struct loop_fd *channel_watch;
@@ -167,22 +168,29 @@ static void give_storage(struct child *p) {
     answer(p, fd, &e);
 }
 
-static void tell_known(const struct child *p, const char *name) {
+/* Once, and what it accepts is remembered by that name alone: it asks before it hears its target,
+ * so a session that a target took over cannot speak for others. */
+static void tell_known(struct child *p, const char *name) {
     const struct known *all = p->all->env.known;
     const char *print = known_find(all, name);
-    if (!*print && known_full(all)) {
-        const struct err e = { .text = "no more certificates can be remembered" };
+    struct err e = { 0 };
+    if (p->known[0] || strlen(name) >= sizeof p->known)
+        err_set(&e, 0, "a session has one target");
+    else if (!*print && known_full(all))
+        err_set(&e, 0, "no more certificates can be remembered");
+    if (e.text[0]) {
         answer(p, -1, &e);
         return;
     }
+    snprintf(p->known, sizeof p->known, "%s", name);
     _json_ json_t *msg = json_pack("{s:s, s:s}", "op", CHILD_OP_KNOWN, "print", print);
     if (!msg || ctl_send(p->channel, msg, NULL, 0, NULL) < 0)
         log_warning("process %d was not answered", (int)p->pid);
 }
 
-static void remember(const struct child *p, const char *name, const char *print) {
+static void remember(const struct child *p, const char *print) {
     struct err e = { 0 };
-    if (known_add(p->all->env.known, name, print, &e) < 0)
+    if (known_add(p->all->env.known, p->known, print, &e) < 0)
         log_warning("process %d: %s", (int)p->pid, e.text);
 }
 
@@ -201,7 +209,7 @@ static bool hear_session(struct child *p, const char *op, json_t *msg) {
     else if (strcmp(op, CHILD_OP_KNOWN) == 0)
         tell_known(p, json_str(msg, "name", ""));
     else if (strcmp(op, CHILD_OP_REMEMBER) == 0)
-        remember(p, json_str(msg, "name", ""), json_str(msg, "print", ""));
+        remember(p, json_str(msg, "print", ""));
     else
         return false;
     return true;

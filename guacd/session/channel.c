@@ -127,8 +127,8 @@ int channel_known(struct session *s, struct err *e) {
 
 void channel_remember(struct session *s, const char *print) {
     struct err e = { 0 };
-    _json_ json_t *msg = json_pack("{s:s,s:s,s:s,s:s}", "op", CHILD_OP_REMEMBER, "id", s->id,
-                                   "name", s->known_name, "print", print);
+    _json_ json_t *msg =
+        json_pack("{s:s,s:s,s:s}", "op", CHILD_OP_REMEMBER, "id", s->id, "print", print);
     if (s->channel < 0 || !msg || ctl_send(s->channel, msg, NULL, 0, &e) < 0)
         log_warning("guacd does not remember %s", s->known_name);
 }
