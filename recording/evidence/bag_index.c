@@ -157,10 +157,11 @@ static int about_next(struct scan *s, const struct tar_entry *t, struct err *e) 
     if (t->size >= sizeof body ||
         read_at(s->x->tar, body, (size_t)t->size, s->at) != (ssize_t)t->size)
         return err_set(e, 0, "its head at %llu is none", (unsigned long long)s->at);
-    if (t->kind == TAR_LONG)
-        snprintf(said.path, sizeof said.path, "%s", body);
-    else if (!tar_pax(body, (size_t)t->size, &said))
+    size_t len = strlen(body);
+    if (t->kind == TAR_LONG ? len >= sizeof said.path : !tar_pax(body, (size_t)t->size, &said))
         return err_set(e, 0, "its head at %llu is none", (unsigned long long)s->at);
+    if (t->kind == TAR_LONG)
+        memcpy(said.path, body, len + 1);
     if (*said.path) {
         memcpy(s->next.path, said.path, sizeof said.path);
         s->path = true;

@@ -25,13 +25,17 @@
 
 struct exports *exports_new(const struct exports_config *c, struct err *e) {
     struct exports *x = calloc(1, sizeof *x);
+    pthread_condattr_t attr;
     if (!x) {
         err_set(e, 0, "no memory for exports");
         return NULL;
     }
     x->c = *c;
     pthread_mutex_init(&x->lock, NULL);
-    pthread_cond_init(&x->wake, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&x->wake, &attr);
+    pthread_condattr_destroy(&attr);
     x->dir = mkdir(c->folder, 0700) < 0 && errno != EEXIST
                  ? -1
                  : open(c->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -15,7 +15,7 @@
 #include "guacd/proto/status.h"
 #include "recording/evidence/exports_impl.h"
 
-#define LOOK_S 5                           /* for what another process began, or left */
+#define LOOK_MS 5000                       /* for what another process began, or left */
 #define PLANNED_MS ((int64_t)15 * 60000)   /* a plan that nobody begins */
 #define PATIENCE_MS ((uint64_t)10 * 60000) /* with a store that is away, since it last got on */
 #define AGAIN_S 2
@@ -243,9 +243,7 @@ static bool take(struct making *m) {
 }
 
 static void wait(struct exports *x) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += LOOK_S;
+    const struct timespec until = clock_deadline(LOOK_MS);
     pthread_mutex_lock(&x->lock);
     if (!atomic_load(&x->stop))
         pthread_cond_timedwait(&x->wake, &x->lock, &until);
