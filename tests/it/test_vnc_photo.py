@@ -147,7 +147,7 @@ class Photo(house.TestCase):
 
     def test_moves_as_jpeg_rests_exactly(self):
         film = Film(30)
-        with rfb.Server(film) as server:
+        with rfb.Liar(film) as server:
             client = self.connect(server)
             client.pump(lambda: client.syncs)
             film.go.set()
@@ -169,7 +169,7 @@ class Photo(house.TestCase):
 
     def test_everybody_ends_exact(self):
         film = Film(24)
-        with rfb.Server(film) as server:
+        with rfb.Liar(film) as server:
             owner = self.connect(server)
             owner.pump(lambda: owner.syncs)
             slow = self.connect(joins=owner.id)
@@ -185,7 +185,7 @@ class Photo(house.TestCase):
     def test_slow_answers_get_coarser_pictures(self):
         """And sharp ones again, exact at rest, once the way is quick."""
         film = Film(90)
-        with rfb.Server(film) as server:
+        with rfb.Liar(film) as server:
             client = self.connect(server, kind=Late)
 
             def pump(until, timeout, why=""):
@@ -206,7 +206,7 @@ class Photo(house.TestCase):
 
     def test_only_what_was_announced(self):
         film = Film(6)
-        with rfb.Server(film) as server:
+        with rfb.Liar(film) as server:
             client = self.connect(server, image=("image/png",))
             client.pump(lambda: client.syncs)
             film.go.set()
@@ -216,7 +216,7 @@ class Photo(house.TestCase):
     def test_webp_exact_at_rest(self):
         """Photographs come to rest as WebP where it is taken: half the bytes, the same pixels."""
         film = Film(10)
-        with rfb.Server(film) as server:
+        with rfb.Liar(film) as server:
             client = self.connect(server, image=("image/png", "image/jpeg", "image/webp"))
             client.pump(lambda: client.syncs)
             film.go.set()
@@ -225,7 +225,7 @@ class Photo(house.TestCase):
 
     def test_lossless(self):
         film = Film(6)
-        with rfb.Server(film) as server:
+        with rfb.Liar(film) as server:
             client = self.connect(server, force_lossless="true")
             client.pump(lambda: client.syncs)
             film.go.set()
