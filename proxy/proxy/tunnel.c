@@ -27,7 +27,7 @@ struct tunnel {
     struct ask *call; /* while authd decides */
     int fd;           /* the session, -1: not yet or no longer */
     uv_poll_t poll;
-    bool polling, poll_open;
+    bool poll_open, poll_closing;
     bool full;       /* our own client: text is passed as it is */
     bool choked;     /* the browser is behind: its session is not read */
     bool rx_stopped; /* the session is behind: the browser is not read */
@@ -66,16 +66,23 @@ static void free_tunnel(struct tunnel *t) {
 }
 
 static void on_poll_closed(uv_handle_t *h) {
-    free_tunnel(h->data);
+    struct tunnel *t = h->data;
+    t->poll_closing = false;
+    if (!t->wsi)
+        free_tunnel(t);
 }
 
+/* The handle before the descriptor: libuv forgets a handle's number in epoll when it is closed, and
+ * by then a connection that was just accepted may have that number. */
 static void close_session(struct tunnel *t) {
-    if (t->fd >= 0) {
-        if (t->poll_open)
-            uv_poll_stop(&t->poll);
-        close(t->fd);
-        t->fd = -1;
+    if (t->poll_open) {
+        t->poll_open = false;
+        t->poll_closing = true;
+        uv_close((uv_handle_t *)&t->poll, on_poll_closed);
     }
+    if (t->fd >= 0)
+        close(t->fd);
+    t->fd = -1;
 }
 
 /* Say why and close. Statuses go as an `error` instruction and, decimal, as the reason. */
@@ -281,9 +288,7 @@ static void browser_gone(struct tunnel *t) {
     close_session(t);
     t->edge->tunnels--;
     metric_set(&metric_tunnels, t->edge->tunnels);
-    if (t->poll_open)
-        uv_close((uv_handle_t *)&t->poll, on_poll_closed);
-    else
+    if (!t->poll_closing)
         free_tunnel(t);
 }
 

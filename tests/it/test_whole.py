@@ -1,5 +1,6 @@
 """The gateway as its users have it: sign in, work, come back, be recorded, be replayed; and what is
 left when each of its programs, or the store, fails."""
+import http.client
 import json
 import os
 import shutil
@@ -102,6 +103,28 @@ class Work(Case):
         self.assertEqual(g.get("/readyz", port=g.admin)[0], 200, g.get("/readyz", port=g.admin))
         self.assertEqual(g.get("/metrics")[0], 404, "public")
         t.close()
+
+    def test_an_end_stalls_no_other_connection(self):
+        """What is accepted between a session's end and its tunnel's may get the descriptor's number."""
+        g = self.gateway()
+        cookie = g.sign_in()
+        t = g.open(cookie)
+        t.type("exit")
+        self.assertTrue(t.wait_closed())
+        others = [http.client.HTTPConnection("127.0.0.1", g.port, timeout=60) for _ in range(8)]
+
+        def served(c):
+            c.request("GET", "/healthz")
+            answer = c.getresponse()
+            answer.read()
+            return answer.status
+        self.assertEqual([served(c) for c in others], [200] * 8)
+        t.sock.close()
+        house.wait(lambda: b"\nguacamole_proxy_tunnels 0\n" in g.get("/metrics", port=g.admin)[1], 20,
+                   "its tunnel goes")
+        self.assertEqual([served(c) for c in others], [200] * 8)
+        for c in others:
+            c.close()
 
     def test_who_may_not(self):
         g = self.gateway()
